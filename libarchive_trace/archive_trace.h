@@ -1,0 +1,553 @@
+/*
+ * archive_trace.h - read, filter and write packet traces
+ *
+ * A trace is a capture file in ERF or pcap form, plain or compressed.  It is
+ * read in blocks: runs of whole records that lie together in memory and, in
+ * the file, begin at a place that can be found again.  Everything that is
+ * done to a trace is done block by block, by as many threads as the caller's
+ * pool has; results come back in the order of the file, so that they are the
+ * same for any number of threads.
+ *
+ * A function that can fail returns AT_OK (0), AT_END (1) or a negative
+ * AT_ERR code; text for people is in the caller's struct at_error.  The
+ * library never prints, never exits, never asserts on input, and keeps no
+ * global state.  Strings in errors have control characters shown as '?'.
+ */
+#ifndef ARCHIVE_TRACE_H
+#define ARCHIVE_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define AT_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define AT_API __attribute__((visibility("default")))
+#define AT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define AT_API
+#define AT_PRINTF(fmt, args)
+#endif
+
+/* ---- errors ---------------------------------------------------------- */
+
+enum at_status {
+    AT_OK = 0,
+    AT_END = 1,            /* nothing left to read; not an error */
+    AT_ERR_MEMORY = -1,    /* an allocation failed */
+    AT_ERR_SYSTEM = -2,    /* a system call failed; the message names it */
+    AT_ERR_FORMAT = -3,    /* not a trace, or of a kind we cannot read */
+    AT_ERR_CORRUPT = -4,   /* a trace whose bytes contradict each other */
+    AT_ERR_TRUNCATED = -5, /* the file stops early; what came before is good */
+    AT_ERR_MISUSE = -6,    /* the caller broke a rule stated in this header */
+    AT_ERR_SYNTAX = -7,    /* an expression, time, size or name is malformed */
+    AT_ERR_LOSS = -8,      /* the target cannot hold a fact of the source */
+};
+
+struct at_error {
+    enum at_status status;
+    int column;    /* AT_ERR_SYNTAX: offset of the offence in bytes; else -1 */
+    char msg[512]; /* one line, no newline, no program name */
+};
+
+/*
+ * at_error_set() fills *err, unless it is NULL, with the formatted message,
+ * control characters replaced, and returns 'status'.
+ */
+AT_API enum at_status at_error_set(struct at_error *err, enum at_status status,
+                                   const char *fmt, ...) AT_PRINTF(3, 4);
+
+/* ---- time ------------------------------------------------------------ */
+
+/*
+ * A packet's time is an unsigned 32.32 fixed-point number of seconds since
+ * 1970-01-01 UTC, as in ERF.  The way from nanoseconds rounds up and the way
+ * back to the nearest, so that ns -> 32.32 -> ns is exact, and so is what was
+ * rounded down by others.
+ */
+static inline uint64_t at_ts_from_ns(uint64_t ns)
+{
+    const uint64_t sec = ns / 1000000000u, frac = ns % 1000000000u;
+
+    return (sec << 32) + ((frac << 32) + 999999999u) / 1000000000u;
+}
+
+static inline int64_t at_ts_to_ns(uint64_t ts)
+{
+    return (int64_t)((ts >> 32) * 1000000000u +
+                     (((ts & 0xffffffffu) * 1000000000u + 0x80000000u) >> 32));
+}
+
+#define AT_TIME_MIN INT64_MIN
+#define AT_TIME_MAX INT64_MAX
+
+/*
+ * at_time_parse() reads a point in time: ISO 8601 with 'Z', an offset or no
+ * zone (UTC), to the nanosecond; a date alone; "@SECONDS[.FRACTION]"; "now";
+ * and distances: "-2h" is from 'now_ns', "+15m" from 'base_ns' (an error
+ * where base_ns is AT_TIME_MIN, no base).  *ns is nanoseconds since 1970.
+ * Returns AT_OK or AT_ERR_SYNTAX.
+ */
+AT_API enum at_status at_time_parse(int64_t *ns, const char *text,
+                                    int64_t now_ns, int64_t base_ns,
+                                    struct at_error *err);
+
+/* at_time_now() is the wall clock in nanoseconds since 1970. */
+AT_API int64_t at_time_now(void);
+
+/*
+ * at_time_format() prints "2026-03-01T09:00:00.123456789Z", or with 'local'
+ * the time of the TZ zone with its offset.  'buf' needs AT_TIME_TEXT bytes.
+ * Returns the length printed.
+ */
+enum { AT_TIME_TEXT = 40 };
+AT_API size_t at_time_format(char *buf, int64_t ns, bool local);
+
+/*
+ * at_duration_parse() reads "90", "90s", "1.5h", "250ms"; units ns us ms s m
+ * h d; a bare number is seconds.  at_size_parse() reads "4096", "2T", "1.5k",
+ * "64Ki"; k M G T are powers of 1000, Ki Mi Gi Ti of 1024.
+ */
+AT_API enum at_status at_duration_parse(int64_t *ns, const char *text,
+                                        struct at_error *err);
+AT_API enum at_status at_size_parse(uint64_t *n, const char *text,
+                                    struct at_error *err);
+
+/* ---- formats and codecs ---------------------------------------------- */
+
+enum at_format {
+    AT_FORMAT_UNKNOWN = 0,
+    AT_FORMAT_ERF,     /* Endace extensible record format */
+    AT_FORMAT_PCAP,    /* classic pcap, nanoseconds */
+    AT_FORMAT_PCAP_US, /* classic pcap, microseconds */
+};
+
+enum at_codec {
+    AT_CODEC_UNKNOWN = 0,
+    AT_CODEC_NONE,
+    AT_CODEC_GZIP, /* RFC 1952, members in any number: read one after one */
+    AT_CODEC_BGZF, /* gzip in blocks of 64 KiB with their size in "BC" */
+};
+
+/* Names as on the command line: "erf", "pcap", "pcap-us"; "none", "gzip",
+ * "bgzf".  The parsers return ..._UNKNOWN for other text. */
+AT_API const char *at_format_name(enum at_format format);
+AT_API enum at_format at_format_parse(const char *name);
+AT_API const char *at_codec_name(enum at_codec codec);
+AT_API enum at_codec at_codec_parse(const char *name);
+
+/* The format that the name of a file to be written stands for, ".gz" aside:
+ * ERF for ".erf", else PCAP. */
+AT_API enum at_format at_format_by_name(const char *path);
+
+/* LINKTYPE_ numbers (https://www.tcpdump.org/linktypes.html) that are decoded
+ * or written; a trace may have any other. */
+enum {
+    AT_LINK_NULL = 0,
+    AT_LINK_ETHERNET = 1,
+    AT_LINK_PPP = 9,
+    AT_LINK_PPP_HDLC = 50,
+    AT_LINK_RAW = 101,
+    AT_LINK_C_HDLC = 104,
+    AT_LINK_LOOP = 108,
+    AT_LINK_LINUX_SLL = 113,
+    AT_LINK_ERF = 197, /* a record of a kind that has no link type of its own */
+    AT_LINK_IPV4 = 228,
+    AT_LINK_IPV6 = 229,
+    AT_LINK_LINUX_SLL2 = 276,
+};
+
+/* ---- packets --------------------------------------------------------- */
+
+enum at_kind {
+    AT_KIND_PACKET = 0, /* a captured frame */
+    AT_KIND_META,       /* ERF META: provenance; no packet */
+    AT_KIND_PAD,        /* ERF PAD: nothing */
+};
+
+/*
+ * One record of a trace.  'data' and 'record' point into the block that the
+ * packet came from and live as long as its batch is held.
+ */
+struct at_packet {
+    uint64_t ts;           /* 32.32 fixed point: see at_ts_to_ns() */
+    const uint8_t *data;   /* first captured byte of the frame */
+    uint32_t cap_bytes;    /* bytes at 'data' */
+    uint32_t wire_bytes;   /* length on the wire, as the file states it */
+    const uint8_t *record; /* the whole record as it stands in the file */
+    uint32_t record_bytes;
+    uint16_t linktype; /* AT_LINK_ number */
+    uint16_t lost;     /* ERF: packets lost before this one; else 0 */
+    uint8_t kind;      /* enum at_kind */
+    uint8_t interface; /* ERF: 0 to 3; else 0 */
+    uint8_t format;    /* enum at_format of 'record' */
+    uint8_t erf_type;  /* ERF: type without the extension bit; else 0 */
+};
+
+/* ---- threads --------------------------------------------------------- */
+
+/*
+ * A pool of threads that any number of readers, writers and runs share.  A
+ * pool of N has N-1 threads: who waits for a result works meanwhile.  So a
+ * pool of 1 starts no thread at all.  N = 0 asks for one per processor.
+ * A pool must outlive what was opened on it.  at_pool_close(NULL) is fine.
+ */
+struct at_pool;
+AT_API enum at_status at_pool_open(struct at_pool **out, unsigned threads,
+                                   struct at_error *err);
+AT_API unsigned at_pool_threads(const struct at_pool *pool);
+AT_API void at_pool_close(struct at_pool *pool);
+
+/* ---- reading --------------------------------------------------------- */
+
+/*
+ * Where a block can be read again.  Decoding may begin at byte 'file_offset'
+ * of the file and needs 'file_bytes' from there (0: not known, the codec has
+ * no boundaries); the block is the 'bytes' decoded ones that follow the first
+ * 'skip', and it begins at 'raw_offset' of all that the file decodes to.  For
+ * a plain file 'skip' is 0; for BGZF it is below 64 KiB; for a gzip stream it
+ * may be anything, and only reading in sequence gets there.
+ */
+struct at_place {
+    uint64_t file_offset;
+    uint64_t file_bytes;
+    uint64_t raw_offset;
+    uint64_t skip;
+    uint64_t bytes;
+};
+
+/* A run of whole records; most blocks are of about 64 KiB. */
+struct at_block {
+    const uint8_t *data;
+    struct at_place place;
+    uint32_t records; /* of any kind */
+};
+
+/* Some blocks that follow each other in the trace, held until released. */
+struct at_batch {
+    const struct at_layout *layout; /* how to take its records apart */
+    const struct at_block *block;
+    size_t blocks;
+    uint64_t first_record; /* number of the first record, from 0, as read */
+    uint64_t first_block;  /* number of the first block, from 0, as read */
+};
+
+/* Walks the records of one block: see at_walk_next(). */
+struct at_walk {
+    const struct at_layout *layout;
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+AT_API struct at_walk at_walk_block(const struct at_batch *batch, size_t i);
+
+/* at_walk_next() stores the next record in *pkt; false when there is none. */
+AT_API bool at_walk_next(struct at_walk *walk, struct at_packet *pkt);
+
+struct at_reader;
+
+/* Set all of it to zero, then 'size', then the fields you care about. */
+struct at_reader_options {
+    size_t size;          /* sizeof(struct at_reader_options) */
+    struct at_pool *pool; /* NULL: the caller's thread does all the work */
+};
+
+/* What is known of a trace once its beginning has been read. */
+struct at_trace_info {
+    const char *name; /* for messages: the path, or "standard input" */
+    enum at_format format;
+    enum at_codec codec;
+    uint64_t file_bytes; /* 0 where it is not a file */
+    uint16_t linktype;   /* pcap: of all packets; ERF: of the first one */
+    uint32_t snap_bytes; /* pcap: the snapshot length; ERF: 0 */
+    bool random_access;  /* at_reader_select() will not read in sequence */
+};
+
+/*
+ * at_reader_open() opens the trace 'path' ("-" is standard input), finds its
+ * codec and format by content, and stops before its first record.  On
+ * failure *out is NULL.  An empty file is AT_ERR_TRUNCATED.
+ *
+ * One reader must not be used by two threads at once.
+ */
+AT_API enum at_status at_reader_open(struct at_reader **out, const char *path,
+                                     const struct at_reader_options *opts,
+                                     struct at_error *err);
+
+/* The strings and the struct belong to the reader. */
+AT_API const struct at_trace_info *at_reader_info(const struct at_reader *rd);
+
+/*
+ * at_reader_next_batch() stores the next blocks in *batch; the caller gives
+ * them back by at_batch_release(), from any thread, before the reader is
+ * closed.  Returns AT_OK; AT_END after the last block; or an error, which is
+ * then returned by every later call.  All whole records before the damage
+ * have been delivered by then.
+ */
+AT_API enum at_status at_reader_next_batch(struct at_reader *rd,
+                                           struct at_batch **batch);
+AT_API void at_batch_release(struct at_batch *batch);
+
+/*
+ * at_reader_next() is the simple way: one record at a time, good until the
+ * next call on 'rd'.  Do not mix it with at_reader_next_batch().
+ */
+AT_API enum at_status at_reader_next(struct at_reader *rd,
+                                     struct at_packet *pkt);
+
+/*
+ * at_reader_select() makes the reader go through these places only, which
+ * must be blocks of this very file in ascending order.  'place' is copied.
+ * Where the file has no random access, blocks that overlap none of the
+ * places are left out of what is read in sequence.
+ */
+AT_API enum at_status at_reader_select(struct at_reader *rd,
+                                       const struct at_place *place, size_t n);
+
+/* Bytes of the file that the batches given out so far have used, about; for
+ * progress. */
+AT_API uint64_t at_reader_position(const struct at_reader *rd);
+
+/* The first error met on 'rd', status AT_OK if there was none. */
+AT_API const struct at_error *at_reader_error(const struct at_reader *rd);
+
+AT_API void at_reader_close(struct at_reader *rd);
+
+/*
+ * The parallel way: every batch of 'rd' goes to 'work' on some thread of the
+ * pool, and then, in the order of the trace, to 'report' on the caller's.
+ * Each has a slot of 'slot_bytes' bytes, zero at first, that is used again
+ * for later batches, so that it can keep its buffers; 'drop' (may be NULL)
+ * frees what a slot holds at the end.  'work' touches its slot and the batch
+ * only.  Either may return an error (with 'err' filled), which ends the run,
+ * or AT_END to stop early without one.
+ *
+ * at_run() returns AT_OK after the last batch or an early stop; the first
+ * error of a callback; or the reader's.  In every case what could be read
+ * before that has been reported.
+ */
+struct at_run {
+    size_t slot_bytes;
+    void *ctx;
+    enum at_status (*work)(void *ctx, void *slot, const struct at_batch *batch,
+                           struct at_error *err);
+    enum at_status (*report)(void *ctx, void *slot,
+                             const struct at_batch *batch,
+                             struct at_error *err);
+    void (*drop)(void *ctx, void *slot);
+};
+
+AT_API enum at_status at_run(struct at_reader *rd, struct at_pool *pool,
+                             const struct at_run *run, struct at_error *err);
+
+/*
+ * The same to be pulled: at_pass_next() gives the next batch that 'work' has
+ * been done on, with its slot; both are the caller's until the next call.  It
+ * returns AT_END after the last one, or the first error of the reader or of
+ * 'work', all that came before having been given out.  'report' is not used;
+ * *run is copied, its ctx must live.
+ */
+struct at_pass;
+AT_API enum at_status at_pass_open(struct at_pass **out, struct at_reader *rd,
+                                   struct at_pool *pool,
+                                   const struct at_run *run,
+                                   struct at_error *err);
+AT_API enum at_status at_pass_next(struct at_pass *pass, void **slot,
+                                   const struct at_batch **batch,
+                                   struct at_error *err);
+AT_API void at_pass_close(struct at_pass *pass);
+
+/* ---- picking and merging --------------------------------------------- */
+
+/* Which packets are wanted; META and PAD records are none. */
+struct at_selection {
+    struct at_filter *filter; /* NULL: any */
+    int64_t from_ns;          /* from_ns <= time < to_ns */
+    int64_t to_ns;
+    bool records; /* META and PAD records of any time are wanted too */
+};
+
+/*
+ * The wanted packets of one reader, in order; they are looked for by all
+ * threads of the pool.  A packet is good until the next call.
+ */
+struct at_pick;
+AT_API enum at_status at_pick_open(struct at_pick **out, struct at_reader *rd,
+                                   struct at_pool *pool,
+                                   const struct at_selection *selection,
+                                   struct at_error *err);
+AT_API enum at_status at_pick_next(struct at_pick *pick, struct at_packet *pkt,
+                                   struct at_error *err);
+AT_API void at_pick_close(struct at_pick *pick);
+
+/*
+ * Several sources as one: the packet with the earliest time first, of equal
+ * ones that of the source named first.  Each source's own order is kept.
+ * An error of a source is returned; the next call asks the same source again,
+ * which must say AT_END, or go on with what it has, sooner or later.
+ */
+struct at_merge_source {
+    void *ctx;
+    enum at_status (*next)(void *ctx, struct at_packet *pkt,
+                           struct at_error *err);
+};
+
+struct at_merge;
+AT_API enum at_status at_merge_open(struct at_merge **out,
+                                    const struct at_merge_source *source,
+                                    size_t n, struct at_error *err);
+/* *from, unless NULL, is the number of the packet's source. */
+AT_API enum at_status at_merge_next(struct at_merge *m, struct at_packet *pkt,
+                                    size_t *from, struct at_error *err);
+AT_API void at_merge_close(struct at_merge *m);
+
+/* ---- writing --------------------------------------------------------- */
+
+struct at_writer;
+
+/* Set all of it to zero, then 'size', then the fields you care about. */
+struct at_writer_options {
+    size_t size;           /* sizeof(struct at_writer_options) */
+    struct at_pool *pool;  /* NULL: the caller's thread compresses too */
+    enum at_format format; /* UNKNOWN: by the suffix of the name, else PCAP */
+    enum at_codec codec;   /* UNKNOWN: by the suffix, else NONE */
+    int level;             /* of compression, 1 to 12; 0 is the default */
+    uint16_t linktype;     /* pcap: of the file; not needed for ERF */
+    uint32_t snap_bytes;   /* pcap header; 0 means 262144 */
+    bool strict;           /* a fact that cannot be held is AT_ERR_LOSS */
+    bool sync;             /* at_writer_commit() makes it durable */
+};
+
+/* Facts of the source that the target could not hold, counted by packet. */
+struct at_losses {
+    uint64_t interfaces;  /* interface numbers other than 0 */
+    uint64_t lost_counts; /* packets whose record told of losses before it */
+    uint64_t nanoseconds; /* times cut to microseconds */
+    uint64_t extensions;  /* ERF extension headers, flags, colours */
+    uint64_t meta;        /* META and PAD records left out */
+    uint64_t cut;         /* packets too long for the target, cut */
+    uint64_t linktypes;   /* packets left out: the target has no such type */
+};
+
+/*
+ * at_writer_open() makes a new trace.  Bytes go to a temporary name beside
+ * 'path' until at_writer_commit(); "-" is standard output.  A path that is
+ * not a regular file (a pipe, /dev/full) is written in place.
+ */
+AT_API enum at_status at_writer_open(struct at_writer **out, const char *path,
+                                     const struct at_writer_options *opts,
+                                     struct at_error *err);
+
+/*
+ * at_writer_put() appends a record.  A record that is of the writer's own
+ * format and layout goes through byte for byte; others are converted.  An
+ * error is sticky.
+ */
+AT_API enum at_status at_writer_put(struct at_writer *w,
+                                    const struct at_packet *pkt);
+
+/* The number, from 0, of the block that holds the record put last; its place
+ * is known after at_writer_commit(). */
+AT_API uint64_t at_writer_block(const struct at_writer *w);
+AT_API const struct at_place *at_writer_places(const struct at_writer *w,
+                                               size_t *n);
+
+/* The format that was chosen. */
+AT_API enum at_format at_writer_format(const struct at_writer *w);
+
+AT_API const struct at_losses *at_writer_losses(const struct at_writer *w);
+
+/* Bytes written to the file so far, compressed. */
+AT_API uint64_t at_writer_bytes(const struct at_writer *w);
+
+/*
+ * at_writer_commit() writes out what is left, and gives the file its name.
+ * Only after AT_OK does the trace exist.
+ */
+AT_API enum at_status at_writer_commit(struct at_writer *w);
+
+AT_API const struct at_error *at_writer_error(const struct at_writer *w);
+
+/* Without a commit before it, at_writer_close() leaves no file behind. */
+AT_API void at_writer_close(struct at_writer *w);
+
+/* ---- decoding -------------------------------------------------------- */
+
+enum at_net {
+    AT_NET_OTHER = 0, /* neither of the below, or cut before it was clear */
+    AT_NET_IPV4 = 4,
+    AT_NET_IPV6 = 6,
+    AT_NET_ARP = 1, /* ARP or RARP for IPv4 over a hardware of 6-byte names */
+};
+
+enum {
+    AT_DECODED_CUT = 1,      /* headers stop before the capture should */
+    AT_DECODED_FRAGMENT = 2, /* part of a fragmented datagram */
+    AT_DECODED_LATER = 4,    /* a fragment other than the first: no ports */
+    AT_DECODED_TAGGED = 8,   /* VLAN, MPLS or PPPoE headers before the net */
+    AT_DECODED_CHAIN = 16,   /* IPv6 extension headers before 'proto' */
+    AT_DECODED_PORTS = 32,   /* sport and dport were captured (TCP UDP SCTP) */
+    AT_DECODED_BAD = 64, /* header fields contradict each other, or the ports
+                            of TCP, UDP or SCTP were not captured */
+    AT_DECODED_FOREIGN = 128, /* pcap filters may see other headers here */
+};
+
+/*
+ * The headers of one packet, outermost network layer.  Offsets count from
+ * pkt->data and are never past cap_bytes; 0 where there is no such layer.
+ */
+struct at_headers {
+    uint32_t net_offset;       /* of the IP or ARP header */
+    uint32_t transport_offset; /* of the TCP, UDP, ICMP... header */
+    uint32_t payload_offset;   /* of what TCP, UDP or SCTP carries */
+    uint32_t ip_bytes;         /* length of the IP packet on the wire */
+    uint32_t payload_bytes;    /* of the transport payload on the wire */
+    uint16_t ethertype;        /* of the network layer; 0: IEEE 802.3 length */
+    uint16_t vlan;             /* outermost VLAN id; 0 if there is none */
+    uint16_t inner_vlan;       /* innermost VLAN id; 0 if there is none */
+    uint16_t sport;            /* ICMP: the type */
+    uint16_t dport;            /* ICMP: the code */
+    uint8_t net;               /* enum at_net */
+    uint8_t proto;             /* IP protocol after all extension headers */
+    uint8_t tcp_flags;         /* 0 unless TCP and captured */
+    uint8_t flags;             /* AT_DECODED_ bits */
+    uint32_t tcp_seq;
+    const uint8_t *src; /* 4 or 16 address bytes; NULL for AT_NET_OTHER */
+    const uint8_t *dst;
+};
+
+/* at_decode() fills *h; it reads only the captured bytes and cannot fail. */
+AT_API void at_decode(struct at_headers *h, const struct at_packet *pkt);
+
+/* ---- filters --------------------------------------------------------- */
+
+/*
+ * A pcap-filter(7) expression.  Unless AT_FILTER_LITERAL is given or the
+ * expression itself says vlan, mpls or pppoes, packets are looked at as if
+ * their VLAN, MPLS and PPPoE headers were not there.  "" matches everything.
+ */
+struct at_filter;
+enum { AT_FILTER_LITERAL = 1 };
+
+AT_API enum at_status at_filter_open(struct at_filter **out, const char *expr,
+                                     unsigned flags, struct at_error *err);
+
+/*
+ * at_filter_match() may be called from any number of threads.  META and PAD
+ * records always match; a packet whose link type the expression cannot be
+ * compiled for does not.
+ */
+AT_API bool at_filter_match(struct at_filter *filter,
+                            const struct at_packet *pkt);
+AT_API void at_filter_close(struct at_filter *filter);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * format.c - which format a file has, and the way to its records
+ */
+#include "format.h"
+
+#include <string.h>
+
+static const char *const format_names[] = {
+    [AT_FORMAT_UNKNOWN] = "unknown",
+    [AT_FORMAT_ERF] = "erf",
+    [AT_FORMAT_PCAP] = "pcap",
+    [AT_FORMAT_PCAP_US] = "pcap-us",
+};
+
+static const char *const codec_names[] = {
+    [AT_CODEC_UNKNOWN] = "unknown",
+    [AT_CODEC_NONE] = "none",
+    [AT_CODEC_GZIP] = "gzip",
+    [AT_CODEC_BGZF] = "bgzf",
+};
+
+enum { FORMATS = sizeof(format_names) / sizeof(format_names[0]) };
+enum { CODECS = sizeof(codec_names) / sizeof(codec_names[0]) };
+
+const char *at_format_name(enum at_format format)
+{
+    return (unsigned)format < FORMATS ? format_names[format] : "unknown";
+}
+
+enum at_format at_format_parse(const char *name)
+{
+    for (int i = 1; i < FORMATS; i++)
+        if (strcmp(name, format_names[i]) == 0)
+            return (enum at_format)i;
+    return AT_FORMAT_UNKNOWN;
+}
+
+const char *at_codec_name(enum at_codec codec)
+{
+    return (unsigned)codec < CODECS ? codec_names[codec] : "unknown";
+}
+
+enum at_codec at_codec_parse(const char *name)
+{
+    for (int i = 1; i < CODECS; i++)
+        if (strcmp(name, codec_names[i]) == 0)
+            return (enum at_codec)i;
+    return AT_CODEC_UNKNOWN;
+}
+
+/* Formats that we know by name only, so that the message can say so. */
+static const char *known_stranger(const uint8_t *p, size_t n)
+{
+    if (n >= 4 && memcmp(p, "\x0a\x0d\x0d\x0a", 4) == 0)
+        return "pcapng, which is not read yet";
+    if (n >= 8 && memcmp(p, "snoop\0\0\0", 8) == 0)
+        return "snoop";
+    return NULL;
+}
+
+enum at_status at_layout_detect(struct at_layout *layout, const uint8_t *p,
+                                size_t n, bool whole, const char **what)
+{
+    enum at_status st;
+
+    *what = known_stranger(p, n);
+    if (*what != NULL)
+        return AT_ERR_FORMAT;
+    *layout = (struct at_layout){.format = AT_FORMAT_UNKNOWN};
+    st = at_pcap_detect(layout, p, n, what);
+    if (st == AT_ERR_FORMAT && *what == NULL)
+        st = at_erf_detect(layout, p, n, whole, what);
+    return st;
+}
+
+struct at_frame at_frame(const struct at_layout *layout, const uint8_t *p,
+                         const uint8_t *stop, const uint8_t *end)
+{
+    if (layout->format == AT_FORMAT_ERF)
+        return at_erf_frame(p, stop, end);
+    return at_pcap_frame(layout, p, stop, end);
+}
+
+void at_record_parse(const struct at_layout *layout, const uint8_t *p,
+                     struct at_packet *pkt)
+{
+    if (layout->format == AT_FORMAT_ERF)
+        at_erf_parse(p, pkt);
+    else
+        at_pcap_parse(layout, p, pkt);
+}
+
+struct at_walk at_walk_block(const struct at_batch *batch, size_t i)
+{
+    const struct at_block *b = &batch->block[i];
+
+    return (struct at_walk){batch->layout, b->data, b->data + b->place.bytes};
+}
+
+bool at_walk_next(struct at_walk *walk, struct at_packet *pkt)
+{
+    if (walk->at >= walk->end)
+        return false;
+    at_record_parse(walk->layout, walk->at, pkt);
+    walk->at += pkt->record_bytes;
+    return true;
+}

@@ -1,0 +1,84 @@
+/*
+ * format.h - the records of each capture format
+ *
+ * A layout says how the records of one file are built.  It is made from the
+ * file's first bytes and never changes, so every thread may read it.
+ */
+#ifndef AT_FORMAT_H
+#define AT_FORMAT_H
+
+#include "archive_trace.h"
+
+struct at_layout {
+    enum at_format format;
+    uint16_t linktype;     /* pcap: of the file */
+    uint8_t header_bytes;  /* of the file, before the first record */
+    uint8_t record_header; /* pcap: bytes before the frame, 16 or 24 */
+    bool swapped;          /* pcap: big-endian */
+    bool lengths_swapped;  /* pcap before 2.3: wire length comes first */
+    bool lengths_unsure;   /* pcap 2.3: either order was written */
+    uint32_t snap_bytes;   /* pcap: as the header says */
+    uint32_t cap_limit;    /* pcap: a larger captured length is damage */
+};
+
+/*
+ * Finds the format of a file that begins with the 'n' bytes at 'p', all of
+ * it if 'whole'.  Returns AT_OK, AT_ERR_FORMAT, or AT_ERR_TRUNCATED where
+ * the file is a beginning of one; 'what' then names what was found.
+ */
+enum at_status at_layout_detect(struct at_layout *layout, const uint8_t *p,
+                                size_t n, bool whole, const char **what);
+
+/* A walk over records to find where they end; see at_frame(). */
+struct at_frame {
+    const uint8_t *at; /* where the walk stopped: the start of a record */
+    uint32_t records;  /* whole ones passed */
+    bool bad;          /* no record can begin like what is at 'at' */
+    size_t need;       /* bytes that the record at 'at' has; 0: not known */
+};
+
+/*
+ * Walks over the whole records that begin before 'stop' and end before
+ * 'end'; reads their lengths only.
+ */
+struct at_frame at_frame(const struct at_layout *layout, const uint8_t *p,
+                         const uint8_t *stop, const uint8_t *end);
+
+/* Takes the whole record at 'p', which at_frame() has passed, apart. */
+void at_record_parse(const struct at_layout *layout, const uint8_t *p,
+                     struct at_packet *pkt);
+
+/* Per format; format.c joins them. */
+enum at_status at_pcap_detect(struct at_layout *layout, const uint8_t *p,
+                              size_t n, const char **what);
+struct at_frame at_pcap_frame(const struct at_layout *layout, const uint8_t *p,
+                              const uint8_t *stop, const uint8_t *end);
+void at_pcap_parse(const struct at_layout *layout, const uint8_t *p,
+                   struct at_packet *pkt);
+
+enum at_status at_erf_detect(struct at_layout *layout, const uint8_t *p,
+                             size_t n, bool whole, const char **what);
+struct at_frame at_erf_frame(const uint8_t *p, const uint8_t *stop,
+                             const uint8_t *end);
+void at_erf_parse(const uint8_t *p, struct at_packet *pkt);
+
+/*
+ * The other way: each returns the bytes of a record for 'pkt' whose frame is
+ * cut to 'cap' bytes, and writes them at 'out' if that is not NULL.
+ */
+size_t at_pcap_build(uint8_t *out, const struct at_packet *pkt, uint32_t cap,
+                     bool micro);
+size_t at_erf_build(uint8_t *out, const struct at_packet *pkt, uint32_t cap);
+
+/* Whether the ERF record 'pkt' says what no other format has a place for:
+ * extension headers, error flags, a colour. */
+bool at_erf_says_more(const struct at_packet *pkt);
+
+/* The ERF type for a link type and frame, or -1 if there is none. */
+int at_erf_type_for(const struct at_packet *pkt);
+
+enum { AT_PCAP_HEADER = 24, AT_PCAP_RECORD = 16, AT_ERF_HEADER = 16 };
+void at_pcap_header(uint8_t out[AT_PCAP_HEADER], uint16_t linktype,
+                    uint32_t snap_bytes, bool micro);
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * format_pcap.c - classic pcap
+ *
+ *     size  field              draft-ietf-opsawg-pcap
+ *        4  magic              says byte order, fraction, variant
+ *        2  version_major      2
+ *        2  version_minor      4; before 3 the lengths stand the other way
+ *        8  (unused)
+ *        4  snap length
+ *        4  link type          low 16 bits; above: FCS length, class
+ *     then records of
+ *        4  seconds            unsigned
+ *        4  fraction           micro- or nanoseconds
+ *        4  captured length
+ *        4  length on the wire
+ *        8  (only in the modified form: interface, protocol, type)
+ *
+ * A fraction of a second or more is believed and carried over, as the sum is
+ * what the writer meant; readers that print it raw show "1.1000000".
+ */
+#include "format.h"
+
+#include "bytes.h"
+
+enum {
+    MAGIC_US = 0xa1b2c3d4,
+    MAGIC_NS = 0xa1b23c4d,
+    MAGIC_MODIFIED = 0xa1b2cd34,
+    CAP_LIMIT = 262144,        /* libpcap's and Wireshark's */
+    SNAP_BELIEVED = 128 << 20, /* a header may ask for more than that */
+};
+
+static uint32_t load32(bool swapped, const uint8_t *p)
+{
+    return swapped ? at_load_be32(p) : at_load_le32(p);
+}
+
+static uint16_t load16(bool swapped, const uint8_t *p)
+{
+    return swapped ? at_load_be16(p) : at_load_le16(p);
+}
+
+/* Sets byte order, fraction and record size from the magic number. */
+static bool read_magic(struct at_layout *layout, const uint8_t *p)
+{
+    for (int swapped = 0; swapped < 2; swapped++) {
+        layout->swapped = swapped;
+        layout->record_header = AT_PCAP_RECORD;
+        layout->format = AT_FORMAT_PCAP_US;
+        switch (load32(swapped, p)) {
+        case MAGIC_NS:
+            layout->format = AT_FORMAT_PCAP;
+            return true;
+        case MAGIC_MODIFIED:
+            layout->record_header = AT_PCAP_RECORD + 8;
+            return true;
+        case MAGIC_US:
+            return true;
+        }
+    }
+    return false;
+}
+
+enum at_status at_pcap_detect(struct at_layout *layout, const uint8_t *p,
+                              size_t n, const char **what)
+{
+    uint16_t major, minor;
+
+    if (n < 4 || !read_magic(layout, p))
+        return AT_ERR_FORMAT;
+    *what = "pcap";
+    if (n < AT_PCAP_HEADER)
+        return AT_ERR_TRUNCATED;
+    major = load16(layout->swapped, p + 4);
+    minor = load16(layout->swapped, p + 6);
+    if (major != 2 && !(major == 543 && minor == 0)) {
+        *what = "pcap of a version other than 2";
+        return AT_ERR_FORMAT;
+    }
+    layout->header_bytes = AT_PCAP_HEADER;
+    layout->lengths_swapped = major == 543 || minor < 3;
+    layout->lengths_unsure = minor == 3;
+    layout->snap_bytes = load32(layout->swapped, p + 16);
+    layout->linktype = (uint16_t)load32(layout->swapped, p + 20);
+    layout->cap_limit = CAP_LIMIT;
+    if (layout->snap_bytes > CAP_LIMIT && layout->snap_bytes <= SNAP_BELIEVED)
+        layout->cap_limit = layout->snap_bytes;
+    return AT_OK;
+}
+
+/* The two lengths of the record header at 'p', in their order. */
+static void lengths(const struct at_layout *layout, const uint8_t *p,
+                    uint32_t *cap, uint32_t *wire)
+{
+    *cap = load32(layout->swapped, p + 8);
+    *wire = load32(layout->swapped, p + 12);
+    if (layout->lengths_swapped || (layout->lengths_unsure && *cap > *wire)) {
+        const uint32_t other = *cap;
+
+        *cap = *wire;
+        *wire = other;
+    }
+}
+
+struct at_frame at_pcap_frame(const struct at_layout *layout, const uint8_t *p,
+                              const uint8_t *stop, const uint8_t *end)
+{
+    struct at_frame f = {.at = p};
+    const size_t header = layout->record_header;
+    uint32_t cap, wire;
+
+    while (f.at < stop) {
+        f.need = 0;
+        if ((size_t)(end - f.at) < header)
+            break;
+        lengths(layout, f.at, &cap, &wire);
+        if (cap > layout->cap_limit) {
+            f.bad = true;
+            break;
+        }
+        f.need = header + cap;
+        if (f.need > (size_t)(end - f.at))
+            break;
+        f.at += f.need;
+        f.records++;
+    }
+    return f;
+}
+
+/* Seconds and a fraction that may be any number; stops at what 32.32 holds. */
+static uint64_t timestamp(uint64_t sec, uint64_t frac_ns)
+{
+    const uint64_t frac = at_ts_from_ns(frac_ns);
+
+    sec <<= 32;
+    return sec + frac >= sec ? sec + frac : UINT64_MAX;
+}
+
+void at_pcap_parse(const struct at_layout *layout, const uint8_t *p,
+                   struct at_packet *pkt)
+{
+    const uint64_t sec = load32(layout->swapped, p);
+    const uint64_t frac = load32(layout->swapped, p + 4);
+    const uint64_t unit = layout->format == AT_FORMAT_PCAP ? 1 : 1000;
+
+    *pkt = (struct at_packet){
+        .ts = timestamp(sec, frac * unit),
+        .data = p + layout->record_header,
+        .record = p,
+        .linktype = layout->linktype,
+        .format = (uint8_t)layout->format,
+    };
+    lengths(layout, p, &pkt->cap_bytes, &pkt->wire_bytes);
+    pkt->record_bytes = layout->record_header + pkt->cap_bytes;
+}
+
+void at_pcap_header(uint8_t out[AT_PCAP_HEADER], uint16_t linktype,
+                    uint32_t snap_bytes, bool micro)
+{
+    at_store_le32(out, micro ? MAGIC_US : MAGIC_NS);
+    at_store_le16(out + 4, 2);
+    at_store_le16(out + 6, 4);
+    at_store_le64(out + 8, 0);
+    at_store_le32(out + 16, snap_bytes > 0 ? snap_bytes : CAP_LIMIT);
+    at_store_le32(out + 20, linktype);
+}
+
+/* The last half nanosecond of 32.32 would round up to more seconds than 32
+ * bits hold. */
+static uint64_t writable_ns(uint64_t ts)
+{
+    const uint64_t most = UINT64_C(4294967295999999999);
+    const uint64_t ns = (uint64_t)at_ts_to_ns(ts);
+
+    return ns < most ? ns : most;
+}
+
+size_t at_pcap_build(uint8_t *out, const struct at_packet *pkt, uint32_t cap,
+                     bool micro)
+{
+    if (out != NULL) {
+        const uint64_t ns = writable_ns(pkt->ts);
+        const uint32_t frac = (uint32_t)(ns % 1000000000u);
+
+        at_store_le32(out, (uint32_t)(ns / 1000000000u));
+        at_store_le32(out + 4, micro ? frac / 1000 : frac);
+        at_store_le32(out + 8, cap);
+        at_store_le32(out + 12, pkt->wire_bytes);
+        memcpy(out + AT_PCAP_RECORD, pkt->data, cap);
+    }
+    return AT_PCAP_RECORD + cap;
+}

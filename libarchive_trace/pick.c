@@ -1,0 +1,131 @@
+/*
+ * pick.c - the wanted packets of one reader, found by all threads
+ *
+ * The threads leave in each slot an array of the packets that are wanted,
+ * which are views into the batch; the caller's thread only hands them out.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "archive_trace.h"
+
+struct picked {
+    struct at_packet *pkt;
+    size_t n, room;
+};
+
+struct at_pick {
+    struct at_selection selection;
+    struct at_pass *pass;
+    const struct picked *now;
+    size_t next;
+};
+
+static bool wanted(const struct at_selection *sel, const struct at_packet *pkt)
+{
+    const int64_t ns = at_ts_to_ns(pkt->ts);
+
+    if (pkt->kind != AT_KIND_PACKET)
+        return sel->records;
+    return ns >= sel->from_ns && ns < sel->to_ns &&
+           (sel->filter == NULL || at_filter_match(sel->filter, pkt));
+}
+
+static enum at_status make_room(struct picked *picked,
+                                const struct at_batch *batch)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < batch->blocks; i++)
+        n += batch->block[i].records;
+    if (n <= picked->room)
+        return AT_OK;
+    free(picked->pkt);
+    picked->room = 0;
+    picked->pkt = malloc((n + n / 4) * sizeof(picked->pkt[0]));
+    if (picked->pkt == NULL)
+        return AT_ERR_MEMORY;
+    picked->room = n + n / 4;
+    return AT_OK;
+}
+
+static enum at_status pick_work(void *ctx, void *slot,
+                                const struct at_batch *batch,
+                                struct at_error *err)
+{
+    const struct at_pick *pick = ctx;
+    struct picked *picked = slot;
+
+    picked->n = 0;
+    if (make_room(picked, batch) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < batch->blocks; i++) {
+        struct at_walk walk = at_walk_block(batch, i);
+
+        while (at_walk_next(&walk, &picked->pkt[picked->n]))
+            picked->n += wanted(&pick->selection, &picked->pkt[picked->n]);
+    }
+    return AT_OK;
+}
+
+static void pick_drop(void *ctx, void *slot)
+{
+    struct picked *picked = slot;
+
+    (void)ctx;
+    free(picked->pkt);
+}
+
+enum at_status at_pick_open(struct at_pick **out, struct at_reader *rd,
+                            struct at_pool *pool,
+                            const struct at_selection *selection,
+                            struct at_error *err)
+{
+    struct at_pick *pick = calloc(1, sizeof(*pick));
+    const struct at_run run = {
+        .slot_bytes = sizeof(struct picked),
+        .ctx = pick,
+        .work = pick_work,
+        .drop = pick_drop,
+    };
+    enum at_status st;
+
+    *out = NULL;
+    if (pick == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    pick->selection = *selection;
+    st = at_pass_open(&pick->pass, rd, pool, &run, err);
+    if (st != AT_OK) {
+        free(pick);
+        return st;
+    }
+    *out = pick;
+    return AT_OK;
+}
+
+enum at_status at_pick_next(struct at_pick *pick, struct at_packet *pkt,
+                            struct at_error *err)
+{
+    while (pick->now == NULL || pick->next == pick->now->n) {
+        const struct at_batch *batch;
+        void *slot;
+        enum at_status st;
+
+        pick->now = NULL;
+        st = at_pass_next(pick->pass, &slot, &batch, err);
+        if (st != AT_OK)
+            return st;
+        pick->now = slot;
+        pick->next = 0;
+    }
+    *pkt = pick->now->pkt[pick->next++];
+    return AT_OK;
+}
+
+void at_pick_close(struct at_pick *pick)
+{
+    if (pick == NULL)
+        return;
+    at_pass_close(pick->pass);
+    free(pick);
+}

@@ -1,0 +1,69 @@
+/*
+ * piece.h - decoded bytes on their way from a source to a batch
+ *
+ * A piece owns one allocation, which holds decoded bytes and has room before
+ * them for the beginning of a record that the piece before ended with.  It
+ * becomes the batch that the caller sees, and goes back to its shelf to be
+ * used again.
+ */
+#ifndef AT_PIECE_H
+#define AT_PIECE_H
+
+#include <pthread.h>
+
+#include "archive_trace.h"
+
+/* Decoding may begin at byte 'file', which is decoded byte 'raw'. */
+struct at_mark {
+    uint64_t raw;
+    uint64_t file;
+};
+
+struct at_piece {
+    uint8_t *room;
+    size_t room_bytes;
+    uint8_t *data; /* in 'room' */
+    size_t len;
+    uint64_t raw_offset; /* of data[0] */
+    uint64_t file_end;   /* compressed bytes used up to here */
+    struct at_mark *mark;
+    size_t marks, mark_room;
+    struct at_error err; /* what follows these bytes: AT_OK, AT_END, error */
+    struct at_batch batch;
+    struct at_block *block;
+    size_t block_room;
+    struct at_shelf *shelf;
+    struct at_piece *next; /* on the shelf */
+};
+
+struct at_shelf {
+    pthread_mutex_t lock;
+    struct at_piece *spare; /* guarded by lock */
+};
+
+enum { AT_HEADROOM = 128 << 10 }; /* longer beginnings move the piece */
+
+void at_shelf_init(struct at_shelf *shelf);
+void at_shelf_clear(struct at_shelf *shelf);
+
+/* An empty piece; NULL when there is no memory. */
+struct at_piece *at_piece_take(struct at_shelf *shelf);
+void at_piece_put_back(struct at_piece *piece);
+
+/* Makes room for 'n' bytes at piece->data; what it held is lost. */
+enum at_status at_piece_room(struct at_piece *piece, size_t n);
+
+/* Puts 'n' bytes before those at piece->data. */
+enum at_status at_piece_prepend(struct at_piece *piece, const uint8_t *p,
+                                size_t n);
+
+enum at_status at_piece_mark(struct at_piece *piece, uint64_t raw,
+                             uint64_t file);
+
+/* Puts the bytes and marks of 'before' in front, and 'before' back. */
+enum at_status at_piece_join(struct at_piece *piece, struct at_piece *before);
+
+/* Appends a block; the caller fills it. */
+struct at_block *at_piece_add_block(struct at_piece *piece);
+
+#endif

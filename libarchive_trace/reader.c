@@ -1,0 +1,513 @@
+/*
+ * reader.c - from the pieces of a source to batches of whole records
+ *
+ * A walk over the lengths of the records cuts each piece into blocks that
+ * begin and end on record boundaries; what is left of the last record goes
+ * before the next piece.  Of each record only the length is touched here, a
+ * few nanoseconds; everything else is done in parallel, by who gets the
+ * batch.
+ *
+ * A block begins where decoding can begin, if a record begins there too: at
+ * the members of a BGZF file, and every 64 KiB of other files.  So the blocks
+ * of a file are the same whenever it is read.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "errors.h"
+#include "format.h"
+#include "source.h"
+
+enum {
+    BLOCK_BYTES = 64 << 10,
+    DETECT_BYTES = 32 << 10, /* that the format is judged by */
+};
+
+struct at_reader {
+    struct at_source src;
+    struct at_pool *own_pool;
+    struct at_layout layout;
+    struct at_trace_info info;
+    struct at_error err;    /* sticky */
+    struct at_piece *first; /* read to find the format, not yet handed out */
+    bool random;   /* each piece is a place: it starts and ends on records */
+    bool at_start; /* the file header comes next */
+    struct at_place *place;
+    size_t places, next_place;
+    uint8_t *carry; /* the beginning of a record */
+    size_t carry_bytes, carry_room;
+    struct at_mark carry_mark; /* where decoding begins for the carry */
+    uint64_t records, blocks;
+    uint64_t position;     /* in the file, after the last piece taken */
+    struct at_batch *held; /* by at_reader_next() */
+    struct at_walk walk;
+    size_t walk_block;
+};
+
+/* ---- opening --------------------------------------------------------- */
+
+/* Takes pieces until the format can be judged or there are no more. */
+static enum at_status take_first(struct at_reader *rd, struct at_error *err)
+{
+    struct at_piece *piece = NULL, *before = NULL;
+
+    do {
+        const enum at_status st = at_source_next(&rd->src, &piece);
+
+        if (st == AT_END && before == NULL)
+            return at_error_set(err, AT_ERR_TRUNCATED, "%s: empty",
+                                rd->src.in.name);
+        if (st != AT_OK && before == NULL)
+            return at_error_copy(err, &rd->src.err);
+        if (st != AT_OK) {
+            before->err = rd->src.err;
+            before->err.status = st;
+            piece = before;
+            break;
+        }
+        if (before != NULL && at_piece_join(piece, before) != AT_OK)
+            return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+        before = piece;
+    } while (piece->len < DETECT_BYTES && piece->err.status == AT_OK);
+    rd->first = piece;
+    return AT_OK;
+}
+
+static enum at_status detect(struct at_reader *rd, struct at_error *err)
+{
+    const struct at_piece *piece = rd->first;
+    const char *name = rd->src.in.name;
+    const char *what = NULL;
+    const enum at_status st = at_layout_detect(
+        &rd->layout, piece->data, piece->len, piece->err.status != AT_OK,
+        &what);
+
+    if (st == AT_OK)
+        return AT_OK;
+    if (piece->err.status < 0)
+        return at_error_copy(err, &piece->err);
+    if (piece->len == 0)
+        return at_error_set(err, AT_ERR_TRUNCATED, "%s: empty", name);
+    if (st == AT_ERR_TRUNCATED)
+        return at_error_set(err, st, "%s: cut short: %zu bytes are no whole %s",
+                            name, piece->len, what);
+    return at_error_set(err, st, "%s: not a trace: %s", name,
+                        what != NULL ? what : "neither ERF nor pcap");
+}
+
+static void describe(struct at_reader *rd)
+{
+    struct at_trace_info *info = &rd->info;
+    struct at_packet pkt = {.linktype = rd->layout.linktype};
+    const uint8_t *p = rd->first->data + rd->layout.header_bytes;
+    const struct at_frame f = at_frame(&rd->layout, p, p + 1,
+                                       rd->first->data + rd->first->len);
+
+    if (f.records > 0)
+        at_record_parse(&rd->layout, p, &pkt);
+    info->name = rd->src.in.name;
+    info->format = rd->layout.format;
+    info->codec = rd->src.ops->codec;
+    info->file_bytes = rd->src.in.size;
+    info->linktype = pkt.linktype;
+    info->snap_bytes = rd->layout.snap_bytes;
+    info->random_access = at_source_random(&rd->src);
+}
+
+enum at_status at_reader_open(struct at_reader **out, const char *path,
+                              const struct at_reader_options *opts,
+                              struct at_error *err)
+{
+    struct at_pool *pool = opts == NULL ? NULL : opts->pool;
+    struct at_reader *rd = calloc(1, sizeof(*rd));
+    enum at_status st = AT_OK;
+
+    *out = NULL;
+    if (rd == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    if (pool == NULL) {
+        st = at_pool_open(&rd->own_pool, 1, err);
+        pool = rd->own_pool;
+    }
+    if (st == AT_OK)
+        st = at_source_open(&rd->src, path, pool, err);
+    if (st != AT_OK) {
+        at_pool_close(rd->own_pool);
+        free(rd);
+        return st;
+    }
+    st = take_first(rd, err);
+    if (st == AT_OK)
+        st = detect(rd, err);
+    if (st != AT_OK) {
+        at_reader_close(rd);
+        return st;
+    }
+    describe(rd);
+    rd->at_start = true;
+    *out = rd;
+    return AT_OK;
+}
+
+const struct at_trace_info *at_reader_info(const struct at_reader *rd)
+{
+    return &rd->info;
+}
+
+void at_reader_close(struct at_reader *rd)
+{
+    if (rd == NULL)
+        return;
+    if (rd->held != NULL)
+        at_batch_release(rd->held);
+    at_piece_put_back(rd->first);
+    at_source_close(&rd->src);
+    at_pool_close(rd->own_pool);
+    free(rd->carry);
+    free(rd->place);
+    free(rd);
+}
+
+/* ---- blocks ---------------------------------------------------------- */
+
+static struct at_batch *batch_of(struct at_piece *piece)
+{
+    return &piece->batch;
+}
+
+void at_batch_release(struct at_batch *batch)
+{
+    char *p = (char *)batch;
+
+    at_piece_put_back(
+        (struct at_piece *)(void *)(p - offsetof(struct at_piece, batch)));
+}
+
+/* The last mark at or before 'raw'; that of the carry if there is none. */
+static struct at_mark mark_before(const struct at_reader *rd,
+                                  const struct at_piece *piece, uint64_t raw)
+{
+    size_t lo = 0, hi = piece->marks;
+
+    while (lo < hi) {
+        const size_t mid = (lo + hi) / 2;
+
+        if (piece->mark[mid].raw <= raw)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo > 0 ? piece->mark[lo - 1] : rd->carry_mark;
+}
+
+/* The first mark at or after 'raw', or the end of the piece. */
+static struct at_mark mark_after(const struct at_piece *piece, uint64_t raw)
+{
+    size_t lo = 0, hi = piece->marks;
+
+    while (lo < hi) {
+        const size_t mid = (lo + hi) / 2;
+
+        if (piece->mark[mid].raw < raw)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo < piece->marks)
+        return piece->mark[lo];
+    return (struct at_mark){piece->raw_offset + piece->len, piece->file_end};
+}
+
+static struct at_place place_of(const struct at_reader *rd,
+                                const struct at_piece *piece,
+                                const uint8_t *from, const uint8_t *to)
+{
+    const uint64_t raw = piece->raw_offset + (uint64_t)(from - piece->data);
+    struct at_place place = {
+        .file_offset = raw,
+        .raw_offset = raw,
+        .bytes = (uint64_t)(to - from),
+    };
+    struct at_mark mark;
+
+    place.file_bytes = place.bytes;
+    if (rd->src.ops->codec == AT_CODEC_NONE)
+        return place;
+    mark = mark_before(rd, piece, raw);
+    place.file_offset = mark.file;
+    place.skip = raw - mark.raw;
+    place.file_bytes = rd->src.ops->codec == AT_CODEC_BGZF
+                           ? mark_after(piece, raw + place.bytes).file -
+                                 mark.file
+                           : 0;
+    return place;
+}
+
+/* Where the block that begins at 'p' should end, if a record does. */
+static const uint8_t *block_stop(const struct at_reader *rd,
+                                 const struct at_piece *piece, const uint8_t *p,
+                                 const uint8_t *end)
+{
+    if (rd->src.ops->codec == AT_CODEC_BGZF) {
+        const uint64_t raw = piece->raw_offset + (uint64_t)(p - piece->data);
+
+        return piece->data +
+               (mark_after(piece, raw + 1).raw - piece->raw_offset);
+    }
+    return (size_t)(end - p) > BLOCK_BYTES ? p + BLOCK_BYTES : end;
+}
+
+/* Whether the block is one of those asked for; the list is in order. */
+static bool wanted(struct at_reader *rd, const struct at_place *place)
+{
+    if (rd->place == NULL || rd->random)
+        return true;
+    while (rd->next_place < rd->places &&
+           rd->place[rd->next_place].raw_offset +
+                   rd->place[rd->next_place].bytes <=
+               place->raw_offset)
+        rd->next_place++;
+    return rd->next_place < rd->places && rd->place[rd->next_place].raw_offset <
+                                              place->raw_offset + place->bytes;
+}
+
+/*
+ * Cuts the records from 'p' on into blocks.  Returns how the walk ended: at
+ * the end of the piece, inside a record, or at damage.
+ */
+static enum at_status cut_blocks(struct at_reader *rd, struct at_piece *piece,
+                                 const uint8_t *p, struct at_frame *last)
+{
+    const uint8_t *end = piece->data + piece->len;
+
+    *last = (struct at_frame){.at = p};
+    while (last->at < end) {
+        const uint8_t *from = last->at;
+        struct at_place place;
+        struct at_block *block;
+
+        *last = at_frame(&rd->layout, from, block_stop(rd, piece, from, end),
+                         end);
+        if (last->at == from)
+            break;
+        place = place_of(rd, piece, from, last->at);
+        if (wanted(rd, &place)) {
+            block = at_piece_add_block(piece);
+            if (block == NULL)
+                return AT_ERR_MEMORY;
+            *block = (struct at_block){from, place, last->records};
+        }
+        rd->records += last->records;
+        rd->blocks++;
+    }
+    return AT_OK;
+}
+
+static enum at_status keep_carry(struct at_reader *rd,
+                                 const struct at_piece *piece, const uint8_t *p)
+{
+    const size_t n = (size_t)(piece->data + piece->len - p);
+
+    rd->carry_mark = mark_before(
+        rd, piece, piece->raw_offset + (uint64_t)(p - piece->data));
+    if (n > rd->carry_room) {
+        free(rd->carry);
+        rd->carry_room = 0;
+        rd->carry = malloc(n);
+        if (rd->carry == NULL)
+            return AT_ERR_MEMORY;
+        rd->carry_room = n;
+    }
+    if (n > 0)
+        memcpy(rd->carry, p, n);
+    rd->carry_bytes = n;
+    return AT_OK;
+}
+
+static const char *in_what(const struct at_reader *rd)
+{
+    return rd->src.ops->codec == AT_CODEC_NONE ? "" : " of what it decodes to";
+}
+
+static void say_damage(struct at_reader *rd, uint64_t at)
+{
+    at_error_set(&rd->err, AT_ERR_CORRUPT,
+                 "%s: damaged: no %s record can begin as at byte %llu%s",
+                 rd->info.name,
+                 rd->layout.format == AT_FORMAT_ERF ? "ERF" : "pcap",
+                 (unsigned long long)at, in_what(rd));
+}
+
+static void say_truncated(struct at_reader *rd, uint64_t at,
+                          const struct at_frame *f)
+{
+    char need[48] = "is not whole";
+
+    if (f->need > 0)
+        snprintf(need, sizeof(need), "is of %zu bytes", f->need);
+    at_error_set(&rd->err, AT_ERR_TRUNCATED,
+                 "%s: cut short: the record at byte %llu%s %s, %zu are there",
+                 rd->info.name, (unsigned long long)at, in_what(rd), need,
+                 rd->carry_bytes);
+}
+
+/* What follows the blocks of this piece: nothing yet, the end, an error. */
+static void note_end(struct at_reader *rd, const struct at_piece *piece,
+                     const struct at_frame *last)
+{
+    const uint64_t at = piece->raw_offset + (uint64_t)(last->at - piece->data);
+
+    if (last->bad) {
+        say_damage(rd, at);
+    } else if (piece->err.status < 0) {
+        rd->err = piece->err;
+    } else if (rd->random && rd->carry_bytes > 0) {
+        at_error_set(&rd->err, AT_ERR_CORRUPT,
+                     "%s: no record ends at byte %llu%s, where the index has "
+                     "a block end",
+                     rd->info.name, (unsigned long long)at, in_what(rd));
+    } else if (piece->err.status == AT_END) {
+        rd->err.status = AT_END;
+        if (rd->carry_bytes > 0)
+            say_truncated(rd, at, last);
+    }
+}
+
+/* No piece is left: the source's error, or a record that waits for more. */
+static enum at_status source_over(struct at_reader *rd, enum at_status st)
+{
+    struct at_frame none = {.need = 0};
+
+    rd->err.status = AT_END;
+    if (st < 0)
+        rd->err = rd->src.err;
+    else if (rd->carry_bytes > 0)
+        say_truncated(rd, rd->src.raw_offset, &none);
+    return rd->err.status;
+}
+
+static enum at_status next_piece(struct at_reader *rd, struct at_piece **piece)
+{
+    enum at_status st = AT_OK;
+
+    *piece = rd->first;
+    rd->first = NULL;
+    if (*piece == NULL)
+        st = at_source_next(&rd->src, piece);
+    if (st != AT_OK)
+        return source_over(rd, st);
+    if (at_piece_prepend(*piece, rd->carry, rd->carry_bytes) == AT_OK)
+        return AT_OK;
+    at_piece_put_back(*piece);
+    return at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
+}
+
+/* The file header, where it is in this piece, is no record. */
+static const uint8_t *after_header(struct at_reader *rd,
+                                   const struct at_piece *piece)
+{
+    const uint8_t *p = piece->data;
+
+    if (rd->at_start && !rd->random)
+        p += rd->layout.header_bytes;
+    rd->at_start = false;
+    return p;
+}
+
+enum at_status at_reader_next_batch(struct at_reader *rd,
+                                    struct at_batch **batch)
+{
+    *batch = NULL;
+    rd->src.hesitant = false;
+    while (rd->err.status == AT_OK) {
+        const uint64_t first_record = rd->records, first_block = rd->blocks;
+        struct at_piece *piece;
+        struct at_frame last;
+        const enum at_status st = next_piece(rd, &piece);
+
+        if (st != AT_OK)
+            return st;
+        rd->position = piece->file_end;
+        if (cut_blocks(rd, piece, after_header(rd, piece), &last) != AT_OK ||
+            keep_carry(rd, piece, last.at) != AT_OK)
+            at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
+        else
+            note_end(rd, piece, &last);
+        piece->batch.layout = &rd->layout;
+        piece->batch.first_record = first_record;
+        piece->batch.first_block = first_block;
+        if (piece->batch.blocks > 0) {
+            *batch = batch_of(piece);
+            return AT_OK;
+        }
+        at_piece_put_back(piece);
+    }
+    return rd->err.status;
+}
+
+enum at_status at_reader_next(struct at_reader *rd, struct at_packet *pkt)
+{
+    for (;;) {
+        enum at_status st;
+
+        if (rd->held != NULL && at_walk_next(&rd->walk, pkt))
+            return AT_OK;
+        if (rd->held != NULL && ++rd->walk_block < rd->held->blocks) {
+            rd->walk = at_walk_block(rd->held, rd->walk_block);
+            continue;
+        }
+        if (rd->held != NULL)
+            at_batch_release(rd->held);
+        st = at_reader_next_batch(rd, &rd->held);
+        if (st != AT_OK)
+            return st;
+        rd->walk_block = 0;
+        rd->walk = at_walk_block(rd->held, 0);
+    }
+}
+
+/* ---- places ---------------------------------------------------------- */
+
+static bool all_reachable(const struct at_place *place, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (place[i].file_bytes == 0)
+            return false;
+    return true;
+}
+
+enum at_status at_reader_select(struct at_reader *rd,
+                                const struct at_place *place, size_t n)
+{
+    struct at_place *copy = malloc((n + 1) * sizeof(*copy));
+    bool random;
+
+    if (copy == NULL)
+        return at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
+    if (n > 0)
+        memcpy(copy, place, n * sizeof(*copy));
+    free(rd->place);
+    rd->place = copy;
+    rd->places = n;
+    rd->next_place = 0;
+    rd->carry_bytes = 0;
+    at_piece_put_back(rd->first);
+    rd->first = NULL;
+    random = all_reachable(place, n);
+    rd->random = random && at_source_random(&rd->src);
+    rd->at_start = true;
+    rd->err.status = AT_OK;
+    return at_source_restart(&rd->src, random ? copy : NULL, n, &rd->err);
+}
+
+uint64_t at_reader_position(const struct at_reader *rd)
+{
+    return rd->position;
+}
+
+const struct at_error *at_reader_error(const struct at_reader *rd)
+{
+    return &rd->err;
+}

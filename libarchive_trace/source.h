@@ -1,0 +1,101 @@
+/*
+ * source.h - the decoded bytes of a file, piece by piece, in order
+ *
+ * A codec prepares jobs on the caller's thread and runs them on the pool's.
+ * Where blocks are independent (plain files, BGZF) jobs run side by side;
+ * where they are not (a gzip stream, a pipe) one runs after the other, still
+ * ahead of the caller.
+ */
+#ifndef AT_SOURCE_H
+#define AT_SOURCE_H
+
+#include "input.h"
+#include "piece.h"
+#include "pool.h"
+
+struct at_source;
+
+/* One piece to make; the slot of a lane. */
+struct at_job {
+    struct at_source *src;
+    struct at_piece *piece;
+    uint64_t file_offset; /* of the bytes to decode */
+    uint64_t skip;        /* decoded bytes to drop before the piece */
+    uint64_t bytes;       /* of the piece; 0: all there are */
+    uint8_t *in;          /* compressed bytes, in a buffer of in_room */
+    size_t in_bytes, in_room;
+    void *tool; /* what the codec keeps for this slot */
+};
+
+struct at_codec_ops {
+    enum at_codec codec;
+    bool serial;
+    enum at_status (*open)(struct at_source *src, struct at_error *err);
+    /* On the caller's thread: AT_OK with a job to run, AT_END, or an error,
+     * which is met when all jobs before it have been delivered. */
+    enum at_status (*prepare)(struct at_source *src, struct at_job *job);
+    /* On any thread: fills job->piece, its 'err' included. */
+    void (*run)(struct at_source *src, struct at_job *job);
+    void (*drop)(struct at_job *job); /* frees job->tool */
+    void (*close)(struct at_source *src);
+};
+
+struct at_source {
+    struct at_input in;
+    struct at_shelf shelf;
+    struct at_pool *pool;
+    struct at_lane *lane;
+    const struct at_codec_ops *ops;
+    const struct at_codec_ops *next_ops; /* the codec changes when drained */
+    void *state;                         /* of the codec */
+    uint64_t raw_offset;                 /* of the next piece prepared */
+    size_t target;                       /* decoded bytes for it, about */
+    bool ended;                          /* nothing more to prepare */
+    bool hesitant;       /* one job at a time: perhaps the rest is not wanted */
+    struct at_error err; /* why, AT_OK or AT_END if none */
+    const struct at_place *place; /* NULL: everything, in sequence */
+    size_t places, next_place;
+};
+
+enum {
+    AT_PIECE_FIRST = 64 << 10, /* so that opening a file costs little */
+    AT_PIECE_BYTES = 1 << 20,
+};
+
+/* Opens 'path' and finds its codec. */
+enum at_status at_source_open(struct at_source *src, const char *path,
+                              struct at_pool *pool, struct at_error *err);
+
+/* The next piece: AT_OK; AT_END or an error when there is none.  A piece may
+ * carry an error of its own, which comes after its bytes. */
+enum at_status at_source_next(struct at_source *src, struct at_piece **piece);
+
+/* Starts again, at the places only if the codec can do that. */
+enum at_status at_source_restart(struct at_source *src,
+                                 const struct at_place *place, size_t n,
+                                 struct at_error *err);
+
+/* Whether the codec reads single places without what is before them. */
+bool at_source_random(const struct at_source *src);
+
+void at_source_close(struct at_source *src);
+
+/*
+ * For codecs that go to places: takes the next run of places that lie one
+ * after the other, at least one and up to about src->target bytes.  false
+ * when there are none left.
+ */
+bool at_source_take_places(struct at_source *src, struct at_place *run);
+
+/* Makes room for 'n' bytes at job->in. */
+enum at_status at_job_room(struct at_job *job, size_t n);
+
+extern const struct at_codec_ops at_codec_plain;
+extern const struct at_codec_ops at_codec_pipe;
+extern const struct at_codec_ops at_codec_bgzf;
+extern const struct at_codec_ops at_codec_gzip;
+
+/* Whether a gzip member that begins with these bytes is a BGZF block. */
+bool at_bgzf_detect(const uint8_t *p, size_t n);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * decode.c - bytes as one frame, of the link type that the first byte says
+ *
+ * The second byte is how much longer than the capture the frame was on the
+ * wire.  Nothing may be read past the capture, and a filter must give the
+ * same answer to the same packet.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "archive_trace.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const uint16_t linktypes[] = {
+    AT_LINK_ETHERNET, AT_LINK_NULL,   AT_LINK_PPP,  AT_LINK_PPP_HDLC,
+    AT_LINK_RAW,      AT_LINK_C_HDLC, AT_LINK_LOOP, AT_LINK_LINUX_SLL,
+    AT_LINK_ERF,      AT_LINK_IPV4,   AT_LINK_IPV6, AT_LINK_LINUX_SLL2,
+};
+
+enum { LINKTYPES = sizeof(linktypes) / sizeof(linktypes[0]) };
+
+static void check(const struct at_headers *h, const struct at_packet *pkt)
+{
+    const size_t address = h->net == AT_NET_IPV6 ? 16 : 4;
+    const uint8_t *end = pkt->data + pkt->cap_bytes;
+
+    if (h->net_offset > pkt->cap_bytes ||
+        h->transport_offset > pkt->cap_bytes ||
+        h->payload_offset > pkt->cap_bytes)
+        abort();
+    if ((h->net == AT_NET_OTHER) != (h->src == NULL))
+        abort();
+    if (h->src != NULL && (h->src < pkt->data || h->src + address > end ||
+                           h->dst < pkt->data || h->dst + address > end))
+        abort();
+}
+
+static void ask_filters(const struct at_packet *pkt)
+{
+    static const char *const expr[] = {"tcp port 80 or host 10.0.0.1",
+                                       "ip6 and not udp", "vlan or mpls"};
+    static struct at_filter *filter[3];
+
+    for (size_t i = 0; i < 3; i++) {
+        if (filter[i] == NULL &&
+            at_filter_open(&filter[i], expr[i], 0, NULL) != AT_OK)
+            abort();
+        if (at_filter_match(filter[i], pkt) != at_filter_match(filter[i], pkt))
+            abort();
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct at_packet pkt = {.format = AT_FORMAT_PCAP};
+    struct at_headers h;
+    uint8_t *frame;
+
+    if (size < 2)
+        return 0;
+    frame = malloc(size - 2 + (size == 2)); /* its end is the frame's end */
+    if (frame == NULL)
+        abort();
+    memcpy(frame, data + 2, size - 2);
+    pkt.data = frame;
+    pkt.cap_bytes = (uint32_t)(size - 2);
+    pkt.wire_bytes = pkt.cap_bytes + data[1];
+    pkt.linktype = linktypes[data[0] % LINKTYPES];
+    at_decode(&h, &pkt);
+    check(&h, &pkt);
+    ask_filters(&pkt);
+    free(frame);
+    return 0;
+}
