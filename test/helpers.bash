@@ -1,0 +1,67 @@
+# helpers.bash - what the Bats files share; test/run sets the environment
+# shellcheck shell=bash
+
+bats_require_minimum_version 1.5.0
+
+# The tools just built come first; every test is in a folder of its own.
+if [ -n "${AT_BIN-}" ]; then
+    PATH=$AT_BIN:$PATH
+fi
+TOP=${TOP:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
+TEST_DATA=${TEST_DATA:-$TOP/test/data}
+export TOP TEST_DATA PATH LC_ALL=C.UTF-8 TZ=UTC PYTHONPATH=$TOP/test
+export PYTHONDONTWRITEBYTECODE=1
+
+# Skips the test where there is no corpus.
+need_corpus() {
+    [ -e "${CORPUS:-/nonexistent}/MANIFEST.tsv" ] || skip 'no corpus'
+}
+
+# Skips the test where one of the programs is missing.
+need() { # program...
+    local p
+    for p; do
+        command -v "$p" >/dev/null || skip "no $p"
+    done
+}
+
+# The big captures take too long under a sanitizer.
+fast_build() {
+    [ -z "${SANITIZE-}" ]
+}
+
+# Records of a pcap or ERF file, one a line: time in ns, lengths, a checksum.
+# They are read by test/records.py, which is no code of ours under test.
+records() { # file
+    python3 - "$1" <<'END'
+import sys, zlib
+from records import records
+for ns, frame, wire in records(sys.argv[1]):
+    print(ns, len(frame), wire, zlib.crc32(frame))
+END
+}
+
+# The packets of a file as tcpdump would write them: its filter, its header.
+tcpdump_filtered() { # file out expression...
+    local file=$1 out=$2
+    shift 2
+    tcpdump --time-stamp-precision=nano -r "$file" -w "$out" "$@" 2>/dev/null
+}
+
+# No half-written file lies in the current folder.
+no_leftovers() {
+    local left
+    left=$(find . -name '*.part')
+    [ -z "$left" ] || {
+        echo "left over: $left"
+        return 1
+    }
+}
+
+# The standard error of the last 'run --separate-stderr' is one line.
+one_message() {
+    [ "${#stderr_lines[@]}" -eq 1 ] || {
+        printf 'message: %s\n' "${stderr_lines[@]}"
+        return 1
+    }
+}
