@@ -1,0 +1,100 @@
+/*
+ * at-index - make the flow indexes of capture files
+ */
+#include <stdlib.h>
+
+#include "indexing.h"
+#include "tool.h"
+
+struct index {
+    struct tool_common common;
+    struct at_indexing how;
+    const char *output;
+    struct tool_progress progress;
+    struct tool_summary summary;
+    uint64_t flows;
+    unsigned indexed; /* files */
+};
+
+static void set_timeouts(void *ctx, const char *arg)
+{
+    struct at_error err;
+
+    if (at_timeouts_parse(ctx, arg, &err) != AT_OK)
+        tool_usage_error("%s", err.msg);
+}
+
+static bool progress(void *ctx, uint64_t done, uint64_t total, uint64_t packets)
+{
+    struct index *index = ctx;
+
+    tool_progress_update(&index->progress, done, total, packets);
+    return !tool_stopped();
+}
+
+static int index_one(struct index *index, const char *trace)
+{
+    struct at_index_totals totals;
+    struct at_error err;
+    bool written;
+    char *path = index->output != NULL ? NULL : at_index_path(trace);
+    enum at_status st = at_index_file(trace,
+                                      path != NULL ? path : index->output,
+                                      &index->how, &totals, &written, &err);
+
+    tool_progress_end(&index->progress);
+    free(path);
+    if (written) {
+        index->summary.packets += totals.packets;
+        index->summary.bytes += totals.captured_bytes;
+        index->flows += totals.flows;
+        index->indexed++;
+    }
+    if (st < 0)
+        tool_error(&err);
+    return st == AT_OK ? TOOL_OK : TOOL_FAIL;
+}
+
+int main(int argc, char *argv[])
+{
+    struct index index = {
+        .how = {.timeouts = at_timeouts_default, .stream = ""},
+    };
+    const struct tool_option options[] = {
+        TOOL_TEXT('o', "output", &index.output, "INDEX",
+                  "write the index there, not to FILE.idx"),
+        TOOL_TEXT(0, "stream", &index.how.stream, "NAME",
+                  "the stream that the file is of"),
+        TOOL_CALL(0, "timeout", set_timeouts, &index.how.timeouts, "LIST",
+                  "idle times that end a flow: 90s for all, or some of "
+                  "tcp=2h,udp=2m,opening=4m,closed=2m,other=2m"),
+        TOOL_COMMON_BUT(&index.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE |
+                                           TOOL_NO_JSON | TOOL_NO_LOCAL),
+        TOOL_END,
+    };
+    struct at_error err;
+    int status = TOOL_OK;
+    int i = tool_parse(argc, argv,
+                       "[-o index] [--timeout list] [-j threads] file ...",
+                       options);
+
+    if (i == argc)
+        tool_usage_error("no file is named");
+    if (index.output != NULL && argc - i > 1)
+        tool_usage_error("-o is for one file");
+    if (at_pool_open(&index.how.pool, tool_threads(&index.common), &err) !=
+        AT_OK)
+        return tool_finish(tool_error(&err));
+    index.how.progress = progress;
+    index.how.progress_ctx = &index;
+    tool_summary_start(&index.summary);
+    tool_progress_start(&index.progress, &index.common);
+    for (; i < argc && !tool_stopped(); i++)
+        if (index_one(&index, argv[i]) != TOOL_OK)
+            status = TOOL_FAIL; /* go on: the other files may be fine */
+    tool_summary_count(&index.summary, index.flows, "flow", "");
+    if (index.indexed > 0)
+        tool_summary_print(&index.summary);
+    at_pool_close(index.how.pool);
+    return tool_finish(status);
+}

@@ -1,0 +1,259 @@
+/*
+ * at-ingest - take capture files into an archive
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "ingest.h"
+#include "tool.h"
+
+#define SECOND INT64_C(1000000000)
+
+struct list {
+    char **path;
+    size_t n, room;
+};
+
+struct ingest {
+    struct tool_common common;
+    struct at_ingest how;
+    const char *codec;
+    int64_t settle_ns;
+    bool remove;
+    struct list inputs;
+    struct list damaged; /* not all of it is in the archive */
+    struct tool_progress progress;
+    struct tool_summary summary;
+};
+
+/* ---- inputs ---------------------------------------------------------- */
+
+static void add_path(struct list *list, char *path)
+{
+    if (list->n == list->room) {
+        list->room = list->room * 2 + 64;
+        list->path = realloc(list->path, list->room * sizeof(list->path[0]));
+    }
+    if (path == NULL || list->path == NULL) {
+        tool_warn("out of memory");
+        exit(tool_finish(TOOL_FAIL));
+    }
+    list->path[list->n++] = path;
+}
+
+static void free_paths(struct list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->path[i]);
+    free(list->path);
+}
+
+static bool has_settled(const struct ingest *in, const struct stat *st)
+{
+    const int64_t changed = st->st_mtim.tv_sec * SECOND + st->st_mtim.tv_nsec;
+
+    return at_time_now() - changed >= in->settle_ns;
+}
+
+/* The files of a directory, but not hidden ones, indexes, and those that may
+ * still be written. */
+static int add_directory(struct ingest *in, const char *dir)
+{
+    struct dirent **entry;
+    const int n = scandir(dir, &entry, NULL, alphasort);
+
+    if (n < 0) {
+        tool_warn("%s: cannot read", dir);
+        return TOOL_FAIL;
+    }
+    for (int i = 0; i < n; i++) {
+        const char *name = entry[i]->d_name;
+        const size_t len = strlen(name);
+        char *path = at_path_join(dir, name);
+        struct stat st;
+
+        if (name[0] != '.' && path != NULL && stat(path, &st) == 0 &&
+            S_ISREG(st.st_mode) && has_settled(in, &st) &&
+            !(len > 4 && strcmp(name + len - 4, ".idx") == 0))
+            add_path(&in->inputs, path);
+        else
+            free(path);
+        free(entry[i]);
+    }
+    free(entry);
+    return TOOL_OK;
+}
+
+static int add_inputs(struct ingest *in, int argc, char *argv[], int i)
+{
+    int status = TOOL_OK;
+
+    for (; i < argc; i++) {
+        struct stat st;
+
+        if (stat(argv[i], &st) == 0 && S_ISDIR(st.st_mode)) {
+            if (add_directory(in, argv[i]) != TOOL_OK)
+                status = TOOL_FAIL;
+        } else {
+            add_path(&in->inputs, strdup(argv[i]));
+        }
+    }
+    return status;
+}
+
+/* ---- the run --------------------------------------------------------- */
+
+static bool progress(void *ctx, uint64_t done, uint64_t total, uint64_t packets)
+{
+    struct ingest *in = ctx;
+
+    tool_progress_update(&in->progress, done, total, packets);
+    return !tool_stopped();
+}
+
+static void report(void *ctx, const char *input, bool whole,
+                   const struct at_error *err)
+{
+    struct ingest *in = ctx;
+
+    if (err == NULL)
+        tool_verbose("%s: is in the archive already", input);
+    else
+        tool_error(err);
+    if (!whole)
+        add_path(&in->damaged, strdup(input));
+}
+
+static bool is_damaged(const struct ingest *in, const char *path)
+{
+    for (size_t i = 0; i < in->damaged.n; i++)
+        if (strcmp(in->damaged.path[i], path) == 0)
+            return true;
+    return false;
+}
+
+/* What is in the archive, durably, may go; a damaged file stays. */
+static int remove_inputs(const struct ingest *in)
+{
+    int status = TOOL_OK;
+
+    for (size_t i = 0; i < in->inputs.n; i++)
+        if (!is_damaged(in, in->inputs.path[i]) &&
+            unlink(in->inputs.path[i]) != 0) {
+            tool_warn("%s: cannot remove", in->inputs.path[i]);
+            status = TOOL_FAIL;
+        }
+    return status;
+}
+
+static void set_rotate(void *ctx, const char *arg)
+{
+    struct at_ingest *how = ctx;
+    const size_t n = strlen(arg);
+    struct at_error err;
+    const bool duration = n > 0 && strchr("smhd", arg[n - 1]) != NULL;
+
+    if (duration && at_duration_parse(&how->rotate_ns, arg, &err) != AT_OK)
+        tool_usage_error("%s", err.msg);
+    if (!duration && at_size_parse(&how->rotate_bytes, arg, &err) != AT_OK)
+        tool_usage_error("%s", err.msg);
+    if (how->rotate_ns < SECOND)
+        tool_usage_error("a segment of less than a second: '%s'", arg);
+    if (!duration && how->rotate_bytes == 0)
+        tool_usage_error("a segment of no bytes: '%s'", arg);
+}
+
+static void check_usage(struct ingest *in)
+{
+    struct at_writer_options opts = {.size = sizeof(opts)};
+
+    if (!at_stream_name_ok(in->how.stream))
+        tool_usage_error("'%s' is no stream name: letters, digits, '_', '.' "
+                         "and '-', at most 60",
+                         in->how.stream);
+    tool_output_options(&opts, NULL, in->codec);
+    if (in->codec != NULL && opts.codec == AT_CODEC_NONE)
+        tool_usage_error("segments are always compressed, with bgzf");
+    in->how.level = opts.level;
+}
+
+static int ingest(struct ingest *in, const char *archive)
+{
+    struct at_ingested done;
+    struct at_error err;
+    enum at_status st;
+
+    tool_progress_start(&in->progress, &in->common);
+    st = at_ingest_files(archive, in->inputs.path, in->inputs.n, &in->how,
+                         &done, &err);
+    tool_progress_end(&in->progress);
+    if (st < 0)
+        return tool_error(&err);
+    in->summary.packets = done.packets;
+    in->summary.bytes = done.bytes;
+    tool_summary_count(&in->summary, done.files, "file", "");
+    tool_summary_count(&in->summary, done.known_files, "file", " known");
+    tool_summary_count(&in->summary, done.failed_files, "file", " failed");
+    tool_summary_count(&in->summary, done.segments, "segment", " sealed");
+    tool_summary_count(&in->summary, done.late, "packet", " late");
+    if (done.packets > 0 || done.failed_files < in->inputs.n)
+        tool_summary_print(&in->summary);
+    if (st == AT_OK && in->remove && remove_inputs(in) != TOOL_OK)
+        return TOOL_FAIL;
+    return done.failed_files > 0 ? TOOL_FAIL : TOOL_OK;
+}
+
+int main(int argc, char *argv[])
+{
+    struct ingest in = {
+        .how = {.stream = "main", .rotate_ns = 3600 * SECOND},
+        .settle_ns = 60 * SECOND,
+    };
+    const struct tool_option options[] = {
+        TOOL_TEXT('Z', "compress", &in.codec, "CODEC[:LEVEL]",
+                  "of the segments: bgzf, levels 1 to 12"),
+        TOOL_CALL(0, "rotate", set_rotate, &in.how, "1h|SIZE",
+                  "cut segments at multiples of that time (default 1h), or "
+                  "also when that large, before compression"),
+        TOOL_TEXT(0, "stream", &in.how.stream, "NAME",
+                  "the stream that the files are of (default main)"),
+        TOOL_DURATION(0, "settle", &in.settle_ns, "DURATION",
+                      "leave files of a directory alone that changed in the "
+                      "last while (default 60s)"),
+        TOOL_FLAG(0, "flush", &in.how.flush,
+                  "seal the last segment too, and do not wait for more"),
+        TOOL_FLAG(0, "remove-source", &in.remove,
+                  "remove files once they are safe in the archive"),
+        TOOL_COMMON_BUT(&in.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE |
+                                        TOOL_NO_JSON | TOOL_NO_LOCAL),
+        TOOL_END,
+    };
+    struct at_error err;
+    int status;
+    int i = tool_parse(argc, argv,
+                       "[--rotate time] [--stream name] [--flush] "
+                       "archive file|directory ...",
+                       options);
+
+    if (argc - i < 2 && !(argc - i == 1 && in.how.flush))
+        tool_usage_error("an archive and what to take in must be named");
+    check_usage(&in);
+    if (at_pool_open(&in.how.pool, tool_threads(&in.common), &err) != AT_OK)
+        return tool_finish(tool_error(&err));
+    in.how.progress = progress;
+    in.how.progress_ctx = in.how.report_ctx = &in;
+    in.how.report = report;
+    tool_summary_start(&in.summary);
+    status = add_inputs(&in, argc, argv, i + 1);
+    if (ingest(&in, argv[i]) != TOOL_OK)
+        status = TOOL_FAIL;
+    free_paths(&in.inputs);
+    free_paths(&in.damaged);
+    at_pool_close(in.how.pool);
+    return tool_finish(status);
+}

@@ -1,0 +1,684 @@
+/*
+ * builder.c - an index in the making
+ *
+ * Flow ids are ranks by start and host ids ranks by address, so both are
+ * known only at the end.  Then everything is sorted by counting: the log of
+ * (flow, block) by flow, the ends of the flows by host, their ports by port.
+ */
+#include "builder.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "errors.h"
+#include "schema.h"
+#include "sql.h"
+
+struct block_stat {
+    int64_t first_ns, last_ns;
+    uint32_t records;
+    bool packets;
+};
+
+struct at_builder {
+    struct at_tracker *tracker;
+    struct block_stat *block;
+    size_t blocks, block_room;
+    struct at_index_totals total;
+};
+
+/* ---- taking packets in ----------------------------------------------- */
+
+struct at_builder *at_builder_open(const struct at_timeouts *timeouts)
+{
+    struct at_builder *b = calloc(1, sizeof(*b));
+
+    if (b == NULL)
+        return NULL;
+    b->tracker = at_tracker_open(timeouts);
+    if (b->tracker == NULL) {
+        free(b);
+        return NULL;
+    }
+    return b;
+}
+
+/* The statistics of a block; those before it that had no records are zero. */
+static struct block_stat *block_at(struct at_builder *b, uint64_t block)
+{
+    if (block >= UINT32_MAX)
+        return NULL;
+    if (block >= b->block_room) {
+        const size_t room = (size_t)block * 2 + 64;
+        struct block_stat *p = realloc(b->block, room * sizeof(*p));
+
+        if (p == NULL)
+            return NULL;
+        b->block = p;
+        b->block_room = room;
+    }
+    while (b->blocks <= block)
+        b->block[b->blocks++] = (struct block_stat){.packets = false};
+    return &b->block[block];
+}
+
+static void widen(int64_t ts_ns, bool any, int64_t *first, int64_t *last)
+{
+    if (!any || ts_ns < *first)
+        *first = ts_ns;
+    if (!any || ts_ns > *last)
+        *last = ts_ns;
+}
+
+enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
+                              size_t n, uint64_t block)
+{
+    struct block_stat *stat = block_at(b, block);
+
+    if (stat == NULL)
+        return AT_ERR_MEMORY;
+    stat->records += (uint32_t)n;
+    for (size_t i = 0; i < n; i++) {
+        if (!s[i].packet)
+            continue;
+        widen(s[i].ts_ns, stat->packets, &stat->first_ns, &stat->last_ns);
+        stat->packets = true;
+        b->total.packets++;
+        b->total.captured_bytes += s[i].cap_bytes;
+        b->total.wire_bytes += s[i].wire_bytes;
+    }
+    return at_tracker_add(b->tracker, s, n, (uint32_t)block);
+}
+
+const struct at_index_totals *at_builder_totals(const struct at_builder *b)
+{
+    return &b->total;
+}
+
+void at_builder_close(struct at_builder *b)
+{
+    if (b == NULL)
+        return;
+    at_tracker_close(b->tracker);
+    free(b->block);
+    free(b);
+}
+
+/* ---- sorting --------------------------------------------------------- */
+
+/* Lists of numbers, one for each key, ascending: list i is item[at[i]] up to
+ * item[at[i + 1]]. */
+struct lists {
+    size_t *at;
+    uint32_t *item;
+};
+
+struct host {
+    uint8_t net; /* 4 or 6 */
+    uint8_t addr[16];
+    uint32_t id;
+};
+
+/* Everything in the order in which it is written. */
+struct sorted {
+    const struct at_flow *flow; /* as the tracker has them */
+    size_t flows;
+    uint32_t *order;   /* flow id - 1 -> number in 'flow' */
+    struct host *host; /* by address, when sorted */
+    size_t hosts;
+    uint32_t *end[2];         /* flow number -> host number, UINT32_MAX: none */
+    uint32_t *host_id;        /* host number -> host id */
+    struct lists flow_blocks; /* by flow number */
+    struct lists host_flows;  /* by host id - 1 */
+    struct lists port_flows;  /* by port */
+};
+
+static void lists_free(struct lists *l)
+{
+    free(l->at);
+    free(l->item);
+}
+
+static void sorted_free(struct sorted *s)
+{
+    free(s->order);
+    free(s->host);
+    free(s->end[0]);
+    free(s->end[1]);
+    free(s->host_id);
+    lists_free(&s->flow_blocks);
+    lists_free(&s->host_flows);
+    lists_free(&s->port_flows);
+}
+
+/* Makes lists for 'keys' keys of which list i will take count[i + 1] items;
+ * afterwards at[i] is where the next item of list i goes. */
+static enum at_status lists_begin(struct lists *l, size_t keys, size_t total)
+{
+    l->item = malloc((total + 1) * sizeof(l->item[0]));
+    if (l->item == NULL)
+        return AT_ERR_MEMORY;
+    for (size_t i = 0; i < keys; i++)
+        l->at[i + 1] += l->at[i];
+    return AT_OK;
+}
+
+/* After all items are in, at[i] is the end of list i: shifts it back. */
+static void lists_end(struct lists *l, size_t keys)
+{
+    memmove(l->at + 1, l->at, keys * sizeof(l->at[0]));
+    l->at[0] = 0;
+}
+
+static int by_start(const void *a, const void *b, void *flows)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    const struct at_flow *flow = flows;
+
+    if (flow[x].first_ns != flow[y].first_ns)
+        return flow[x].first_ns < flow[y].first_ns ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+static enum at_status sort_flows(struct sorted *s)
+{
+    bool in_order = true;
+
+    s->order = malloc((s->flows + 1) * sizeof(s->order[0]));
+    if (s->order == NULL)
+        return AT_ERR_MEMORY;
+    for (size_t i = 0; i < s->flows; i++) {
+        s->order[i] = (uint32_t)i;
+        in_order = in_order &&
+                   (i == 0 || s->flow[i - 1].first_ns <= s->flow[i].first_ns);
+    }
+    if (!in_order)
+        qsort_r(s->order, s->flows, sizeof(s->order[0]), by_start,
+                (void *)(uintptr_t)s->flow);
+    return AT_OK;
+}
+
+/* A table of the addresses that have a number. */
+struct host_table {
+    uint32_t *slot; /* number + 1 */
+    size_t mask;
+};
+
+static size_t host_slot(const struct host_table *t, const struct sorted *s,
+                        uint8_t net, const uint8_t *addr)
+{
+    uint64_t a, b;
+    size_t at;
+
+    memcpy(&a, addr, 8);
+    memcpy(&b, addr + 8, 8);
+    at = (size_t)(((a ^ net) * 0x9e3779b97f4a7c15u + b) * 0xd6e8feb86659fd93u >>
+                  20);
+    for (;; at++) {
+        const uint32_t n = t->slot[at & t->mask];
+
+        if (n == 0 || (s->host[n - 1].net == net &&
+                       memcmp(s->host[n - 1].addr, addr, 16) == 0))
+            return at & t->mask;
+    }
+}
+
+static uint32_t intern(struct host_table *t, struct sorted *s, uint8_t net,
+                       const uint8_t *addr)
+{
+    const size_t at = host_slot(t, s, net, addr);
+
+    if (t->slot[at] == 0) {
+        struct host *h = &s->host[s->hosts++];
+
+        h->net = net;
+        memcpy(h->addr, addr, 16);
+        h->id = (uint32_t)s->hosts - 1;
+        t->slot[at] = (uint32_t)s->hosts;
+    }
+    return t->slot[at] - 1;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct host *x = a, *y = b;
+
+    if (x->net != y->net)
+        return x->net < y->net ? -1 : 1;
+    return memcmp(x->addr, y->addr, 16);
+}
+
+static void intern_all(struct host_table *t, struct sorted *s)
+{
+    for (size_t i = 0; i < s->flows; i++) {
+        const struct at_flow *f = &s->flow[i];
+        const uint8_t net = f->key.net == AT_NET_IPV6 ? 6 : 4;
+        const uint8_t *src = f->source_is_hi ? f->key.hi : f->key.lo;
+        const uint8_t *dst = f->source_is_hi ? f->key.lo : f->key.hi;
+
+        s->end[0][i] = s->end[1][i] = UINT32_MAX;
+        if (f->key.net == AT_NET_OTHER)
+            continue;
+        s->end[0][i] = intern(t, s, net, src);
+        s->end[1][i] = intern(t, s, net, dst);
+    }
+}
+
+static enum at_status sort_hosts(struct sorted *s)
+{
+    struct host_table t = {.mask = 1};
+
+    while (t.mask < s->flows * 4)
+        t.mask *= 2;
+    t.slot = calloc(t.mask, sizeof(t.slot[0]));
+    t.mask--;
+    s->host = malloc((s->flows * 2 + 1) * sizeof(s->host[0]));
+    s->end[0] = malloc((s->flows + 1) * sizeof(uint32_t));
+    s->end[1] = malloc((s->flows + 1) * sizeof(uint32_t));
+    if (t.slot == NULL || s->host == NULL || s->end[0] == NULL ||
+        s->end[1] == NULL) {
+        free(t.slot);
+        return AT_ERR_MEMORY;
+    }
+    intern_all(&t, s);
+    free(t.slot);
+    s->host_id = malloc((s->hosts + 1) * sizeof(s->host_id[0]));
+    if (s->host_id == NULL)
+        return AT_ERR_MEMORY;
+    qsort(s->host, s->hosts, sizeof(s->host[0]), by_address);
+    for (size_t i = 0; i < s->hosts; i++)
+        s->host_id[s->host[i].id] = (uint32_t)i + 1;
+    return AT_OK;
+}
+
+static enum at_status sort_blocks(struct sorted *s,
+                                  const struct at_flow_block *log, size_t n)
+{
+    struct lists *l = &s->flow_blocks;
+
+    l->at = calloc(s->flows + 2, sizeof(l->at[0]));
+    if (l->at == NULL)
+        return AT_ERR_MEMORY;
+    for (size_t i = 0; i < n; i++)
+        l->at[log[i].flow + 1]++;
+    if (lists_begin(l, s->flows, n) != AT_OK)
+        return AT_ERR_MEMORY;
+    for (size_t i = 0; i < n; i++)
+        l->item[l->at[log[i].flow]++] = log[i].block;
+    lists_end(l, s->flows);
+    return AT_OK;
+}
+
+/* The host ids of a flow's ends: 0, 1 or 2 of them. */
+static unsigned ends_of(const struct sorted *s, uint32_t flow, uint32_t id[2])
+{
+    if (s->end[0][flow] == UINT32_MAX)
+        return 0;
+    id[0] = s->host_id[s->end[0][flow]];
+    id[1] = s->host_id[s->end[1][flow]];
+    return id[0] == id[1] ? 1 : 2;
+}
+
+/* The ports of a flow that get a posting. */
+static unsigned ports_of(const struct sorted *s, uint32_t flow,
+                         uint32_t port[2])
+{
+    const struct at_flow_key *key = &s->flow[flow].key;
+    unsigned n = 0;
+
+    if (key->proto != 6 && key->proto != 17 && key->proto != 132)
+        return 0;
+    if (key->lo_port < AT_INDEX_PORT_LIMIT)
+        port[n++] = key->lo_port;
+    if (key->hi_port < AT_INDEX_PORT_LIMIT && key->hi_port != key->lo_port)
+        port[n++] = key->hi_port;
+    return n;
+}
+
+/* Lists the ids of the flows that keys_of() gives each key for. */
+static enum at_status
+sort_postings(const struct sorted *s, struct lists *l, size_t keys,
+              unsigned (*keys_of)(const struct sorted *, uint32_t, uint32_t *))
+{
+    size_t total = 0;
+    uint32_t key[2];
+
+    l->at = calloc(keys + 2, sizeof(l->at[0]));
+    if (l->at == NULL)
+        return AT_ERR_MEMORY;
+    for (size_t i = 0; i < s->flows; i++)
+        for (unsigned n = keys_of(s, (uint32_t)i, key); n > 0; n--, total++)
+            l->at[key[n - 1] + 1]++;
+    if (lists_begin(l, keys, total) != AT_OK)
+        return AT_ERR_MEMORY;
+    for (size_t i = 0; i < s->flows; i++)
+        for (unsigned n = keys_of(s, s->order[i], key); n > 0; n--)
+            l->item[l->at[key[n - 1]]++] = (uint32_t)i + 1;
+    lists_end(l, keys);
+    return AT_OK;
+}
+
+static enum at_status sort_all(struct at_builder *b, struct sorted *s)
+{
+    size_t n;
+    const struct at_flow_block *log = at_tracker_blocks(b->tracker, &n);
+
+    s->flow = at_tracker_flows(b->tracker, &s->flows);
+    if (sort_flows(s) != AT_OK || sort_hosts(s) != AT_OK ||
+        sort_blocks(s, log, n) != AT_OK ||
+        sort_postings(s, &s->host_flows, s->hosts + 1, ends_of) != AT_OK ||
+        sort_postings(s, &s->port_flows, AT_INDEX_PORT_LIMIT, ports_of) !=
+            AT_OK)
+        return AT_ERR_MEMORY;
+    return AT_OK;
+}
+
+/* ---- writing --------------------------------------------------------- */
+
+struct writing {
+    struct at_sql sql;
+    const struct sorted *s;
+    int64_t base_ns;
+    uint8_t *blob;
+    size_t blob_room;
+};
+
+/* Binds 'n' ascending numbers as a blob, which lives until the next call. */
+static void bind_numbers(struct writing *w, sqlite3_stmt *st, int i,
+                         const uint32_t *item, size_t n)
+{
+    uint32_t before = 0;
+    uint8_t *p;
+
+    if (w->blob == NULL || w->blob_room < n * 5) {
+        free(w->blob);
+        w->blob_room = n * 10 + 64;
+        w->blob = malloc(w->blob_room);
+        if (w->blob == NULL) {
+            w->blob_room = 0;
+            at_error_set(&w->sql.err, AT_ERR_MEMORY, "out of memory");
+            return;
+        }
+    }
+    p = w->blob;
+    for (size_t k = 0; k < n; k++) {
+        p = at_put_varint(p, item[k] - before);
+        before = item[k];
+    }
+    at_sql_bind_blob(st, i, w->blob, (size_t)(p - w->blob));
+}
+
+static void bind_list(struct writing *w, sqlite3_stmt *st, int i,
+                      const struct lists *l, size_t key)
+{
+    bind_numbers(w, st, i, l->item + l->at[key], l->at[key + 1] - l->at[key]);
+}
+
+/* A row of meta: its value is to be bound as 2, then meta_end() writes it. */
+static sqlite3_stmt *meta_begin(struct writing *w, const char *name)
+{
+    sqlite3_stmt *st = at_sql_prepare(&w->sql, "INSERT INTO meta VALUES(?, ?)");
+
+    at_sql_bind_text(st, 1, name);
+    return st;
+}
+
+static void meta_end(struct writing *w, sqlite3_stmt *st)
+{
+    at_sql_run(&w->sql, st);
+    sqlite3_finalize(st);
+}
+
+static void put_meta(struct writing *w, const char *name, int64_t v)
+{
+    sqlite3_stmt *st = meta_begin(w, name);
+
+    at_sql_bind(st, 2, v);
+    meta_end(w, st);
+}
+
+static void put_meta_text(struct writing *w, const char *name, const char *text)
+{
+    sqlite3_stmt *st = meta_begin(w, name);
+
+    at_sql_bind_text(st, 2, text);
+    meta_end(w, st);
+}
+
+static void put_identity(struct writing *w, const struct at_identity *id)
+{
+    sqlite3_stmt *st = meta_begin(w, AT_META_IDENTITY);
+
+    at_sql_bind_blob(st, 2, id->digest, sizeof(id->digest));
+    meta_end(w, st);
+}
+
+/* The flows that no host leads to. */
+static void put_link_flows(struct writing *w)
+{
+    sqlite3_stmt *st = meta_begin(w, AT_META_LINK_FLOWS);
+    const struct sorted *s = w->s;
+    uint32_t *id = malloc((s->flows + 1) * sizeof(*id));
+    size_t n = 0;
+
+    if (id == NULL) {
+        at_error_set(&w->sql.err, AT_ERR_MEMORY, "out of memory");
+    } else {
+        for (size_t i = 0; i < s->flows; i++)
+            if (s->end[0][s->order[i]] == UINT32_MAX)
+                id[n++] = (uint32_t)i + 1;
+        bind_numbers(w, st, 2, id, n);
+    }
+    meta_end(w, st);
+    free(id);
+}
+
+static void write_meta(struct writing *w, const struct at_index_about *about,
+                       const struct at_index_totals *total)
+{
+    put_identity(w, &about->identity);
+    put_meta(w, AT_META_FILE_BYTES, (int64_t)about->identity.file_bytes);
+    put_meta(w, AT_META_BASE, w->base_ns);
+    if (total->packets > 0) {
+        put_meta(w, AT_META_FIRST, total->first_ns);
+        put_meta(w, AT_META_LAST, total->last_ns);
+    }
+    put_meta_text(w, AT_META_FORMAT, at_format_name(about->format));
+    put_meta_text(w, AT_META_CODEC, at_codec_name(about->codec));
+    put_meta(w, AT_META_LINKTYPE, about->linktype);
+    put_meta(w, AT_META_SNAP, about->snap_bytes);
+    put_meta(w, AT_META_PACKETS, (int64_t)total->packets);
+    put_meta(w, AT_META_CAPTURED, (int64_t)total->captured_bytes);
+    put_meta(w, AT_META_WIRE, (int64_t)total->wire_bytes);
+    put_meta(w, AT_META_FLOWS, (int64_t)total->flows);
+    put_meta_text(w, AT_META_STREAM, about->stream);
+    put_meta(w, AT_META_PORT_LIMIT, AT_INDEX_PORT_LIMIT);
+    put_link_flows(w);
+    put_meta(w, AT_META_COMPLETE, about->complete);
+}
+
+static void write_blocks(struct writing *w, const struct at_builder *b,
+                         const struct at_place *place)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &w->sql, "INSERT INTO block VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
+
+    for (size_t i = 0; i < b->blocks && w->sql.err.status == AT_OK; i++) {
+        const struct block_stat *stat = &b->block[i];
+
+        at_sql_bind(st, 1, (int64_t)i);
+        at_sql_bind(st, 2, (int64_t)place[i].file_offset);
+        at_sql_bind(st, 3, (int64_t)place[i].file_bytes);
+        at_sql_bind(st, 4, (int64_t)place[i].raw_offset);
+        at_sql_bind(st, 5, (int64_t)place[i].skip);
+        at_sql_bind(st, 6, (int64_t)place[i].bytes);
+        at_sql_bind(st, 7, stat->records);
+        if (stat->packets) {
+            at_sql_bind(st, 8, stat->first_ns - w->base_ns);
+            at_sql_bind(st, 9, stat->last_ns - w->base_ns);
+        } else if (st != NULL) {
+            sqlite3_bind_null(st, 8);
+            sqlite3_bind_null(st, 9);
+        }
+        at_sql_run(&w->sql, st);
+    }
+    sqlite3_finalize(st);
+}
+
+static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t number)
+{
+    const struct sorted *s = w->s;
+    const struct at_flow *f = &s->flow[number];
+    const bool link = f->key.net == AT_NET_OTHER;
+
+    at_sql_bind(st, 2, f->first_ns - w->base_ns);
+    at_sql_bind(st, 3, f->last_ns - f->first_ns);
+    for (int end = 0; end < 2; end++) {
+        if (!link)
+            at_sql_bind(st, 4 + end, s->host_id[s->end[end][number]]);
+        else if (st != NULL)
+            sqlite3_bind_null(st, 4 + end);
+    }
+    at_sql_bind(st, 6,
+                s->end[0][number] == UINT32_MAX || f->key.net == AT_NET_ARP
+                    ? f->key.lo_port
+                    : f->sport);
+    at_sql_bind(st, 7, f->dport);
+    at_sql_bind(st, 8, f->key.net << 8 | f->key.proto);
+    at_sql_bind(st, 9, (int64_t)f->packets[0]);
+    at_sql_bind(st, 10, (int64_t)f->packets[1]);
+    at_sql_bind(st, 11, (int64_t)f->bytes[0]);
+    at_sql_bind(st, 12, (int64_t)f->bytes[1]);
+    at_sql_bind(st, 13, f->tcp_flags[0] | f->tcp_flags[1] << 8);
+    at_sql_bind(st, 14, f->state);
+    at_sql_bind(st, 15, f->key.vlan);
+    at_sql_bind(st, 16, f->flags);
+    bind_list(w, st, 17, &s->flow_blocks, number);
+}
+
+static void write_flows(struct writing *w)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &w->sql, "INSERT INTO flow VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                 "?, ?, ?, ?, ?)");
+
+    for (size_t i = 0; i < w->s->flows && w->sql.err.status == AT_OK; i++) {
+        at_sql_bind(st, 1, (int64_t)i + 1);
+        bind_flow(w, st, w->s->order[i]);
+        at_sql_run(&w->sql, st);
+    }
+    sqlite3_finalize(st);
+}
+
+static void write_hosts(struct writing *w)
+{
+    sqlite3_stmt *st = at_sql_prepare(&w->sql,
+                                      "INSERT INTO host VALUES(?, ?, ?)");
+
+    for (size_t i = 0; i < w->s->hosts && w->sql.err.status == AT_OK; i++) {
+        const struct host *h = &w->s->host[i];
+
+        at_sql_bind(st, 1, (int64_t)i + 1);
+        at_sql_bind_blob(st, 2, h->addr, h->net == 6 ? 16 : 4);
+        bind_list(w, st, 3, &w->s->host_flows, i + 1);
+        at_sql_run(&w->sql, st);
+    }
+    sqlite3_finalize(st);
+}
+
+static void write_ports(struct writing *w)
+{
+    const struct lists *l = &w->s->port_flows;
+    sqlite3_stmt *st = at_sql_prepare(&w->sql, "INSERT INTO port VALUES(?, ?)");
+
+    for (size_t i = 0; i < AT_INDEX_PORT_LIMIT; i++) {
+        if (l->at[i] == l->at[i + 1] || w->sql.err.status != AT_OK)
+            continue;
+        at_sql_bind(st, 1, (int64_t)i);
+        bind_list(w, st, 2, l, i);
+        at_sql_run(&w->sql, st);
+    }
+    sqlite3_finalize(st);
+}
+
+static enum at_status sync_file(const char *path, struct at_error *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    enum at_status st = AT_OK;
+
+    if (fd < 0 || fsync(fd) != 0)
+        st = at_error_system(err, path, "sync");
+    if (fd >= 0)
+        close(fd);
+    return st;
+}
+
+/* What of the totals only the flows tell. */
+static void finish_totals(struct at_builder *b, const struct sorted *s)
+{
+    struct at_index_totals *t = &b->total;
+    bool any = false;
+
+    t->flows = 0;
+    for (size_t i = 0; i < s->flows; i++)
+        t->flows += s->flow[i].key.net == AT_NET_IPV4 ||
+                    s->flow[i].key.net == AT_NET_IPV6;
+    for (size_t i = 0; i < b->blocks; i++) {
+        if (!b->block[i].packets)
+            continue;
+        widen(b->block[i].first_ns, any, &t->first_ns, &t->last_ns);
+        any = true;
+        widen(b->block[i].last_ns, any, &t->first_ns, &t->last_ns);
+    }
+}
+
+static enum at_status write_all(struct at_builder *b, struct writing *w,
+                                const struct at_index_about *about,
+                                const struct at_place *place)
+{
+    at_sql_exec(&w->sql, "BEGIN");
+    at_sql_exec(&w->sql, AT_INDEX_TABLES);
+    at_sql_exec(&w->sql, AT_INDEX_VIEWS);
+    write_meta(w, about, &b->total);
+    write_blocks(w, b, place);
+    write_flows(w);
+    write_hosts(w);
+    write_ports(w);
+    return at_sql_exec(&w->sql, "COMMIT");
+}
+
+enum at_status at_builder_write(struct at_builder *b, const char *path,
+                                const struct at_index_about *about,
+                                const struct at_place *place, size_t places,
+                                struct at_error *err)
+{
+    struct sorted s = {.flows = 0};
+    struct writing w = {.s = &s};
+    enum at_status st = AT_OK;
+
+    if (places < b->blocks)
+        return at_error_set(err, AT_ERR_MISUSE, "%s: %zu blocks, %zu places",
+                            path, b->blocks, places);
+    if (sort_all(b, &s) != AT_OK)
+        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    unlink(path);
+    if (st == AT_OK)
+        st = at_sql_open(&w.sql, path, AT_SQL_CREATE, err);
+    if (st == AT_OK) {
+        finish_totals(b, &s);
+        w.base_ns = b->total.packets > 0 ? b->total.first_ns : 0;
+        st = write_all(b, &w, about, place);
+        if (st != AT_OK)
+            at_error_copy(err, &w.sql.err);
+        at_sql_close(&w.sql);
+        if (st == AT_OK)
+            st = sync_file(path, err);
+    }
+    free(w.blob);
+    sorted_free(&s);
+    return st;
+}

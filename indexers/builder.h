@@ -1,0 +1,54 @@
+/*
+ * builder.h - an index in the making
+ *
+ * Packets go in as they stand in the trace, block by block; when all are in,
+ * the index is written in one go, every table in the order of its keys.
+ */
+#ifndef AT_BUILDER_H
+#define AT_BUILDER_H
+
+#include "identity.h"
+#include "tracker.h"
+
+struct at_builder;
+
+/* What of the trace file goes into the index; see schema.h. */
+struct at_index_about {
+    struct at_identity identity;
+    enum at_format format;
+    enum at_codec codec;
+    uint16_t linktype;
+    uint32_t snap_bytes;
+    const char *stream;
+    bool complete;
+};
+
+/* Sums over what is in. */
+struct at_index_totals {
+    uint64_t packets;
+    uint64_t captured_bytes;
+    uint64_t wire_bytes;
+    uint64_t flows; /* of IP; known once written */
+    int64_t first_ns, last_ns;
+};
+
+struct at_builder *at_builder_open(const struct at_timeouts *timeouts);
+
+/* Adds the records of block number 'block', or some of them; blocks come in
+ * ascending order. */
+enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
+                              size_t n, uint64_t block);
+
+/*
+ * Writes the index to 'path', which is replaced, and syncs it.  'place' tells
+ * where each of the blocks is that were added.
+ */
+enum at_status at_builder_write(struct at_builder *b, const char *path,
+                                const struct at_index_about *about,
+                                const struct at_place *place, size_t places,
+                                struct at_error *err);
+
+const struct at_index_totals *at_builder_totals(const struct at_builder *b);
+void at_builder_close(struct at_builder *b);
+
+#endif

@@ -1,0 +1,624 @@
+/*
+ * catalog.c - what an archive holds
+ */
+#include "catalog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "errors.h"
+#include "files.h"
+#include "sql.h"
+
+enum { CATALOG_VERSION = 1 };
+
+#define CATALOG_NAME "catalog.sqlite"
+
+/* 1635017569 is "atca".  A path in 'intent' is about to become a file. */
+#define CATALOG_TABLES                                                         \
+    "BEGIN IMMEDIATE;"                                                         \
+    "PRAGMA application_id = 1635017569; PRAGMA user_version = 1;"             \
+    "CREATE TABLE IF NOT EXISTS stream(id INTEGER PRIMARY KEY,"                \
+    " name TEXT UNIQUE NOT NULL);"                                             \
+    "CREATE TABLE IF NOT EXISTS segment(id INTEGER PRIMARY KEY,"               \
+    " stream INT NOT NULL REFERENCES stream(id), path TEXT UNIQUE NOT NULL,"   \
+    " pending INT NOT NULL, start INT NOT NULL, end INT NOT NULL,"             \
+    " first INT NOT NULL, last INT NOT NULL, packets INT NOT NULL,"            \
+    " captured_bytes INT NOT NULL, wire_bytes INT NOT NULL,"                   \
+    " flows INT NOT NULL, file_bytes INT NOT NULL,"                            \
+    " index_bytes INT NOT NULL, format TEXT NOT NULL,"                         \
+    " linktype INT NOT NULL);"                                                 \
+    "CREATE TABLE IF NOT EXISTS input(digest BLOB PRIMARY KEY,"                \
+    " file_bytes INT NOT NULL, name TEXT NOT NULL, records INT NOT NULL,"      \
+    " complete INT NOT NULL, damaged INT NOT NULL) WITHOUT ROWID;"             \
+    "CREATE TABLE IF NOT EXISTS intent(path TEXT PRIMARY KEY) WITHOUT ROWID;"  \
+    "COMMIT;"
+
+struct at_archive {
+    char *path;
+    int lock;
+    struct at_sql sql;
+};
+
+/* ---- opening --------------------------------------------------------- */
+
+char *at_archive_path(const struct at_archive *a, const char *relative)
+{
+    return at_path_join(a->path, relative);
+}
+
+bool at_archive_is(const char *path)
+{
+    char *catalog = at_path_join(path, CATALOG_NAME);
+    const bool is = catalog != NULL && access(catalog, F_OK) == 0;
+
+    free(catalog);
+    return is;
+}
+
+static enum at_status sql_error(struct at_archive *a, struct at_error *err)
+{
+    return at_error_copy(err, &a->sql.err);
+}
+
+static enum at_status open_catalog(struct at_archive *a, bool write,
+                                   struct at_error *err)
+{
+    char *path = at_path_join(a->path, CATALOG_NAME);
+    enum at_status st;
+
+    if (path == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = at_sql_open(&a->sql, path, write ? AT_SQL_SHARED : AT_SQL_READ, err);
+    free(path);
+    return st;
+}
+
+static enum at_status check_version(struct at_archive *a, struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql, "PRAGMA user_version");
+    int version = 0;
+
+    if (at_sql_step(&a->sql, st) == AT_OK)
+        version = sqlite3_column_int(st, 0);
+    sqlite3_finalize(st);
+    if (a->sql.err.status != AT_OK)
+        return sql_error(a, err);
+    if (version != CATALOG_VERSION)
+        return at_error_set(err, AT_ERR_FORMAT,
+                            "%s: catalogue version %d; this program reads %d",
+                            a->path, version, CATALOG_VERSION);
+    return AT_OK;
+}
+
+static enum at_status take_lock(struct at_archive *a, struct at_error *err)
+{
+    char *path = at_path_join(a->path, "lock");
+    enum at_status st = AT_OK;
+
+    if (path == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    a->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (a->lock < 0)
+        st = at_error_system(err, path, "open");
+    else if (flock(a->lock, LOCK_EX | LOCK_NB) != 0)
+        st = errno == EWOULDBLOCK
+                 ? at_error_set(err, AT_ERR_MISUSE,
+                                "%s: another process is changing it", a->path)
+                 : at_error_system(err, path, "lock");
+    free(path);
+    return st;
+}
+
+/* Runs a query of one text column and calls 'fn' for each row. */
+static enum at_status each_path(struct at_archive *a, const char *query,
+                                void (*fn)(struct at_archive *a,
+                                           const char *path))
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql, query);
+    enum at_status r;
+
+    while ((r = at_sql_step(&a->sql, st)) == AT_OK)
+        fn(a, (const char *)sqlite3_column_text(st, 0));
+    sqlite3_finalize(st);
+    return r < 0 ? r : AT_OK;
+}
+
+static void remove_pair(struct at_archive *a, const char *relative)
+{
+    char *path = at_path_join(a->path, relative);
+    char *index = path == NULL ? NULL : at_path_append(path, ".idx");
+
+    if (path != NULL)
+        unlink(path);
+    if (index != NULL)
+        unlink(index);
+    free(path);
+    free(index);
+}
+
+/* Whether 'name' in pending/ belongs to a segment (or is its index). */
+static bool pending_is_known(void *ctx, const char *name)
+{
+    struct at_archive *a = ctx;
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql, "SELECT 1 FROM segment WHERE 'pending/' || ?1 IN"
+                 " (path, path || '.idx')");
+    bool known;
+
+    at_sql_bind_text(st, 1, name);
+    known = at_sql_step(&a->sql, st) != AT_END;
+    sqlite3_finalize(st);
+    return known;
+}
+
+static bool nothing_is_known(void *ctx, const char *name)
+{
+    (void)ctx;
+    (void)name;
+    return false;
+}
+
+/* Removes what a crash has left: intents that were not carried out, files
+ * that are nobody's. */
+static enum at_status clean_up(struct at_archive *a, struct at_error *err)
+{
+    enum at_status st;
+
+    st = each_path(a,
+                   "SELECT path FROM intent WHERE path NOT IN"
+                   " (SELECT path FROM segment)",
+                   remove_pair);
+    if (st == AT_OK)
+        st = at_sql_exec(&a->sql, "DELETE FROM intent");
+    if (st != AT_OK)
+        return sql_error(a, err);
+    st = at_dir_clean(a->path, "tmp", nothing_is_known, a, err);
+    if (st == AT_OK)
+        st = at_dir_clean(a->path, "pending", pending_is_known, a, err);
+    return st;
+}
+
+enum at_status at_archive_open(struct at_archive **out, const char *path,
+                               bool write, struct at_error *err)
+{
+    struct at_archive *a = calloc(1, sizeof(*a));
+    enum at_status st = AT_OK;
+
+    *out = NULL;
+    if (a == NULL || (a->path = strdup(path)) == NULL) {
+        free(a);
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    }
+    a->lock = -1;
+    if (!at_archive_is(path))
+        st = at_error_set(err, AT_ERR_FORMAT, "%s: not an archive", path);
+    if (st == AT_OK && write)
+        st = take_lock(a, err);
+    if (st == AT_OK)
+        st = open_catalog(a, write, err);
+    if (st == AT_OK)
+        st = check_version(a, err);
+    if (st == AT_OK && write)
+        st = clean_up(a, err);
+    if (st != AT_OK) {
+        at_archive_close(a);
+        return st;
+    }
+    *out = a;
+    return AT_OK;
+}
+
+void at_archive_close(struct at_archive *a)
+{
+    if (a == NULL)
+        return;
+    at_sql_close(&a->sql);
+    if (a->lock >= 0)
+        close(a->lock);
+    free(a->path);
+    free(a);
+}
+
+/* Makes an empty catalogue as the file 'made'. */
+static enum at_status make_catalog(const char *made, struct at_error *err)
+{
+    struct at_archive a = {.lock = -1};
+    enum at_status st = at_sql_open(&a.sql, made, AT_SQL_SHARED, err);
+
+    if (st != AT_OK)
+        return st;
+    if (at_sql_exec(&a.sql, CATALOG_TABLES) != AT_OK)
+        st = sql_error(&a, err);
+    at_sql_close(&a.sql);
+    return st;
+}
+
+/* Gives the catalogue its name, unless another process was faster. */
+static enum at_status name_catalog(const char *made, const char *path,
+                                   struct at_error *err)
+{
+    if (link(made, path) != 0 && errno != EEXIST &&
+        (errno != EPERM || rename(made, path) != 0))
+        return at_error_system(err, path, "create");
+    return at_dir_sync_of(path, err);
+}
+
+/* The catalogue appears whole or not at all: it makes a folder an archive. */
+static enum at_status add_catalog(const char *path, struct at_error *err)
+{
+    char *to = at_path_join(path, CATALOG_NAME), *made = NULL;
+    enum at_status st;
+
+    if (to == NULL ||
+        asprintf(&made, "%s/tmp/catalog-%ld", path, (long)getpid()) < 0) {
+        free(to);
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    }
+    st = make_catalog(made, err);
+    if (st == AT_OK)
+        st = name_catalog(made, to, err);
+    unlink(made);
+    free(made);
+    free(to);
+    return st;
+}
+
+enum at_status at_archive_init(const char *path, struct at_error *err)
+{
+    enum at_status st;
+
+    st = at_dir_make(path, "segments", err);
+    if (st == AT_OK)
+        st = at_dir_make(path, "pending", err);
+    if (st == AT_OK)
+        st = at_dir_make(path, "tmp", err);
+    if (st == AT_OK && !at_archive_is(path))
+        st = add_catalog(path, err);
+    return st;
+}
+
+/* ---- segments -------------------------------------------------------- */
+
+static char *text_of(sqlite3_stmt *st, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(st, column);
+
+    return strdup(text != NULL ? text : "");
+}
+
+static bool take_segment(struct at_segment *seg, sqlite3_stmt *st)
+{
+    const char *format = (const char *)sqlite3_column_text(st, 14);
+
+    *seg = (struct at_segment){
+        .id = sqlite3_column_int64(st, 0),
+        .stream = text_of(st, 1),
+        .path = text_of(st, 2),
+        .pending = sqlite3_column_int(st, 3) != 0,
+        .start_ns = sqlite3_column_int64(st, 4),
+        .end_ns = sqlite3_column_int64(st, 5),
+        .first_ns = sqlite3_column_int64(st, 6),
+        .last_ns = sqlite3_column_int64(st, 7),
+        .packets = (uint64_t)sqlite3_column_int64(st, 8),
+        .captured_bytes = (uint64_t)sqlite3_column_int64(st, 9),
+        .wire_bytes = (uint64_t)sqlite3_column_int64(st, 10),
+        .flows = (uint64_t)sqlite3_column_int64(st, 11),
+        .file_bytes = (uint64_t)sqlite3_column_int64(st, 12),
+        .index_bytes = (uint64_t)sqlite3_column_int64(st, 13),
+        .format = format != NULL ? at_format_parse(format) : AT_FORMAT_UNKNOWN,
+        .linktype = (uint16_t)sqlite3_column_int(st, 15),
+    };
+    return seg->stream != NULL && seg->path != NULL;
+}
+
+static enum at_status add_to_list(struct at_segments *list, size_t *room,
+                                  sqlite3_stmt *st)
+{
+    if (list->n == *room) {
+        struct at_segment *p;
+
+        *room = *room * 2 + 64;
+        p = realloc(list->segment, *room * sizeof(*p));
+        if (p == NULL)
+            return AT_ERR_MEMORY;
+        list->segment = p;
+    }
+    return take_segment(&list->segment[list->n++], st) ? AT_OK : AT_ERR_MEMORY;
+}
+
+enum at_status at_archive_segments(struct at_archive *a, const char *stream,
+                                   int64_t from_ns, int64_t to_ns,
+                                   struct at_segments *list,
+                                   struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql,
+        "SELECT s.id, t.name, s.path, s.pending, s.start, s.end, s.first,"
+        " s.last, s.packets, s.captured_bytes, s.wire_bytes, s.flows,"
+        " s.file_bytes, s.index_bytes, s.format, s.linktype"
+        " FROM segment s JOIN stream t ON t.id = s.stream"
+        " WHERE s.first < ?2 AND s.last >= ?1 AND (?3 IS NULL OR t.name = ?3)"
+        " ORDER BY t.name, s.start, s.id");
+    size_t room = 0;
+
+    *list = (struct at_segments){.n = 0};
+    at_sql_bind(st, 1, from_ns);
+    at_sql_bind(st, 2, to_ns);
+    at_sql_bind_text(st, 3, stream);
+    while (at_sql_step(&a->sql, st) == AT_OK)
+        if (add_to_list(list, &room, st) != AT_OK) {
+            at_error_set(&a->sql.err, AT_ERR_MEMORY, "out of memory");
+            break;
+        }
+    sqlite3_finalize(st);
+    if (a->sql.err.status == AT_OK)
+        return AT_OK;
+    at_segments_free(list);
+    return sql_error(a, err);
+}
+
+void at_segments_free(struct at_segments *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->segment[i].stream);
+        free(list->segment[i].path);
+    }
+    free(list->segment);
+    *list = (struct at_segments){.n = 0};
+}
+
+/* ---- inputs ---------------------------------------------------------- */
+
+enum at_status at_archive_input(struct at_archive *a,
+                                struct at_input_state *input,
+                                struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql,
+        "SELECT records, complete, damaged FROM input WHERE digest = ?1");
+
+    input->records = 0;
+    input->complete = input->damaged = false;
+    at_sql_bind_blob(st, 1, input->identity.digest, AT_IDENTITY_BYTES);
+    if (at_sql_step(&a->sql, st) == AT_OK) {
+        input->records = (uint64_t)sqlite3_column_int64(st, 0);
+        input->complete = sqlite3_column_int(st, 1) != 0;
+        input->damaged = sqlite3_column_int(st, 2) != 0;
+    }
+    sqlite3_finalize(st);
+    return a->sql.err.status == AT_OK ? AT_OK : sql_error(a, err);
+}
+
+static void put_inputs(struct at_archive *a, const struct at_input_state *input,
+                       size_t inputs)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql, "INSERT OR REPLACE INTO input VALUES(?, ?, ?, ?, ?, ?)");
+
+    for (size_t i = 0; i < inputs; i++) {
+        at_sql_bind_blob(st, 1, input[i].identity.digest, AT_IDENTITY_BYTES);
+        at_sql_bind(st, 2, (int64_t)input[i].identity.file_bytes);
+        at_sql_bind_text(st, 3, input[i].name);
+        at_sql_bind(st, 4, (int64_t)input[i].records);
+        at_sql_bind(st, 5, input[i].complete);
+        at_sql_bind(st, 6, input[i].damaged);
+        at_sql_run(&a->sql, st);
+    }
+    sqlite3_finalize(st);
+}
+
+enum at_status at_archive_note_inputs(struct at_archive *a,
+                                      const struct at_input_state *input,
+                                      size_t inputs, struct at_error *err)
+{
+    at_sql_exec(&a->sql, "BEGIN IMMEDIATE");
+    put_inputs(a, input, inputs);
+    return at_sql_exec(&a->sql, "COMMIT") == AT_OK ? AT_OK : sql_error(a, err);
+}
+
+/* ---- adding ---------------------------------------------------------- */
+
+static const char *suffix_of(enum at_format format)
+{
+    return format == AT_FORMAT_ERF ? "erf.gz" : "pcap.gz";
+}
+
+static bool path_is_taken(struct at_archive *a, const char *path)
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql,
+                                      "SELECT 1 FROM segment WHERE path = ?");
+    bool taken;
+
+    at_sql_bind_text(st, 1, path);
+    taken = at_sql_step(&a->sql, st) == AT_OK;
+    sqlite3_finalize(st);
+    return taken;
+}
+
+/* The first of NAME, NAME-1, NAME-2 ... that no segment has. */
+static char *choose_path(struct at_archive *a, const struct at_segment *seg)
+{
+    char dir[64] = "pending", stamp[32], *path = NULL;
+
+    if (!seg->pending)
+        at_time_stamp(dir, sizeof(dir), "segments/%Y/%m/%d", seg->start_ns);
+    at_time_stamp(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", seg->start_ns);
+    for (unsigned i = 0; a->sql.err.status == AT_OK; i++) {
+        char more[16] = "";
+
+        free(path);
+        if (i > 0)
+            snprintf(more, sizeof(more), "-%u", i);
+        if (asprintf(&path, "%s/%s-%s%s.%s", dir, seg->stream, stamp, more,
+                     suffix_of(seg->format)) < 0)
+            return NULL;
+        if (!path_is_taken(a, path))
+            return path;
+    }
+    free(path);
+    return NULL;
+}
+
+/* Notes that 'path' is about to be made, so that a crash can be undone. */
+static enum at_status intend(struct at_archive *a, const char *path)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql, "INSERT OR REPLACE INTO intent VALUES(?)");
+    enum at_status r;
+
+    at_sql_bind_text(st, 1, path);
+    r = at_sql_run(&a->sql, st);
+    sqlite3_finalize(st);
+    return r;
+}
+
+/* Brings a trace and its index from 'made' to their places. */
+static enum at_status move_in(struct at_archive *a, const char *made,
+                              const char *relative, struct at_error *err)
+{
+    char *index = at_path_append(made, ".idx");
+    char *to = at_path_join(a->path, relative);
+    char *to_index = to == NULL ? NULL : at_path_append(to, ".idx");
+    enum at_status st = AT_OK;
+
+    if (index == NULL || to_index == NULL)
+        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    if (st == AT_OK)
+        st = at_dir_make_for(a->path, relative, err);
+    if (st == AT_OK)
+        st = at_file_link(made, to, err);
+    if (st == AT_OK)
+        st = at_file_link(index, to_index, err);
+    if (st == AT_OK)
+        st = at_dir_sync_of(to, err);
+    free(index);
+    free(to);
+    free(to_index);
+    return st;
+}
+
+static int64_t stream_id(struct at_archive *a, const char *name)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql, "INSERT OR IGNORE INTO stream(name) VALUES(?)");
+    int64_t id = 0;
+
+    at_sql_bind_text(st, 1, name);
+    at_sql_run(&a->sql, st);
+    sqlite3_finalize(st);
+    st = at_sql_prepare(&a->sql, "SELECT id FROM stream WHERE name = ?");
+    at_sql_bind_text(st, 1, name);
+    if (at_sql_step(&a->sql, st) == AT_OK)
+        id = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    return id;
+}
+
+static void put_segment(struct at_archive *a, const struct at_segment *seg)
+{
+    const int64_t stream = stream_id(a, seg->stream);
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql,
+        "INSERT INTO segment(stream, path, pending, start, end, first, last,"
+        " packets, captured_bytes, wire_bytes, flows, file_bytes, index_bytes,"
+        " format, linktype)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+
+    at_sql_bind(st, 1, stream);
+    at_sql_bind_text(st, 2, seg->path);
+    at_sql_bind(st, 3, seg->pending);
+    at_sql_bind(st, 4, seg->start_ns);
+    at_sql_bind(st, 5, seg->end_ns);
+    at_sql_bind(st, 6, seg->first_ns);
+    at_sql_bind(st, 7, seg->last_ns);
+    at_sql_bind(st, 8, (int64_t)seg->packets);
+    at_sql_bind(st, 9, (int64_t)seg->captured_bytes);
+    at_sql_bind(st, 10, (int64_t)seg->wire_bytes);
+    at_sql_bind(st, 11, (int64_t)seg->flows);
+    at_sql_bind(st, 12, (int64_t)seg->file_bytes);
+    at_sql_bind(st, 13, (int64_t)seg->index_bytes);
+    at_sql_bind_text(st, 14, at_format_name(seg->format));
+    at_sql_bind(st, 15, seg->linktype);
+    at_sql_run(&a->sql, st);
+    sqlite3_finalize(st);
+}
+
+/* The path of a segment, which the caller frees; NULL if there is none. */
+static char *path_of(struct at_archive *a, int64_t id)
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql,
+                                      "SELECT path FROM segment WHERE id = ?");
+    char *path = NULL;
+
+    at_sql_bind(st, 1, id);
+    if (at_sql_step(&a->sql, st) == AT_OK)
+        path = text_of(st, 0);
+    sqlite3_finalize(st);
+    return path;
+}
+
+static void drop_segment(struct at_archive *a, int64_t id)
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql,
+                                      "DELETE FROM segment WHERE id = ?");
+
+    at_sql_bind(st, 1, id);
+    at_sql_run(&a->sql, st);
+    sqlite3_finalize(st);
+}
+
+enum at_status at_archive_add(struct at_archive *a, struct at_segment *seg,
+                              const char *made, int64_t replaces,
+                              const struct at_input_state *input, size_t inputs,
+                              struct at_error *err)
+{
+    char *old = replaces != 0 ? path_of(a, replaces) : NULL;
+    enum at_status st;
+
+    seg->path = choose_path(a, seg);
+    if (seg->path == NULL && a->sql.err.status == AT_OK)
+        at_error_set(&a->sql.err, AT_ERR_MEMORY, "out of memory");
+    if (a->sql.err.status != AT_OK || intend(a, seg->path) != AT_OK) {
+        free(old);
+        return sql_error(a, err);
+    }
+    st = move_in(a, made, seg->path, err);
+    if (st == AT_OK) {
+        at_sql_exec(&a->sql, "BEGIN IMMEDIATE");
+        if (replaces != 0)
+            drop_segment(a, replaces);
+        put_segment(a, seg);
+        put_inputs(a, input, inputs);
+        at_sql_exec(&a->sql, "DELETE FROM intent");
+        if (at_sql_exec(&a->sql, "COMMIT") != AT_OK)
+            st = sql_error(a, err);
+    }
+    if (st == AT_OK && old != NULL)
+        remove_pair(a, old);
+    free(old);
+    return st;
+}
+
+enum at_status at_archive_seal(struct at_archive *a,
+                               const struct at_segment *pending,
+                               struct at_error *err)
+{
+    struct at_segment seg = *pending;
+    char *made = at_path_join(a->path, pending->path);
+    enum at_status st;
+
+    if (made == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    seg.pending = false;
+    st = at_archive_add(a, &seg, made, pending->id, NULL, 0, err);
+    free(seg.path);
+    free(made);
+    return st;
+}

@@ -1,0 +1,110 @@
+/*
+ * catalog.h - what an archive holds
+ *
+ *     ARCHIVE/
+ *       catalog.sqlite   streams, segments, inputs: the truth
+ *       lock             held by who writes
+ *       segments/YYYY/MM/DD/STREAM-YYYYMMDDTHHMMSSZ.erf.gz   and .idx
+ *       pending/         the last segment of each stream, not yet full
+ *       tmp/             what is being made
+ *
+ * A file that the catalogue does not name is not part of the archive.  Every
+ * change is one transaction of the catalogue, which comes after the files it
+ * names are complete and durable, and before those it no longer names are
+ * removed; so a crash leaves the state before or the state after.
+ *
+ * Readers take a snapshot of the list; a segment that was replaced meanwhile
+ * is gone when they open it, and they look again.
+ */
+#ifndef AT_CATALOG_H
+#define AT_CATALOG_H
+
+#include "identity.h"
+
+struct at_archive;
+
+/* A segment as the catalogue has it; strings belong to the list. */
+struct at_segment {
+    int64_t id;
+    char *stream;
+    char *path; /* of the trace, from the archive's directory; + ".idx" */
+    bool pending;
+    int64_t start_ns, end_ns;  /* the time it stands for */
+    int64_t first_ns, last_ns; /* of its packets; 0, -1 if there is none */
+    uint64_t packets;
+    uint64_t captured_bytes;
+    uint64_t wire_bytes;
+    uint64_t flows;
+    uint64_t file_bytes;
+    uint64_t index_bytes;
+    enum at_format format;
+    uint16_t linktype; /* of pcap files */
+};
+
+struct at_segments {
+    struct at_segment *segment; /* by stream, start, path */
+    size_t n;
+};
+
+/* How far a file has been taken in. */
+struct at_input_state {
+    struct at_identity identity;
+    const char *name;
+    uint64_t records; /* that are in committed segments */
+    bool complete;    /* all that can be read of it is in */
+    bool damaged;     /* and that is not all there was */
+};
+
+/* Whether 'path' is an archive. */
+bool at_archive_is(const char *path);
+
+/* Makes an empty archive in 'path', which is made too if need be; fine if it
+ * is one already. */
+enum at_status at_archive_init(const char *path, struct at_error *err);
+
+/*
+ * Opens an archive to read or, with 'write', to change it; then the lock is
+ * taken (AT_ERR_MISUSE if another has it) and what a crash has left removed.
+ */
+enum at_status at_archive_open(struct at_archive **out, const char *path,
+                               bool write, struct at_error *err);
+void at_archive_close(struct at_archive *a);
+
+/* The full path of a file of the archive; the caller frees it. */
+char *at_archive_path(const struct at_archive *a, const char *relative);
+
+/* All segments with packets of from_ns <= time < to_ns, of one stream or of
+ * all (NULL). */
+enum at_status at_archive_segments(struct at_archive *a, const char *stream,
+                                   int64_t from_ns, int64_t to_ns,
+                                   struct at_segments *list,
+                                   struct at_error *err);
+void at_segments_free(struct at_segments *list);
+
+/* Fills in what is known of 'identity'; zero if it is not known. */
+enum at_status at_archive_input(struct at_archive *a,
+                                struct at_input_state *input,
+                                struct at_error *err);
+
+/*
+ * Makes a finished trace (at 'made', with its index at 'made'.idx, both
+ * synced) part of the archive, in the place of the pending segment
+ * 'replaces' (0: none), together with how far the inputs are now.  seg->path
+ * is chosen here by stream, start and format; the caller frees it.
+ */
+enum at_status at_archive_add(struct at_archive *a, struct at_segment *seg,
+                              const char *made, int64_t replaces,
+                              const struct at_input_state *input, size_t inputs,
+                              struct at_error *err);
+
+/* Takes note of inputs that gave no segment. */
+enum at_status at_archive_note_inputs(struct at_archive *a,
+                                      const struct at_input_state *input,
+                                      size_t inputs, struct at_error *err);
+
+/* Makes a pending segment a sealed one, as it is. */
+enum at_status at_archive_seal(struct at_archive *a,
+                               const struct at_segment *pending,
+                               struct at_error *err);
+
+#endif

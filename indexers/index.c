@@ -1,0 +1,586 @@
+/*
+ * index.c - an index that is there: what it says
+ *
+ * Rows are found by their number only, which SQLite does fastest: hosts and
+ * flows are numbered in the order of their address and start, so a network is
+ * a range found by bisection, and a time range too.
+ */
+#include "index.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "errors.h"
+#include "schema.h"
+#include "sql.h"
+
+struct at_index {
+    struct at_sql sql;
+    struct at_index_info info;
+    int64_t base_ns;
+    sqlite3_stmt *host_by_id;
+    sqlite3_stmt *scan;  /* of all flows; being walked if 'walking' */
+    sqlite3_stmt *point; /* one flow */
+    sqlite3_stmt *row;   /* of the two, the one that holds the last flow */
+    const struct at_set *flows; /* being walked; NULL: all */
+    size_t next;
+    bool by_point;
+    uint8_t (*addr)[16]; /* by host id, as far as they were asked for */
+    uint8_t *addr_bytes; /* 0: not asked for yet */
+};
+
+/* ---- opening --------------------------------------------------------- */
+
+static enum at_status corrupt(struct at_index *ix, const char *what,
+                              struct at_error *err)
+{
+    return at_error_set(err, AT_ERR_CORRUPT, "%s: damaged: %s", ix->sql.name,
+                        what);
+}
+
+static enum at_status sql_error(struct at_index *ix, struct at_error *err)
+{
+    return at_error_copy(err, &ix->sql.err);
+}
+
+static int64_t one_number(struct at_index *ix, const char *query)
+{
+    sqlite3_stmt *st = at_sql_prepare(&ix->sql, query);
+    int64_t v = 0;
+
+    if (at_sql_step(&ix->sql, st) == AT_OK)
+        v = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    return v;
+}
+
+static void take_meta(struct at_index *ix, const char *name, sqlite3_stmt *st)
+{
+    struct at_index_info *info = &ix->info;
+    const int64_t v = sqlite3_column_int64(st, 1);
+    const char *text = (const char *)sqlite3_column_text(st, 1);
+
+    if (strcmp(name, AT_META_BASE) == 0)
+        ix->base_ns = v;
+    else if (strcmp(name, AT_META_FIRST) == 0)
+        info->first_ns = v;
+    else if (strcmp(name, AT_META_LAST) == 0)
+        info->last_ns = v;
+    else if (strcmp(name, AT_META_PACKETS) == 0)
+        info->packets = (uint64_t)v;
+    else if (strcmp(name, AT_META_CAPTURED) == 0)
+        info->captured_bytes = (uint64_t)v;
+    else if (strcmp(name, AT_META_WIRE) == 0)
+        info->wire_bytes = (uint64_t)v;
+    else if (strcmp(name, AT_META_FLOWS) == 0)
+        info->flows = (uint64_t)v;
+    else if (strcmp(name, AT_META_LINKTYPE) == 0)
+        info->linktype = (uint16_t)v;
+    else if (strcmp(name, AT_META_SNAP) == 0)
+        info->snap_bytes = (uint32_t)v;
+    else if (strcmp(name, AT_META_PORT_LIMIT) == 0)
+        info->port_limit = (uint32_t)v;
+    else if (strcmp(name, AT_META_COMPLETE) == 0)
+        info->complete = v != 0;
+    else if (strcmp(name, AT_META_FILE_BYTES) == 0)
+        info->identity.file_bytes = (uint64_t)v;
+    else if (strcmp(name, AT_META_FORMAT) == 0 && text != NULL)
+        info->format = at_format_parse(text);
+    else if (strcmp(name, AT_META_CODEC) == 0 && text != NULL)
+        info->codec = at_codec_parse(text);
+    else if (strcmp(name, AT_META_STREAM) == 0 && text != NULL)
+        strncpy(info->stream, text, sizeof(info->stream) - 1);
+}
+
+static enum at_status read_meta(struct at_index *ix, struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(&ix->sql, "SELECT name, value FROM meta");
+    enum at_status r;
+
+    while ((r = at_sql_step(&ix->sql, st)) == AT_OK) {
+        const char *name = (const char *)sqlite3_column_text(st, 0);
+
+        if (name != NULL && strcmp(name, AT_META_IDENTITY) == 0 &&
+            sqlite3_column_bytes(st, 1) == AT_IDENTITY_BYTES)
+            memcpy(ix->info.identity.digest, sqlite3_column_blob(st, 1),
+                   AT_IDENTITY_BYTES);
+        else if (name != NULL)
+            take_meta(ix, name, st);
+    }
+    sqlite3_finalize(st);
+    return r < 0 ? sql_error(ix, err) : AT_OK;
+}
+
+static enum at_status count_rows(struct at_index *ix, struct at_error *err)
+{
+    const int64_t rows = one_number(ix, "SELECT max(id) FROM flow");
+    const int64_t hosts = one_number(ix, "SELECT max(id) FROM host");
+    const int64_t blocks = one_number(ix, "SELECT max(id) + 1 FROM block");
+
+    if (ix->sql.err.status != AT_OK)
+        return sql_error(ix, err);
+    if (rows < 0 || hosts < 0 || blocks < 0 || rows >= UINT32_MAX ||
+        hosts >= UINT32_MAX || blocks >= UINT32_MAX)
+        return corrupt(ix, "a count is out of range", err);
+    ix->info.rows = (uint32_t)rows;
+    ix->info.hosts = (uint32_t)hosts;
+    ix->info.blocks = (uint32_t)blocks;
+    return AT_OK;
+}
+
+static enum at_status check_version(struct at_index *ix, struct at_error *err)
+{
+    const int64_t id = one_number(ix, "PRAGMA application_id");
+    const int64_t version = one_number(ix, "PRAGMA user_version");
+
+    if (ix->sql.err.status != AT_OK)
+        return sql_error(ix, err);
+    if (id != AT_INDEX_APPLICATION_ID)
+        return at_error_set(err, AT_ERR_FORMAT, "%s: not an index",
+                            ix->sql.name);
+    if (version != AT_INDEX_VERSION)
+        return at_error_set(err, AT_ERR_FORMAT,
+                            "%s: index version %lld; this program reads %d",
+                            ix->sql.name, (long long)version, AT_INDEX_VERSION);
+    return AT_OK;
+}
+
+static enum at_status check_trace(struct at_index *ix, const char *trace,
+                                  struct at_error *err)
+{
+    struct at_identity id;
+    const enum at_status st = at_identity_of(&id, trace, err);
+
+    if (st != AT_OK)
+        return st;
+    if (!at_identity_same(&id, &ix->info.identity))
+        return at_error_set(err, AT_ERR_MISUSE,
+                            "%s: not the index of %s as it is now",
+                            ix->sql.name, trace);
+    return AT_OK;
+}
+
+#define FLOW_COLUMNS                                                           \
+    "SELECT id, start, duration, src, dst, sport, dport, kind, packets_out,"   \
+    " packets_in, bytes_out, bytes_in, flags, state, vlan, marks, blocks"      \
+    " FROM flow "
+
+static enum at_status prepare(struct at_index *ix, struct at_error *err)
+{
+    ix->host_by_id = at_sql_prepare(
+        &ix->sql, "SELECT addr, flows FROM host WHERE id = ?");
+    ix->scan = at_sql_prepare(&ix->sql, FLOW_COLUMNS "ORDER BY id");
+    ix->point = at_sql_prepare(&ix->sql, FLOW_COLUMNS "WHERE id = ?");
+    ix->addr = calloc((size_t)ix->info.hosts + 1, sizeof(ix->addr[0]));
+    ix->addr_bytes = calloc((size_t)ix->info.hosts + 1, 1);
+    if (ix->addr == NULL || ix->addr_bytes == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
+}
+
+enum at_status at_index_open(struct at_index **out, const char *path,
+                             const char *trace, struct at_error *err)
+{
+    struct at_index *ix = calloc(1, sizeof(*ix));
+    enum at_status st;
+
+    *out = NULL;
+    if (ix == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = at_sql_open(&ix->sql, path, AT_SQL_SEALED, err);
+    if (st != AT_OK) {
+        free(ix);
+        return st;
+    }
+    st = check_version(ix, err);
+    if (st == AT_OK)
+        st = read_meta(ix, err);
+    if (st == AT_OK && trace != NULL)
+        st = check_trace(ix, trace, err);
+    if (st == AT_OK)
+        st = count_rows(ix, err);
+    if (st == AT_OK)
+        st = prepare(ix, err);
+    if (st != AT_OK) {
+        at_index_close(ix);
+        return st;
+    }
+    *out = ix;
+    return AT_OK;
+}
+
+const struct at_index_info *at_index_info(const struct at_index *ix)
+{
+    return &ix->info;
+}
+
+void at_index_close(struct at_index *ix)
+{
+    if (ix == NULL)
+        return;
+    sqlite3_finalize(ix->host_by_id);
+    sqlite3_finalize(ix->scan);
+    sqlite3_finalize(ix->point);
+    at_sql_close(&ix->sql);
+    free(ix->addr);
+    free(ix->addr_bytes);
+    free(ix);
+}
+
+/* ---- lists ----------------------------------------------------------- */
+
+/* Adds the numbers of a list blob, all of which must be below set->n. */
+static bool add_list(struct at_set *set, const void *blob, int bytes)
+{
+    struct at_cursor c = {.p = blob, .left = bytes > 0 ? (size_t)bytes : 0};
+    uint64_t v = 0;
+
+    while (c.left > 0 && !c.bad) {
+        v += at_take_varint(&c);
+        if (v >= set->n)
+            return false;
+        at_set_add(set, (size_t)v);
+    }
+    return !c.bad;
+}
+
+static bool add_column(struct at_set *set, sqlite3_stmt *st, int column)
+{
+    const void *blob = sqlite3_column_blob(st, column);
+
+    return add_list(set, blob, sqlite3_column_bytes(st, column));
+}
+
+/* Reads the address of a host into the memory of addresses. */
+static enum at_status read_host(struct at_index *ix, int64_t id,
+                                struct at_error *err)
+{
+    enum at_status st;
+    int n;
+
+    if (id < 1 || id > ix->info.hosts)
+        return corrupt(ix, "a flow has a host that is not there", err);
+    if (ix->addr_bytes[id] != 0)
+        return AT_OK;
+    at_sql_bind(ix->host_by_id, 1, id);
+    st = at_sql_step(&ix->sql, ix->host_by_id);
+    if (st == AT_OK) {
+        n = sqlite3_column_bytes(ix->host_by_id, 0);
+        if (n == 4 || n == 16) {
+            memcpy(ix->addr[id], sqlite3_column_blob(ix->host_by_id, 0),
+                   (size_t)n);
+            ix->addr_bytes[id] = (uint8_t)n;
+        }
+    }
+    sqlite3_reset(ix->host_by_id);
+    if (st < 0)
+        return sql_error(ix, err);
+    return ix->addr_bytes[id] != 0 ? AT_OK
+                                   : corrupt(ix, "a host has no address", err);
+}
+
+/* The first host whose address is not before 'addr'. */
+static enum at_status first_host(struct at_index *ix, const uint8_t *addr,
+                                 unsigned addr_bytes, int64_t *id,
+                                 struct at_error *err)
+{
+    int64_t lo = 1, hi = (int64_t)ix->info.hosts + 1;
+
+    while (lo < hi) {
+        const int64_t mid = (lo + hi) / 2;
+        const enum at_status st = read_host(ix, mid, err);
+        int order;
+
+        if (st != AT_OK)
+            return st;
+        order = (int)ix->addr_bytes[mid] - (int)addr_bytes;
+        if (order == 0)
+            order = memcmp(ix->addr[mid], addr, addr_bytes);
+        if (order < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    *id = lo;
+    return AT_OK;
+}
+
+static bool in_net(const uint8_t *addr, const uint8_t *net, unsigned prefix)
+{
+    const unsigned whole = prefix / 8, rest = prefix % 8;
+
+    return memcmp(addr, net, whole) == 0 &&
+           (rest == 0 || (addr[whole] ^ net[whole]) >> (8 - rest) == 0);
+}
+
+static enum at_status add_host_flows(struct at_index *ix, int64_t id,
+                                     struct at_set *flows, struct at_error *err)
+{
+    enum at_status st;
+    bool good = true;
+
+    at_sql_bind(ix->host_by_id, 1, id);
+    st = at_sql_step(&ix->sql, ix->host_by_id);
+    if (st == AT_OK)
+        good = add_column(flows, ix->host_by_id, 1);
+    sqlite3_reset(ix->host_by_id);
+    if (st < 0)
+        return sql_error(ix, err);
+    return good ? AT_OK : corrupt(ix, "a host's list of flows", err);
+}
+
+enum at_status at_index_net_flows(struct at_index *ix, const uint8_t *addr,
+                                  unsigned addr_bytes, unsigned prefix,
+                                  struct at_set *flows, struct at_error *err)
+{
+    int64_t id;
+    enum at_status st = first_host(ix, addr, addr_bytes, &id, err);
+
+    for (; st == AT_OK && id <= ix->info.hosts; id++) {
+        st = read_host(ix, id, err);
+        if (st != AT_OK || ix->addr_bytes[id] != addr_bytes ||
+            !in_net(ix->addr[id], addr, prefix))
+            break;
+        st = add_host_flows(ix, id, flows, err);
+    }
+    return st;
+}
+
+enum at_status at_index_port_flows(struct at_index *ix, uint16_t low,
+                                   uint16_t high, struct at_set *flows,
+                                   struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &ix->sql, "SELECT flows FROM port WHERE port BETWEEN ? AND ?");
+    bool good = true;
+
+    at_sql_bind(st, 1, low);
+    at_sql_bind(st, 2, high);
+    while (good && at_sql_step(&ix->sql, st) == AT_OK)
+        good = add_column(flows, st, 0);
+    sqlite3_finalize(st);
+    if (ix->sql.err.status != AT_OK)
+        return sql_error(ix, err);
+    return good ? AT_OK : corrupt(ix, "a port's list of flows", err);
+}
+
+enum at_status at_index_link_flows(struct at_index *ix, struct at_set *flows,
+                                   struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &ix->sql,
+        "SELECT value FROM meta WHERE name = '" AT_META_LINK_FLOWS "'");
+    bool good = true;
+
+    if (at_sql_step(&ix->sql, st) == AT_OK)
+        good = add_column(flows, st, 0);
+    sqlite3_finalize(st);
+    if (ix->sql.err.status != AT_OK)
+        return sql_error(ix, err);
+    return good ? AT_OK : corrupt(ix, "the list of flows without hosts", err);
+}
+
+/* ---- flows ----------------------------------------------------------- */
+
+enum {
+    COL_ID,
+    COL_START,
+    COL_DURATION,
+    COL_SRC,
+    COL_DST,
+    COL_SPORT,
+    COL_DPORT,
+    COL_KIND,
+    COL_PACKETS_OUT,
+    COL_PACKETS_IN,
+    COL_BYTES_OUT,
+    COL_BYTES_IN,
+    COL_FLAGS,
+    COL_STATE,
+    COL_VLAN,
+    COL_MARKS,
+    COL_BLOCKS,
+};
+
+/* Below this share of all flows, single look-ups beat a scan. */
+enum { SCAN_SHARE = 8 };
+
+enum at_status at_index_flows(struct at_index *ix, const struct at_set *flows,
+                              struct at_error *err)
+{
+    (void)err;
+    ix->flows = flows;
+    ix->next = 0;
+    ix->by_point = flows != NULL &&
+                   at_set_count(flows) < ix->info.rows / SCAN_SHARE;
+    sqlite3_reset(ix->scan);
+    sqlite3_reset(ix->point);
+    return AT_OK;
+}
+
+/* Steps to the next flow of the set; ix->row then holds it. */
+static enum at_status step_flow(struct at_index *ix)
+{
+    enum at_status st;
+
+    if (ix->by_point) {
+        sqlite3_reset(ix->point);
+        ix->next = at_set_next(ix->flows, ix->next);
+        if (ix->next >= ix->flows->n)
+            return AT_END;
+        at_sql_bind(ix->point, 1, (int64_t)ix->next++);
+        ix->row = ix->point;
+        return at_sql_step(&ix->sql, ix->point);
+    }
+    ix->row = ix->scan;
+    do
+        st = at_sql_step(&ix->sql, ix->scan);
+    while (
+        st == AT_OK && ix->flows != NULL &&
+        !at_set_has(ix->flows, (size_t)sqlite3_column_int64(ix->scan, COL_ID)));
+    return st;
+}
+
+static enum at_status take_ends(struct at_index *ix, struct at_flow_row *row,
+                                struct at_error *err)
+{
+    const int64_t src = sqlite3_column_int64(ix->row, COL_SRC);
+    const int64_t dst = sqlite3_column_int64(ix->row, COL_DST);
+    const size_t n = row->net == AT_NET_IPV6 ? 16 : 4;
+    enum at_status st;
+
+    if (row->net == AT_NET_OTHER)
+        return AT_OK;
+    st = read_host(ix, src, err);
+    if (st == AT_OK)
+        st = read_host(ix, dst, err);
+    if (st != AT_OK)
+        return st;
+    if (ix->addr_bytes[src] != n || ix->addr_bytes[dst] != n)
+        return corrupt(ix, "a flow's hosts are not of its kind", err);
+    memcpy(row->src, ix->addr[src], n);
+    memcpy(row->dst, ix->addr[dst], n);
+    return AT_OK;
+}
+
+static void take_numbers(struct at_index *ix, struct at_flow_row *row)
+{
+    sqlite3_stmt *st = ix->row;
+    const int64_t kind = sqlite3_column_int64(st, COL_KIND);
+    const int64_t flags = sqlite3_column_int64(st, COL_FLAGS);
+
+    memset(row, 0, sizeof(*row));
+    row->start_ns = ix->base_ns + sqlite3_column_int64(st, COL_START);
+    row->end_ns = row->start_ns + sqlite3_column_int64(st, COL_DURATION);
+    row->net = (uint8_t)(kind >> 8);
+    row->proto = (uint8_t)kind;
+    row->sport = (uint16_t)sqlite3_column_int64(st, COL_SPORT);
+    row->dport = (uint16_t)sqlite3_column_int64(st, COL_DPORT);
+    row->packets[0] = (uint64_t)sqlite3_column_int64(st, COL_PACKETS_OUT);
+    row->packets[1] = (uint64_t)sqlite3_column_int64(st, COL_PACKETS_IN);
+    row->bytes[0] = (uint64_t)sqlite3_column_int64(st, COL_BYTES_OUT);
+    row->bytes[1] = (uint64_t)sqlite3_column_int64(st, COL_BYTES_IN);
+    row->tcp_flags[0] = (uint8_t)flags;
+    row->tcp_flags[1] = (uint8_t)(flags >> 8);
+    row->state = (uint8_t)sqlite3_column_int64(st, COL_STATE);
+    row->vlan = (uint16_t)sqlite3_column_int64(st, COL_VLAN);
+    row->marks = (uint8_t)sqlite3_column_int64(st, COL_MARKS);
+    if (row->net == AT_NET_OTHER || row->net == AT_NET_ARP) {
+        row->ethertype = row->sport;
+        row->sport = row->dport = 0;
+    }
+}
+
+enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
+                                  struct at_error *err)
+{
+    const enum at_status st = step_flow(ix);
+
+    if (st < 0)
+        return sql_error(ix, err);
+    if (st == AT_END)
+        return st;
+    take_numbers(ix, row);
+    return take_ends(ix, row, err);
+}
+
+enum at_status at_index_flow_blocks(struct at_index *ix, struct at_set *blocks,
+                                    struct at_error *err)
+{
+    return add_column(blocks, ix->row, COL_BLOCKS)
+               ? AT_OK
+               : corrupt(ix, "a flow's list of blocks", err);
+}
+
+/* ---- blocks ---------------------------------------------------------- */
+
+static bool overlaps(const struct at_index *ix, sqlite3_stmt *st,
+                     int64_t from_ns, int64_t to_ns)
+{
+    if (sqlite3_column_type(st, 6) == SQLITE_NULL)
+        return false;
+    return ix->base_ns + sqlite3_column_int64(st, 6) < to_ns &&
+           ix->base_ns + sqlite3_column_int64(st, 7) >= from_ns;
+}
+
+static void take_place(struct at_place *place, sqlite3_stmt *st)
+{
+    *place = (struct at_place){
+        .file_offset = (uint64_t)sqlite3_column_int64(st, 1),
+        .file_bytes = (uint64_t)sqlite3_column_int64(st, 2),
+        .raw_offset = (uint64_t)sqlite3_column_int64(st, 3),
+        .skip = (uint64_t)sqlite3_column_int64(st, 4),
+        .bytes = (uint64_t)sqlite3_column_int64(st, 5),
+    };
+}
+
+/* Steps from member to member of the set, past what is not in it. */
+static enum at_status take_places(struct at_index *ix, sqlite3_stmt *st,
+                                  const struct at_set *blocks, int64_t from_ns,
+                                  int64_t to_ns, struct at_place *place,
+                                  size_t *n)
+{
+    size_t i = at_set_next(blocks, 0);
+
+    *n = 0;
+    while (i < blocks->n) {
+        at_sql_bind(st, 1, (int64_t)i);
+        while (at_sql_step(&ix->sql, st) == AT_OK) {
+            if ((size_t)sqlite3_column_int64(st, 0) != i)
+                break;
+            if (overlaps(ix, st, from_ns, to_ns))
+                take_place(&place[(*n)++], st);
+            i++;
+            if (!at_set_has(blocks, i))
+                break;
+        }
+        sqlite3_reset(st);
+        if (ix->sql.err.status != AT_OK)
+            return ix->sql.err.status;
+        i = at_set_next(blocks, at_set_has(blocks, i) ? i + 1 : i);
+    }
+    return AT_OK;
+}
+
+enum at_status at_index_places(struct at_index *ix, const struct at_set *blocks,
+                               int64_t from_ns, int64_t to_ns,
+                               struct at_place **place, size_t *n,
+                               struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &ix->sql, "SELECT id, file_offset, file_bytes, raw_offset, skip,"
+                  " bytes, first, last FROM block WHERE id >= ? ORDER BY id");
+
+    *place = calloc(at_set_count(blocks) + 1, sizeof(**place));
+    if (*place == NULL)
+        at_error_set(&ix->sql.err, AT_ERR_MEMORY, "out of memory");
+    else
+        take_places(ix, st, blocks, from_ns, to_ns, *place, n);
+    sqlite3_finalize(st);
+    if (ix->sql.err.status == AT_OK)
+        return AT_OK;
+    free(*place);
+    *place = NULL;
+    return sql_error(ix, err);
+}

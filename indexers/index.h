@@ -1,0 +1,98 @@
+/*
+ * index.h - an index that is there: what it says
+ *
+ * One thread at a time uses an index.  What SQLite calls corrupt, and
+ * numbers that contradict each other, are AT_ERR_CORRUPT.
+ */
+#ifndef AT_INDEX_H
+#define AT_INDEX_H
+
+#include "flow_row.h"
+#include "identity.h"
+
+struct at_index;
+
+struct at_index_info {
+    int64_t first_ns, last_ns; /* if packets > 0 */
+    uint64_t packets, captured_bytes, wire_bytes;
+    uint64_t flows;  /* of IP */
+    uint32_t rows;   /* flows of any kind: ids are 1 to rows */
+    uint32_t hosts;  /* ids are 1 to hosts */
+    uint32_t blocks; /* ids are 0 to blocks - 1 */
+    uint32_t port_limit;
+    enum at_format format;
+    enum at_codec codec;
+    uint16_t linktype;
+    uint32_t snap_bytes;
+    char stream[64];
+    bool complete;
+    struct at_identity identity;
+};
+
+/*
+ * Opens the index 'path'.  If 'trace' is not NULL it must be that of this
+ * file: AT_ERR_MISUSE if it is not.
+ */
+enum at_status at_index_open(struct at_index **out, const char *path,
+                             const char *trace, struct at_error *err);
+const struct at_index_info *at_index_info(const struct at_index *ix);
+void at_index_close(struct at_index *ix);
+
+/* A set of numbers from 0 to below 'n'. */
+struct at_set {
+    uint64_t *word;
+    size_t n;
+};
+enum at_status at_set_open(struct at_set *set, size_t n, bool full);
+void at_set_close(struct at_set *set);
+size_t at_set_count(const struct at_set *set);
+void at_set_and(struct at_set *set, const struct at_set *other);
+void at_set_or(struct at_set *set, const struct at_set *other);
+
+static inline bool at_set_has(const struct at_set *set, size_t i)
+{
+    return i < set->n && (set->word[i / 64] >> (i % 64) & 1) != 0;
+}
+
+static inline void at_set_add(struct at_set *set, size_t i)
+{
+    if (i < set->n)
+        set->word[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+/* The next member from 'i' on; n if there is none. */
+size_t at_set_next(const struct at_set *set, size_t i);
+
+/* Each adds the ids of flows to a set of rows + 1. */
+enum at_status at_index_net_flows(struct at_index *ix, const uint8_t *addr,
+                                  unsigned addr_bytes, unsigned prefix,
+                                  struct at_set *flows, struct at_error *err);
+enum at_status at_index_port_flows(struct at_index *ix, uint16_t low,
+                                   uint16_t high, struct at_set *flows,
+                                   struct at_error *err);
+enum at_status at_index_link_flows(struct at_index *ix, struct at_set *flows,
+                                   struct at_error *err);
+
+/*
+ * Goes through the flows of a set (of all if it is NULL) in the order of
+ * their ids, which is that of their start.  at_index_next_flow() returns
+ * AT_END after the last.  at_index_flow_blocks() adds the blocks of the flow
+ * stored last.
+ */
+enum at_status at_index_flows(struct at_index *ix, const struct at_set *flows,
+                              struct at_error *err);
+enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
+                                  struct at_error *err);
+enum at_status at_index_flow_blocks(struct at_index *ix, struct at_set *blocks,
+                                    struct at_error *err);
+
+/*
+ * The places of the blocks of a set that hold packets of from_ns <= time <
+ * to_ns, in the order of the file; the caller frees *place.
+ */
+enum at_status at_index_places(struct at_index *ix, const struct at_set *blocks,
+                               int64_t from_ns, int64_t to_ns,
+                               struct at_place **place, size_t *n,
+                               struct at_error *err);
+
+#endif

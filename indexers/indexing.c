@@ -1,0 +1,168 @@
+/*
+ * indexing.c - the index of one trace file
+ */
+#include "indexing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "errors.h"
+#include "sights.h"
+
+struct job {
+    const struct at_indexing *how;
+    const struct at_trace_info *trace;
+    struct at_builder *builder;
+    uint64_t seed;
+    struct at_place *place;
+    size_t places, place_room;
+    bool stopped;
+};
+
+char *at_index_path(const char *trace)
+{
+    char *path;
+
+    return asprintf(&path, "%s.idx", trace) < 0 ? NULL : path;
+}
+
+static enum at_status keep_places(struct job *job, const struct at_batch *batch)
+{
+    if (job->places + batch->blocks > job->place_room) {
+        const size_t room = (job->places + batch->blocks) * 2;
+        struct at_place *p = realloc(job->place, room * sizeof(*p));
+
+        if (p == NULL)
+            return AT_ERR_MEMORY;
+        job->place = p;
+        job->place_room = room;
+    }
+    for (size_t i = 0; i < batch->blocks; i++)
+        job->place[job->places++] = batch->block[i].place;
+    return AT_OK;
+}
+
+static enum at_status work(void *ctx, void *slot, const struct at_batch *batch,
+                           struct at_error *err)
+{
+    const struct job *job = ctx;
+
+    return at_sights_take(slot, batch, job->seed, err);
+}
+
+static enum at_status report(void *ctx, void *slot,
+                             const struct at_batch *batch, struct at_error *err)
+{
+    struct job *job = ctx;
+    const struct at_sights *s = slot;
+    const struct at_sight *sight = s->sight;
+    const struct at_place *end = &batch->block[batch->blocks - 1].place;
+    enum at_status st = keep_places(job, batch);
+
+    for (size_t i = 0; i < batch->blocks && st == AT_OK; i++) {
+        st = at_builder_add(job->builder, sight, batch->block[i].records,
+                            batch->first_block + i);
+        sight += batch->block[i].records;
+    }
+    if (st != AT_OK)
+        return at_error_set(err, st, "out of memory");
+    if (job->how->progress != NULL &&
+        !job->how->progress(
+            job->how->progress_ctx, end->file_offset + end->file_bytes,
+            job->trace->file_bytes, at_builder_totals(job->builder)->packets)) {
+        job->stopped = true;
+        return AT_END;
+    }
+    return AT_OK;
+}
+
+static void drop(void *ctx, void *slot)
+{
+    (void)ctx;
+    at_sights_drop(slot);
+}
+
+/* Writes the index under a temporary name, then gives it its own. */
+static enum at_status publish(struct job *job, const char *path,
+                              const struct at_index_about *about,
+                              struct at_error *err)
+{
+    char *temporary;
+    enum at_status st;
+
+    if (asprintf(&temporary, "%s.%ld.part", path, (long)getpid()) < 0)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = at_builder_write(job->builder, temporary, about, job->place,
+                          job->places, err);
+    if (st == AT_OK && rename(temporary, path) != 0)
+        st = at_error_system(err, path, "create");
+    if (st != AT_OK)
+        unlink(temporary);
+    free(temporary);
+    return st;
+}
+
+static enum at_status index_reader(struct job *job, struct at_reader *rd,
+                                   const char *trace, const char *path,
+                                   bool *written, struct at_error *err)
+{
+    const struct at_run run = {
+        .slot_bytes = sizeof(struct at_sights),
+        .ctx = job,
+        .work = work,
+        .report = report,
+        .drop = drop,
+    };
+    struct at_index_about about = {.stream = job->how->stream};
+    struct at_error later;
+    const enum at_status st = at_run(rd, job->how->pool, &run, err);
+
+    if (job->stopped)
+        return AT_END;
+    if (st != AT_OK && at_reader_error(rd)->status >= 0)
+        return st;
+    about.format = job->trace->format;
+    about.codec = job->trace->codec;
+    about.linktype = job->trace->linktype;
+    about.snap_bytes = job->trace->snap_bytes;
+    about.complete = st == AT_OK;
+    if (at_identity_of(&about.identity, trace, &later) != AT_OK ||
+        publish(job, path, &about, &later) != AT_OK) {
+        return st == AT_OK ? at_error_copy(err, &later) : st;
+    }
+    *written = true;
+    return st;
+}
+
+enum at_status at_index_file(const char *trace, const char *path,
+                             const struct at_indexing *how,
+                             struct at_index_totals *totals, bool *written,
+                             struct at_error *err)
+{
+    const struct at_reader_options opts = {
+        .size = sizeof(opts),
+        .pool = how->pool,
+    };
+    struct job job = {.how = how, .seed = at_flow_key_seed()};
+    struct at_reader *rd;
+    enum at_status st;
+
+    *written = false;
+    st = at_reader_open(&rd, trace, &opts, err);
+    if (st != AT_OK)
+        return st;
+    job.trace = at_reader_info(rd);
+    job.builder = at_builder_open(&how->timeouts);
+    if (job.builder == NULL)
+        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    else
+        st = index_reader(&job, rd, trace, path, written, err);
+    if (*written)
+        *totals = *at_builder_totals(job.builder);
+    at_builder_close(job.builder);
+    at_reader_close(rd);
+    free(job.place);
+    return st;
+}

@@ -1,0 +1,628 @@
+/*
+ * ingest.c - capture files into an archive
+ *
+ * One pass: the pool decompresses, decodes and compresses; the caller's
+ * thread puts each record to the draft of a segment and its sight to the
+ * draft's flow table.  What a segment holds, where its blocks end and what its
+ * index says depend on its records only.  So a pending segment is taken up
+ * again by reading it first, and comes out as if it had never been put down.
+ */
+#include "ingest.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "catalog.h"
+#include "errors.h"
+#include "files.h"
+#include "sights.h"
+
+/* A segment in the making. */
+struct draft {
+    struct at_writer *writer; /* NULL: there is none */
+    struct at_builder *builder;
+    char *path; /* in tmp/ */
+    int64_t start_ns, end_ns;
+    enum at_format format;
+    uint16_t linktype;
+    uint32_t snap_bytes;
+    uint64_t bytes; /* of records */
+};
+
+struct ingest {
+    const struct at_ingest *how;
+    struct at_archive *archive;
+    struct at_ingested *done;
+    struct draft draft;
+    struct at_segments pending;   /* of the stream: at most one */
+    int64_t taken_up;             /* the pending segment that the draft holds */
+    struct at_input_state *input; /* not yet in the catalogue */
+    size_t inputs;
+    uint64_t skip; /* records of this input that were taken before */
+    uint64_t total_bytes, done_bytes;
+    const struct at_trace_info *trace; /* being read */
+    uint64_t seed;
+    bool again; /* what is read is a pending segment, not an input */
+    bool stopped;
+};
+
+/* ---- drafts ---------------------------------------------------------- */
+
+static void close_draft(struct draft *d)
+{
+    at_writer_close(d->writer);
+    at_builder_close(d->builder);
+    free(d->path);
+    *d = (struct draft){.writer = NULL};
+}
+
+static int64_t boundary_before(int64_t ns, int64_t step)
+{
+    int64_t rest = ns % step;
+
+    if (rest < 0)
+        rest += step;
+    return ns - rest;
+}
+
+static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
+                                 int64_t ns, struct at_error *err)
+{
+    struct draft *d = &in->draft;
+    struct at_writer_options opts = {
+        .size = sizeof(opts),
+        .pool = in->how->pool,
+        .format = in->trace->format == AT_FORMAT_ERF ? AT_FORMAT_ERF
+                                                     : AT_FORMAT_PCAP,
+        .codec = AT_CODEC_BGZF,
+        .level = in->how->level,
+        .linktype = pkt->linktype,
+        .snap_bytes = in->trace->snap_bytes,
+        .sync = true,
+    };
+
+    d->start_ns = boundary_before(ns, in->how->rotate_ns);
+    d->end_ns = d->start_ns + in->how->rotate_ns;
+    d->format = opts.format;
+    d->linktype = opts.format == AT_FORMAT_ERF ? 0 : pkt->linktype;
+    d->snap_bytes = opts.snap_bytes;
+    d->path = at_archive_path(in->archive, "tmp/draft");
+    d->builder = at_builder_open(&at_timeouts_default);
+    if (d->path == NULL || d->builder == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    return at_writer_open(&d->writer, d->path, &opts, err);
+}
+
+/* Writes the draft's trace and index under tmp/. */
+static enum at_status finish_draft(struct ingest *in, const char *index,
+                                   struct at_error *err)
+{
+    struct draft *d = &in->draft;
+    struct at_index_about about = {
+        .format = d->format,
+        .codec = AT_CODEC_BGZF,
+        .linktype = d->linktype,
+        .snap_bytes = d->snap_bytes,
+        .stream = in->how->stream,
+        .complete = true,
+    };
+    const struct at_place *place;
+    size_t places;
+    enum at_status st = at_writer_commit(d->writer);
+
+    if (st != AT_OK) {
+        return at_error_copy(err, at_writer_error(d->writer));
+    }
+    st = at_identity_of(&about.identity, d->path, err);
+    if (st != AT_OK)
+        return st;
+    place = at_writer_places(d->writer, &places);
+    return at_builder_write(d->builder, index, &about, place, places, err);
+}
+
+static enum at_status add_draft(struct ingest *in, const char *index,
+                                bool pending, struct at_error *err)
+{
+    struct draft *d = &in->draft;
+    const struct at_index_totals *t = at_builder_totals(d->builder);
+    struct at_segment seg = {
+        .stream = (char *)(uintptr_t)in->how->stream,
+        .pending = pending,
+        .start_ns = d->start_ns,
+        .end_ns = d->end_ns,
+        .first_ns = t->first_ns,
+        .last_ns = t->packets > 0 ? t->last_ns : t->first_ns - 1,
+        .packets = t->packets,
+        .captured_bytes = t->captured_bytes,
+        .wire_bytes = t->wire_bytes,
+        .flows = t->flows,
+        .file_bytes = at_file_bytes(d->path),
+        .index_bytes = at_file_bytes(index),
+        .format = d->format,
+        .linktype = d->linktype,
+    };
+    const enum at_status st = at_archive_add(
+        in->archive, &seg, d->path, in->taken_up, in->input, in->inputs, err);
+
+    free(seg.path);
+    return st;
+}
+
+/* Of what was noted about inputs, only the one being read is still open. */
+static void forget_inputs(struct ingest *in)
+{
+    if (in->inputs == 0 || in->input[in->inputs - 1].complete) {
+        in->inputs = 0;
+        return;
+    }
+    in->input[0] = in->input[in->inputs - 1];
+    in->inputs = 1;
+}
+
+/* Makes the draft a segment of the archive, sealed or pending. */
+static enum at_status put_draft(struct ingest *in, bool pending,
+                                struct at_error *err)
+{
+    struct draft *d = &in->draft;
+    char *index;
+    enum at_status st;
+
+    if (d->writer == NULL)
+        return AT_OK;
+    index = at_path_append(d->path, ".idx");
+    if (index == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = finish_draft(in, index, err);
+    if (st == AT_OK)
+        st = add_draft(in, index, pending, err);
+    unlink(d->path);
+    unlink(index);
+    free(index);
+    close_draft(d);
+    if (st != AT_OK)
+        return st;
+    in->taken_up = 0;
+    in->done->segments += !pending;
+    forget_inputs(in);
+    return AT_OK;
+}
+
+/* ---- records --------------------------------------------------------- */
+
+static enum at_status read_into_drafts(struct ingest *in, const char *path,
+                                       bool *damaged, struct at_error *err);
+
+/* What becomes of the segment that is pending when packets of 'ns' come. */
+static enum at_status meet_pending(struct ingest *in,
+                                   const struct at_packet *pkt, int64_t ns,
+                                   bool *taken_up, struct at_error *err)
+{
+    const struct at_segment *seg = in->pending.segment;
+    const struct at_trace_info *trace = in->trace;
+    const bool erf = trace->format == AT_FORMAT_ERF;
+    bool damaged;
+    char *path;
+    enum at_status st;
+
+    *taken_up = false;
+    if (in->pending.n == 0 || ns < seg->start_ns)
+        return AT_OK;
+    if (ns >= seg->end_ns || erf != (seg->format == AT_FORMAT_ERF) ||
+        (!erf && pkt->linktype != seg->linktype)) {
+        st = at_archive_seal(in->archive, seg, err);
+        in->done->segments += st == AT_OK;
+        at_segments_free(&in->pending);
+        return st;
+    }
+    path = at_archive_path(in->archive, seg->path);
+    if (path == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    in->taken_up = seg->id;
+    at_segments_free(&in->pending);
+    in->again = true;
+    st = read_into_drafts(in, path, &damaged, err);
+    in->again = false;
+    in->trace = trace;
+    free(path);
+    *taken_up = in->draft.writer != NULL;
+    return st;
+}
+
+/* Whether the record cannot go into the draft that there is. */
+static bool needs_new_draft(const struct ingest *in,
+                            const struct at_packet *pkt, int64_t ns)
+{
+    const struct draft *d = &in->draft;
+    const bool erf = in->trace->format == AT_FORMAT_ERF;
+
+    if (d->writer == NULL || erf != (d->format == AT_FORMAT_ERF) ||
+        (!erf && pkt->linktype != d->linktype))
+        return true;
+    if (in->again || pkt->kind != AT_KIND_PACKET)
+        return false;
+    return ns >= d->end_ns ||
+           (in->how->rotate_bytes > 0 && d->bytes >= in->how->rotate_bytes);
+}
+
+static enum at_status ready_draft(struct ingest *in,
+                                  const struct at_packet *pkt, int64_t ns,
+                                  struct at_error *err)
+{
+    bool taken_up = false;
+    enum at_status st = put_draft(in, false, err);
+
+    if (st == AT_OK && !in->again)
+        st = meet_pending(in, pkt, ns, &taken_up, err);
+    if (st == AT_OK && !taken_up)
+        st = open_draft(in, pkt, ns, err);
+    return st;
+}
+
+/* The sights of one block of the draft on their way to its flow table. */
+struct stretch {
+    const struct at_sight *from;
+    size_t n;
+    uint64_t block;
+};
+
+static enum at_status end_stretch(struct ingest *in, struct stretch *s,
+                                  struct at_error *err)
+{
+    enum at_status st = AT_OK;
+
+    if (s->n > 0)
+        st = at_builder_add(in->draft.builder, s->from, s->n, s->block);
+    s->from += s->n;
+    s->n = 0;
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
+}
+
+static enum at_status put_record(struct ingest *in, struct stretch *s,
+                                 const struct at_packet *pkt,
+                                 struct at_error *err)
+{
+    const int64_t ns = at_ts_to_ns(pkt->ts);
+    struct draft *d = &in->draft;
+    enum at_status st;
+
+    if (needs_new_draft(in, pkt, ns)) {
+        st = end_stretch(in, s, err);
+        if (st == AT_OK)
+            st = ready_draft(in, pkt, ns, err);
+        if (st != AT_OK)
+            return st;
+    }
+    if (at_writer_put(d->writer, pkt) != AT_OK) {
+        return at_error_copy(err, at_writer_error(d->writer));
+    }
+    d->bytes += pkt->record_bytes;
+    if (s->n > 0 && s->block != at_writer_block(d->writer)) {
+        st = end_stretch(in, s, err);
+        if (st != AT_OK)
+            return st;
+    }
+    s->block = at_writer_block(d->writer);
+    s->n++;
+    if (in->again)
+        return AT_OK;
+    in->done->late += pkt->kind == AT_KIND_PACKET && ns < d->start_ns;
+    in->done->packets += pkt->kind == AT_KIND_PACKET;
+    in->done->bytes += pkt->cap_bytes;
+    in->input[in->inputs - 1].records++;
+    return AT_OK;
+}
+
+static enum at_status ingest_work(void *ctx, void *slot,
+                                  const struct at_batch *batch,
+                                  struct at_error *err)
+{
+    const struct ingest *in = ctx;
+
+    return at_sights_take(slot, batch, in->seed, err);
+}
+
+static void ingest_drop(void *ctx, void *slot)
+{
+    (void)ctx;
+    at_sights_drop(slot);
+}
+
+static bool goes_on(struct ingest *in, const struct at_batch *batch)
+{
+    const struct at_place *end = &batch->block[batch->blocks - 1].place;
+
+    if (in->again || in->how->progress == NULL)
+        return true;
+    return in->how->progress(in->how->progress_ctx,
+                             in->done_bytes + end->file_offset +
+                                 end->file_bytes,
+                             in->total_bytes, in->done->packets);
+}
+
+static enum at_status ingest_report(void *ctx, void *slot,
+                                    const struct at_batch *batch,
+                                    struct at_error *err)
+{
+    struct ingest *in = ctx;
+    const struct at_sights *sights = slot;
+    struct stretch s = {.from = sights->sight};
+    enum at_status st = AT_OK;
+    struct at_packet pkt;
+
+    for (size_t i = 0; i < batch->blocks && st == AT_OK; i++) {
+        struct at_walk walk = at_walk_block(batch, i);
+
+        while (st == AT_OK && at_walk_next(&walk, &pkt)) {
+            if (!in->again && in->skip > 0) {
+                in->skip--;
+                s.from++;
+                continue;
+            }
+            st = put_record(in, &s, &pkt, err);
+        }
+    }
+    if (st == AT_OK)
+        st = end_stretch(in, &s, err);
+    if (st == AT_OK && !goes_on(in, batch)) {
+        in->stopped = true;
+        return AT_END;
+    }
+    return st;
+}
+
+/* Reads a whole trace into drafts.  *damaged tells whether an error is of the
+ * trace; otherwise it is the archive's own. */
+static enum at_status read_into_drafts(struct ingest *in, const char *path,
+                                       bool *damaged, struct at_error *err)
+{
+    const struct at_reader_options opts = {
+        .size = sizeof(opts),
+        .pool = in->how->pool,
+    };
+    const struct at_run run = {
+        .slot_bytes = sizeof(struct at_sights),
+        .ctx = in,
+        .work = ingest_work,
+        .report = ingest_report,
+        .drop = ingest_drop,
+    };
+    struct at_reader *rd;
+    enum at_status st = at_reader_open(&rd, path, &opts, err);
+
+    *damaged = st != AT_OK;
+    if (st != AT_OK)
+        return st;
+    in->trace = at_reader_info(rd);
+    st = at_run(rd, in->how->pool, &run, err);
+    /* The reader may have met damage ahead of where we failed ourselves. */
+    *damaged = st < 0 && strcmp(err->msg, at_reader_error(rd)->msg) == 0;
+    at_reader_close(rd);
+    return st;
+}
+
+/* ---- inputs ---------------------------------------------------------- */
+
+struct candidate {
+    const char *path;
+    struct at_input_state state;
+    uint64_t first; /* time of the first packet */
+    bool good;
+};
+
+static void say_failed(struct ingest *in, const char *path,
+                       const struct at_error *err)
+{
+    in->done->failed_files++;
+    if (in->how->report != NULL)
+        in->how->report(in->how->report_ctx, path, false, err);
+}
+
+static void say_known(struct ingest *in, const struct candidate *c)
+{
+    in->done->known_files++;
+    if (in->how->report != NULL)
+        in->how->report(in->how->report_ctx, c->path, !c->state.damaged, NULL);
+}
+
+static enum at_status first_time(const char *path, uint64_t *first,
+                                 struct at_error *err)
+{
+    struct at_reader *rd;
+    struct at_packet pkt = {.ts = 0};
+    enum at_status st = at_reader_open(&rd, path, NULL, err);
+
+    if (st != AT_OK)
+        return st;
+    do
+        st = at_reader_next(rd, &pkt);
+    while (st == AT_OK && pkt.kind == AT_KIND_PAD);
+    *first = pkt.ts;
+    if (st < 0)
+        at_error_copy(err, at_reader_error(rd));
+    at_reader_close(rd);
+    return st < 0 ? st : AT_OK;
+}
+
+/* Fills *c; an input that cannot be read at all is reported and left out. */
+static enum at_status look_at(struct ingest *in, const char *path,
+                              struct candidate *c, struct at_error *err)
+{
+    struct at_error bad;
+    enum at_status st;
+
+    *c = (struct candidate){.path = path, .state.name = path};
+    if (at_identity_of(&c->state.identity, path, &bad) != AT_OK ||
+        first_time(path, &c->first, &bad) != AT_OK) {
+        say_failed(in, path, &bad);
+        return AT_OK;
+    }
+    st = at_archive_input(in->archive, &c->state, err);
+    c->good = st == AT_OK && !c->state.complete;
+    if (st == AT_OK && c->state.complete)
+        say_known(in, c);
+    return st;
+}
+
+static int by_first(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+
+    if (x->first != y->first)
+        return x->first < y->first ? -1 : 1;
+    return strcmp(x->path, y->path);
+}
+
+/* Whether an input with the same content was taken earlier in this run. */
+static bool seen_in_run(const struct candidate *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (c[i].good &&
+            at_identity_same(&c[i].state.identity, &c[n].state.identity))
+            return true;
+    return false;
+}
+
+static enum at_status take_input(struct ingest *in, const struct candidate *c,
+                                 struct at_error *err)
+{
+    struct at_input_state *state = &in->input[in->inputs++];
+    struct at_error bad;
+    bool damaged;
+    enum at_status st;
+
+    *state = c->state;
+    in->skip = state->records;
+    st = read_into_drafts(in, c->path, &damaged, &bad);
+    if (in->stopped)
+        return AT_END;
+    if (st < 0 && !damaged)
+        return at_error_copy(err, &bad);
+    state = &in->input[in->inputs - 1]; /* it may have moved */
+    state->complete = true;
+    state->damaged = st < 0;
+    if (st < 0)
+        say_failed(in, c->path, &bad);
+    else
+        in->done->files++;
+    in->done_bytes += c->state.identity.file_bytes;
+    return AT_OK;
+}
+
+static enum at_status take_inputs(struct ingest *in, struct candidate *c,
+                                  size_t n, struct at_error *err)
+{
+    enum at_status st = AT_OK;
+
+    qsort(c, n, sizeof(*c), by_first);
+    for (size_t i = 0; i < n; i++)
+        in->total_bytes += c[i].good ? c[i].state.identity.file_bytes : 0;
+    for (size_t i = 0; i < n && st == AT_OK; i++) {
+        if (!c[i].good)
+            continue;
+        if (!seen_in_run(c, i)) {
+            st = take_input(in, &c[i], err);
+            continue;
+        }
+        c[i].good = false;
+        say_known(in, &c[i]);
+    }
+    return st;
+}
+
+/* ---- the run --------------------------------------------------------- */
+
+/* What is left at the end: the draft stays pending, unless it is of a time
+ * before the segment that is. */
+static enum at_status finish(struct ingest *in, struct at_error *err)
+{
+    const bool pending = !in->how->flush && in->pending.n == 0;
+    enum at_status st = put_draft(in, pending, err);
+
+    if (st == AT_OK && in->inputs > 0)
+        st = at_archive_note_inputs(in->archive, in->input, in->inputs, err);
+    if (st == AT_OK && in->how->flush && in->pending.n > 0) {
+        st = at_archive_seal(in->archive, in->pending.segment, err);
+        in->done->segments += st == AT_OK;
+    }
+    return st;
+}
+
+/* Leaves only the pending segment of the stream in the list. */
+static enum at_status find_pending(struct ingest *in, struct at_error *err)
+{
+    struct at_segments *list = &in->pending;
+    enum at_status st = at_archive_segments(
+        in->archive, in->how->stream, AT_TIME_MIN, AT_TIME_MAX, list, err);
+    size_t n = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->segment[i].pending) {
+            list->segment[n++] = list->segment[i];
+            continue;
+        }
+        free(list->segment[i].path);
+        free(list->segment[i].stream);
+    }
+    list->n = n;
+    return st;
+}
+
+static enum at_status ingest_all(struct ingest *in, char *const *input,
+                                 size_t n, struct at_error *err)
+{
+    struct candidate *c = calloc(n + 1, sizeof(*c));
+    enum at_status st;
+
+    in->input = calloc(n + 1, sizeof(in->input[0]));
+    if (c == NULL || in->input == NULL) {
+        free(c);
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    }
+    st = find_pending(in, err);
+    for (size_t i = 0; i < n && st == AT_OK; i++)
+        st = look_at(in, input[i], &c[i], err);
+    if (st == AT_OK)
+        st = take_inputs(in, c, n, err);
+    if (st == AT_OK)
+        st = finish(in, err);
+    free(c);
+    return st;
+}
+
+enum at_status at_ingest_files(const char *archive, char *const *input,
+                               size_t n, const struct at_ingest *how,
+                               struct at_ingested *done, struct at_error *err)
+{
+    struct ingest in = {
+        .how = how,
+        .done = done,
+        .seed = at_flow_key_seed(),
+    };
+    enum at_status st = AT_OK;
+
+    *done = (struct at_ingested){.packets = 0};
+    if (!at_archive_is(archive))
+        st = at_archive_init(archive, err);
+    if (st == AT_OK)
+        st = at_archive_open(&in.archive, archive, true, err);
+    if (st != AT_OK)
+        return st;
+    st = ingest_all(&in, input, n, err);
+    close_draft(&in.draft);
+    at_segments_free(&in.pending);
+    free(in.input);
+    at_archive_close(in.archive);
+    return st;
+}
+
+bool at_stream_name_ok(const char *name)
+{
+    if (*name == 0 || *name == '.' || strlen(name) > 60)
+        return false;
+    for (; *name != 0; name++)
+        if (!isalnum((unsigned char)*name) && strchr("_.-", *name) == NULL)
+            return false;
+    return true;
+}

@@ -1,0 +1,50 @@
+/*
+ * ingest.h - capture files into an archive
+ *
+ * Inputs are taken in the order of their first packets and cut into segments
+ * on wall-clock boundaries.  A segment is written, indexed and added to the
+ * catalogue together with how far the inputs have been taken, so that after
+ * a crash the next run goes on exactly there.  The last segment stays pending
+ * until packets of a later time come.
+ */
+#ifndef AT_INGEST_H
+#define AT_INGEST_H
+
+#include "indexing.h"
+
+struct at_ingest {
+    struct at_pool *pool;
+    const char *stream;
+    int64_t rotate_ns;     /* boundaries are whole multiples since 1970 */
+    uint64_t rotate_bytes; /* of records, not compressed; 0: no limit */
+    int level;             /* of compression; 0: the default */
+    bool flush;            /* seal the last segment too */
+    at_progress_fn *progress;
+    void *progress_ctx;
+    /* Called for each input that could not be taken whole, and for each that
+     * was there already, then with err NULL; 'whole' says that all of it is
+     * in the archive. */
+    void (*report)(void *ctx, const char *input, bool whole,
+                   const struct at_error *err);
+    void *report_ctx;
+};
+
+struct at_ingested {
+    uint64_t packets, bytes; /* captured, new in the archive */
+    uint64_t files, known_files, failed_files;
+    uint64_t segments; /* sealed */
+    uint64_t late;     /* packets from before their segment's time */
+};
+
+/* Stream names are part of file names: letters, digits, '_', '.' and '-'. */
+bool at_stream_name_ok(const char *name);
+
+/*
+ * Takes 'n' inputs into the archive.  AT_OK even where some inputs failed
+ * (they were reported); an error if the archive could not be changed.
+ */
+enum at_status at_ingest_files(const char *archive, char *const *input,
+                               size_t n, const struct at_ingest *how,
+                               struct at_ingested *done, struct at_error *err);
+
+#endif

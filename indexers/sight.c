@@ -1,0 +1,138 @@
+/*
+ * sight.c - a packet as the flow table sees it
+ */
+#include "sight.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+    PROTO_ICMP = 1,
+    PROTO_ICMPV6 = 58,
+};
+
+/* Multiply and fold, as in wyhash (public domain, Wang Yi). */
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    const __uint128_t m = (__uint128_t)a * b;
+
+    return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+uint64_t at_flow_key_hash(const struct at_flow_key *key, uint64_t seed)
+{
+    uint64_t w[5];
+
+    memcpy(w, key, sizeof(w));
+    seed ^= 0xa0761d6478bd642fu;
+    return mix(mix(w[0] ^ 0xe7037ed1a0b428dbu, w[1] ^ seed) ^
+                   mix(w[2] ^ 0x8ebc6af09c88c6e3u, w[3] ^ seed),
+               w[4] ^ 0x589965cc75374cc3u ^ seed);
+}
+
+uint64_t at_flow_key_seed(void)
+{
+    uint64_t seed;
+
+    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+        seed = (uint64_t)at_time_now() ^ (uint64_t)(uintptr_t)&seed;
+    return seed;
+}
+
+/* Question and answer of one kind of ICMP exchange get one number. */
+static uint16_t icmp_exchange(uint8_t proto, uint16_t type)
+{
+    enum { ECHO_REPLY = 0, ECHO = 8 };
+
+    if (proto == PROTO_ICMP) {
+        if (type == ECHO_REPLY)
+            return ECHO;
+        if (type == 14 || type == 16 || type == 18)
+            return (uint16_t)(type - 1); /* timestamp, information, mask */
+        return type == 9 ? 10 : type;    /* router solicitation */
+    }
+    if (type == 129)
+        return 128; /* echo */
+    if (type == 134)
+        return 133;                  /* router solicitation */
+    return type == 136 ? 135 : type; /* neighbour solicitation */
+}
+
+static void key_ports(const struct at_ends *e, uint16_t *src, uint16_t *dst)
+{
+    *src = *dst = 0;
+    if (e->net == AT_NET_ARP) {
+        *src = *dst = e->ethertype; /* or it is RARP */
+    } else if (e->ports) {
+        *src = e->sport;
+        *dst = e->dport;
+    } else if (e->proto == PROTO_ICMP || e->proto == PROTO_ICMPV6) {
+        *src = *dst = icmp_exchange(e->proto, e->sport);
+    }
+}
+
+bool at_flow_key_make(struct at_flow_key *key, const struct at_ends *e)
+{
+    const size_t n = e->net == AT_NET_IPV6 ? 16 : 4;
+    uint16_t src, dst;
+    bool from_hi;
+    int order;
+
+    memset(key, 0, sizeof(*key));
+    key->net = e->net;
+    key->vlan = e->vlan;
+    if (e->net == AT_NET_OTHER) {
+        key->lo_port = e->ethertype;
+        return false;
+    }
+    key_ports(e, &src, &dst);
+    order = memcmp(e->src, e->dst, n);
+    from_hi = order > 0 || (order == 0 && src > dst);
+    memcpy(from_hi ? key->hi : key->lo, e->src, n);
+    memcpy(from_hi ? key->lo : key->hi, e->dst, n);
+    key->lo_port = from_hi ? dst : src;
+    key->hi_port = from_hi ? src : dst;
+    key->proto = e->net == AT_NET_ARP ? 0 : e->proto;
+    return from_hi;
+}
+
+static void take_key(struct at_sight *s, const struct at_headers *h)
+{
+    const struct at_ends ends = {
+        .src = h->src,
+        .dst = h->dst,
+        .sport = h->sport,
+        .dport = h->dport,
+        .ethertype = h->ethertype,
+        .vlan = h->vlan,
+        .net = h->net,
+        .proto = h->proto,
+        .ports = (h->flags & AT_DECODED_PORTS) != 0,
+    };
+
+    s->from_hi = at_flow_key_make(&s->key, &ends);
+}
+
+void at_sight_take(struct at_sight *s, const struct at_packet *pkt,
+                   uint64_t seed)
+{
+    struct at_headers h;
+    bool ip;
+
+    s->packet = pkt->kind == AT_KIND_PACKET;
+    s->wanted = false;
+    if (!s->packet)
+        return;
+    at_decode(&h, pkt);
+    ip = h.net == AT_NET_IPV4 || h.net == AT_NET_IPV6;
+    take_key(s, &h);
+    s->hash = at_flow_key_hash(&s->key, seed);
+    s->ts_ns = at_ts_to_ns(pkt->ts);
+    s->bytes = ip ? h.ip_bytes : pkt->wire_bytes;
+    s->cap_bytes = pkt->cap_bytes;
+    s->wire_bytes = pkt->wire_bytes;
+    s->sport = h.sport;
+    s->dport = h.dport;
+    s->tcp_flags = h.tcp_flags;
+    s->flags = h.flags;
+}

@@ -1,0 +1,66 @@
+/*
+ * sight.h - a packet as the flow table sees it
+ *
+ * Made from the packet by any thread, so that the one that keeps the table
+ * has nothing left to decode.
+ */
+#ifndef AT_SIGHT_H
+#define AT_SIGHT_H
+
+#include "archive_trace.h"
+
+/*
+ * What the packets of a conversation have in common, the same for both
+ * directions: the end with the smaller address (then port) is 'lo'.
+ * For ARP the addresses are those asked about and both ports the ethertype;
+ * for what is neither IP nor ARP they are zero and lo_port is the ethertype.
+ */
+struct at_flow_key {
+    uint8_t lo[16]; /* IPv4 and ARP: 4 bytes and zeros */
+    uint8_t hi[16];
+    uint16_t lo_port; /* ICMP: the kind of exchange, in both */
+    uint16_t hi_port;
+    uint16_t vlan;
+    uint8_t net; /* enum at_net */
+    uint8_t proto;
+};
+
+/* What the key is made of, for a packet or a flow from 'src' to 'dst'. */
+struct at_ends {
+    const uint8_t *src, *dst; /* 4 bytes, 16 for IPv6 */
+    uint16_t sport, dport;    /* ICMP: type and code */
+    uint16_t ethertype;
+    uint16_t vlan;
+    uint8_t net; /* enum at_net */
+    uint8_t proto;
+    bool ports; /* sport and dport are ports */
+};
+
+/* Makes the key; true if 'src' is the 'hi' end. */
+bool at_flow_key_make(struct at_flow_key *key, const struct at_ends *ends);
+
+/* For tables of keys; the seed is one that who made the file cannot guess. */
+uint64_t at_flow_key_hash(const struct at_flow_key *key, uint64_t seed);
+uint64_t at_flow_key_seed(void);
+
+struct at_sight {
+    struct at_flow_key key;
+    uint64_t hash;
+    int64_t ts_ns;
+    uint32_t bytes;     /* of the IP packet on the wire; of the frame if none */
+    uint32_t cap_bytes; /* of the frame */
+    uint32_t wire_bytes; /* of the frame */
+    uint16_t sport;      /* ICMP: type */
+    uint16_t dport;      /* ICMP: code */
+    uint8_t from_hi;     /* sent by the 'hi' end */
+    uint8_t tcp_flags;
+    uint8_t flags; /* AT_DECODED_ */
+    bool packet;   /* false: a META or PAD record, which is in no flow */
+    bool wanted;   /* the caller's mark, which its flow takes over */
+};
+
+/* 'seed' is that of at_flow_key_hash(). */
+void at_sight_take(struct at_sight *s, const struct at_packet *pkt,
+                   uint64_t seed);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * sights.h - a whole batch as the flow table sees it
+ *
+ * The slot of an at_run(): at_sights_work() fills it on any thread.
+ */
+#ifndef AT_SIGHTS_H
+#define AT_SIGHTS_H
+
+#include "sight.h"
+
+struct at_sights {
+    struct at_sight *sight; /* of every record of the batch, in order */
+    size_t n, room;
+};
+
+/* Takes every record of the batch. */
+enum at_status at_sights_take(struct at_sights *s, const struct at_batch *batch,
+                              uint64_t seed, struct at_error *err);
+void at_sights_drop(struct at_sights *s);
+
+#endif
