@@ -1,0 +1,484 @@
+/*
+ * flows.c - the flows of which a packet matches
+ *
+ * With an index: the postings leave some rows, each row is judged, and where
+ * only the packets can tell (a range of time that cuts a flow, a test of
+ * bytes, fragments) the blocks of those flows are read and each matching
+ * packet is put to its flow.  Without one: every packet is tracked, and the
+ * flows of those that match are kept.  Both give the same rows.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "errors.h"
+#include "query.h"
+#include "sights.h"
+#include "tracker.h"
+
+/* ---- what was found -------------------------------------------------- */
+
+static enum at_status add_find(struct at_finds *finds,
+                               const struct at_flow_row *row, size_t target)
+{
+    if (finds->n == finds->room) {
+        const size_t room = finds->room * 2 + 256;
+        struct at_found *p = realloc(finds->found, room * sizeof(*p));
+
+        if (p == NULL)
+            return AT_ERR_MEMORY;
+        finds->found = p;
+        finds->room = room;
+    }
+    finds->found[finds->n++] = (struct at_found){*row, target};
+    return AT_OK;
+}
+
+void at_finds_close(struct at_finds *finds)
+{
+    free(finds->found);
+    *finds = (struct at_finds){.n = 0};
+}
+
+static bool is_ip(const struct at_flow_row *row)
+{
+    return row->net == AT_NET_IPV4 || row->net == AT_NET_IPV6;
+}
+
+/* ---- flows that only their packets can decide ------------------------ */
+
+struct doubt {
+    struct at_flow_key key;
+    struct at_flow_row row;
+    bool matched;
+};
+
+struct doubts {
+    struct doubt *doubt;
+    size_t n, room;
+    uint32_t *slot; /* a table by key: number + 1 of the first doubt, */
+    uint32_t *next; /* and from each to the next of the same slot */
+    size_t mask;
+};
+
+static void doubts_close(struct doubts *d)
+{
+    free(d->doubt);
+    free(d->slot);
+    free(d->next);
+}
+
+static enum at_status add_doubt(struct doubts *d, const struct at_flow_row *row)
+{
+    if (d->n == d->room) {
+        const size_t room = d->room * 2 + 64;
+        struct doubt *p = realloc(d->doubt, room * sizeof(*p));
+
+        if (p == NULL)
+            return AT_ERR_MEMORY;
+        d->doubt = p;
+        d->room = room;
+    }
+    d->doubt[d->n] = (struct doubt){.row = *row};
+    at_flow_row_key(&d->doubt[d->n].key, row);
+    d->n++;
+    return AT_OK;
+}
+
+static size_t doubt_slot(const struct doubts *d, const struct at_flow_key *key)
+{
+    return (size_t)at_flow_key_hash(key, d->n) & d->mask;
+}
+
+static enum at_status doubts_hash(struct doubts *d)
+{
+    for (d->mask = 1; d->mask < d->n * 2;)
+        d->mask *= 2;
+    d->slot = calloc(d->mask, sizeof(d->slot[0]));
+    d->next = calloc(d->n + 1, sizeof(d->next[0]));
+    d->mask--;
+    if (d->slot == NULL || d->next == NULL)
+        return AT_ERR_MEMORY;
+    for (size_t i = d->n; i-- > 0;) {
+        uint32_t *slot = &d->slot[doubt_slot(d, &d->doubt[i].key)];
+
+        d->next[i] = *slot;
+        *slot = (uint32_t)i + 1;
+    }
+    return AT_OK;
+}
+
+/* Puts a matching packet to the flow it is of, if that is in doubt. */
+static void settle(struct doubts *d, const struct at_packet *pkt)
+{
+    struct at_sight sight;
+
+    at_sight_take(&sight, pkt, 0);
+    for (uint32_t i = d->slot[doubt_slot(d, &sight.key)]; i != 0;
+         i = d->next[i - 1]) {
+        struct doubt *doubt = &d->doubt[i - 1];
+
+        if (sight.ts_ns >= doubt->row.start_ns &&
+            sight.ts_ns <= doubt->row.end_ns &&
+            memcmp(&doubt->key, &sight.key, sizeof(sight.key)) == 0) {
+            doubt->matched = true;
+            return;
+        }
+    }
+}
+
+static enum at_status settle_all(const struct at_query *q, struct doubts *d,
+                                 const char *trace,
+                                 const struct at_place *place, size_t n,
+                                 struct at_error *err)
+{
+    const struct at_reader_options opts = {.size = sizeof(opts),
+                                           .pool = q->pool};
+    const struct at_selection sel = {q->filter, q->from_ns, q->to_ns, false};
+    struct at_pick *pick = NULL;
+    struct at_reader *rd;
+    struct at_packet pkt;
+    enum at_status st = at_reader_open(&rd, trace, &opts, err);
+
+    if (st != AT_OK)
+        return st;
+    st = at_reader_select(rd, place, n);
+    if (st != AT_OK)
+        at_error_copy(err, at_reader_error(rd));
+    if (st == AT_OK)
+        st = at_pick_open(&pick, rd, q->pool, &sel, err);
+    while (st == AT_OK && (st = at_pick_next(pick, &pkt, err)) == AT_OK)
+        settle(d, &pkt);
+    at_pick_close(pick);
+    at_reader_close(rd);
+    return st < 0 ? st : AT_OK;
+}
+
+/* ---- with an index --------------------------------------------------- */
+
+struct search {
+    const struct at_query *q;
+    struct at_index *ix;
+    size_t target;
+    struct at_finds *finds;
+    struct doubts doubts;
+    struct at_set blocks; /* of the flows in doubt */
+};
+
+static enum at_status judge_row(struct search *s, const struct at_flow_row *row,
+                                struct at_error *err)
+{
+    enum at_status st = AT_OK;
+
+    if (!is_ip(row))
+        return AT_OK;
+    switch (at_plan_judge(s->q, row)) {
+    case AT_YES:
+        st = add_find(s->finds, row, s->target);
+        break;
+    case AT_MAYBE:
+        st = add_doubt(&s->doubts, row);
+        if (st == AT_OK)
+            return at_index_flow_blocks(s->ix, &s->blocks, err);
+        break;
+    case AT_NO:
+        break;
+    }
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
+}
+
+static enum at_status judge_rows(struct search *s, const struct at_set *flows,
+                                 struct at_error *err)
+{
+    struct at_flow_row row;
+    enum at_status st = at_index_flows(s->ix, flows, err);
+
+    while (st == AT_OK &&
+           (st = at_index_next_flow(s->ix, &row, err)) == AT_OK) {
+        if (row.start_ns >= s->q->to_ns)
+            return AT_OK; /* they come by start */
+        st = judge_row(s, &row, err);
+    }
+    return st < 0 ? st : AT_OK;
+}
+
+static enum at_status settle_doubts(struct search *s, const char *trace,
+                                    struct at_error *err)
+{
+    struct at_place *place;
+    size_t n;
+    enum at_status st;
+
+    if (s->doubts.n == 0)
+        return AT_OK;
+    if (doubts_hash(&s->doubts) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = at_index_places(s->ix, &s->blocks, s->q->from_ns, s->q->to_ns, &place,
+                         &n, err);
+    if (st != AT_OK)
+        return st;
+    st = settle_all(s->q, &s->doubts, trace, place, n, err);
+    free(place);
+    for (size_t i = 0; i < s->doubts.n && st == AT_OK; i++)
+        if (s->doubts.doubt[i].matched)
+            st = add_find(s->finds, &s->doubts.doubt[i].row, s->target);
+    return st;
+}
+
+static enum at_status find_by_index(const struct at_query *q,
+                                    const struct at_targets *t, size_t number,
+                                    struct at_finds *finds,
+                                    struct at_error *err)
+{
+    const struct at_target *target = &t->target[number];
+    struct search s = {.q = q, .target = number, .finds = finds};
+    struct at_set flows = {.n = 0};
+    enum at_status st = at_index_open(&s.ix, target->index, target->trace, err);
+
+    if (st != AT_OK)
+        return st;
+    st = at_plan_flows(q, s.ix, &flows, err);
+    if (st == AT_OK)
+        st = at_set_open(&s.blocks, at_index_info(s.ix)->blocks, false);
+    if (st == AT_OK)
+        st = judge_rows(&s, &flows, err);
+    if (st == AT_OK)
+        st = settle_doubts(&s, target->trace, err);
+    at_set_close(&flows);
+    at_set_close(&s.blocks);
+    doubts_close(&s.doubts);
+    at_index_close(s.ix);
+    return st;
+}
+
+/* ---- without an index ------------------------------------------------ */
+
+struct scan {
+    const struct at_query *q;
+    struct at_tracker *tracker;
+};
+
+static enum at_status scan_work(void *ctx, void *slot,
+                                const struct at_batch *batch,
+                                struct at_error *err)
+{
+    const struct scan *scan = ctx;
+    const struct at_query *q = scan->q;
+    struct at_sights *s = slot;
+    struct at_packet pkt;
+    size_t n = 0;
+    const enum at_status st = at_sights_take(s, batch, 0, err);
+
+    for (size_t i = 0; i < batch->blocks && st == AT_OK; i++) {
+        struct at_walk walk = at_walk_block(batch, i);
+
+        for (; at_walk_next(&walk, &pkt); n++)
+            s->sight[n].wanted = s->sight[n].ts_ns >= q->from_ns &&
+                                 s->sight[n].ts_ns < q->to_ns &&
+                                 at_filter_match(q->filter, &pkt);
+    }
+    return st;
+}
+
+static enum at_status scan_report(void *ctx, void *slot,
+                                  const struct at_batch *batch,
+                                  struct at_error *err)
+{
+    struct scan *scan = ctx;
+    const struct at_sights *s = slot;
+
+    (void)batch;
+    if (at_tracker_add(scan->tracker, s->sight, s->n, 0) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    if (scan->q->stop != NULL && scan->q->stop())
+        return AT_END;
+    return AT_OK;
+}
+
+static void scan_drop(void *ctx, void *slot)
+{
+    (void)ctx;
+    at_sights_drop(slot);
+}
+
+static enum at_status keep_wanted(const struct at_tracker *tracker,
+                                  size_t target, struct at_finds *finds)
+{
+    enum at_status st = AT_OK;
+    size_t n;
+    const struct at_flow *flow = at_tracker_flows(tracker, &n);
+
+    for (size_t i = 0; i < n && st == AT_OK; i++) {
+        struct at_flow_row row;
+
+        at_flow_row_of(&row, &flow[i]);
+        if (flow[i].wanted && is_ip(&row))
+            st = add_find(finds, &row, target);
+    }
+    return st;
+}
+
+static enum at_status find_by_scan(const struct at_query *q,
+                                   const struct at_targets *t, size_t number,
+                                   struct at_finds *finds, struct at_error *err)
+{
+    const struct at_reader_options opts = {.size = sizeof(opts),
+                                           .pool = q->pool};
+    struct scan scan = {q, at_tracker_open(&at_timeouts_default)};
+    const struct at_run run = {
+        .slot_bytes = sizeof(struct at_sights),
+        .ctx = &scan,
+        .work = scan_work,
+        .report = scan_report,
+        .drop = scan_drop,
+    };
+    struct at_reader *rd = NULL;
+    enum at_status st, kept;
+
+    if (scan.tracker == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = at_reader_open(&rd, t->target[number].trace, &opts, err);
+    if (st == AT_OK)
+        st = at_run(rd, q->pool, &run, err);
+    kept = keep_wanted(scan.tracker, number, finds);
+    at_reader_close(rd);
+    at_tracker_close(scan.tracker);
+    return st != AT_OK ? st : kept;
+}
+
+enum at_status at_find_flows(const struct at_query *q,
+                             const struct at_targets *t, size_t number,
+                             struct at_finds *finds, struct at_error *err)
+{
+    if (t->target[number].index != NULL)
+        return find_by_index(q, t, number, finds, err);
+    return find_by_scan(q, t, number, finds, err);
+}
+
+/* ---- parts of one flow ----------------------------------------------- */
+
+enum { SYN = 2 };
+
+/* A find on its way through the sort: parts of a flow come together. */
+struct part {
+    struct at_flow_key key;
+    struct at_found found;
+    size_t lane;
+    bool source_is_hi;
+};
+
+static int by_flow(const void *a, const void *b)
+{
+    const struct part *x = a, *y = b;
+    const int order = memcmp(&x->key, &y->key, sizeof(x->key));
+
+    if (x->lane != y->lane)
+        return x->lane < y->lane ? -1 : 1;
+    if (order != 0)
+        return order;
+    if (x->found.target != y->found.target)
+        return x->found.target < y->found.target ? -1 : 1;
+    if (x->found.row.start_ns != y->found.row.start_ns)
+        return x->found.row.start_ns < y->found.row.start_ns ? -1 : 1;
+    return 0;
+}
+
+/* An order of flows that begin at the same time, whatever found them. */
+static int by_ends(const struct at_flow_row *x, const struct at_flow_row *y)
+{
+    int order = x->proto - y->proto;
+
+    if (order == 0)
+        order = memcmp(x->src, y->src, sizeof(x->src));
+    if (order == 0)
+        order = memcmp(x->dst, y->dst, sizeof(x->dst));
+    if (order == 0)
+        order = x->sport - y->sport;
+    if (order == 0)
+        order = x->dport - y->dport;
+    return order != 0 ? order : x->vlan - y->vlan;
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct at_found *x = a, *y = b;
+
+    if (x->row.start_ns != y->row.start_ns)
+        return x->row.start_ns < y->row.start_ns ? -1 : 1;
+    if (x->target != y->target)
+        return x->target < y->target ? -1 : 1;
+    return by_ends(&x->row, &y->row);
+}
+
+/*
+ * Whether 'b', of a later target, goes on with what 'a' began.  A row has the
+ * flags of all its packets: where its source sent a SYN, the SYN came first.
+ */
+static bool goes_on(const struct part *a, const struct part *b)
+{
+    const struct at_flow_row *x = &a->found.row, *y = &b->found.row;
+
+    return a->lane == b->lane && a->found.target != b->found.target &&
+           memcmp(&a->key, &b->key, sizeof(a->key)) == 0 &&
+           y->start_ns - x->end_ns <=
+               at_timeout_of(&at_timeouts_default, (enum at_flow_state)x->state,
+                             x->proto) &&
+           !at_flow_begins_anew((enum at_flow_state)x->state,
+                                y->tcp_flags[0] & SYN);
+}
+
+static void join(struct at_flow_row *a, const struct at_flow_row *b, int turned)
+{
+    for (int dir = 0; dir < 2; dir++) {
+        a->packets[dir] += b->packets[dir ^ turned];
+        a->bytes[dir] += b->bytes[dir ^ turned];
+        a->tcp_flags[dir] |= b->tcp_flags[dir ^ turned];
+    }
+    if (b->start_ns < a->start_ns) /* its packets were out of order */
+        a->start_ns = b->start_ns;
+    if (b->end_ns > a->end_ns)
+        a->end_ns = b->end_ns;
+    a->marks |= b->marks;
+    a->state = (uint8_t)at_flow_state_of((enum at_flow_state)a->state,
+                                         a->tcp_flags, a->packets);
+}
+
+static enum at_status join_parts(struct at_finds *finds,
+                                 const struct at_targets *t)
+{
+    struct part *part = malloc((finds->n + 1) * sizeof(*part));
+    size_t n = 0;
+
+    if (part == NULL)
+        return AT_ERR_MEMORY;
+    for (size_t i = 0; i < finds->n; i++) {
+        part[i].found = finds->found[i];
+        part[i].lane = t->target[part[i].found.target].lane;
+        part[i].source_is_hi = at_flow_row_key(&part[i].key,
+                                               &part[i].found.row);
+    }
+    qsort(part, finds->n, sizeof(*part), by_flow);
+    for (size_t i = 0; i < finds->n; i++) {
+        if (n > 0 && goes_on(&part[n - 1], &part[i])) {
+            join(&part[n - 1].found.row, &part[i].found.row,
+                 part[n - 1].source_is_hi != part[i].source_is_hi);
+            part[n - 1].found.target = part[i].found.target;
+        } else {
+            part[n++] = part[i];
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        finds->found[i] = part[i].found;
+    finds->n = n;
+    free(part);
+    return AT_OK;
+}
+
+enum at_status at_finds_finish(struct at_finds *finds,
+                               const struct at_targets *t, struct at_error *err)
+{
+    if (t->n > t->lanes && join_parts(finds, t) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    if (finds->n > 0) /* otherwise there is no array */
+        qsort(finds->found, finds->n, sizeof(finds->found[0]), by_start);
+    return AT_OK;
+}

@@ -1,0 +1,227 @@
+/*
+ * packets.c - the matching packets, by time across streams
+ *
+ * The targets of a stream are opened one after the other.  Of an indexed one
+ * the blocks are read that hold a flow which may match; every packet of them
+ * is then asked by libpcap, so the index can only leave blocks out, never
+ * change an answer.
+ */
+#include <stdlib.h>
+
+#include "errors.h"
+#include "query.h"
+
+/* One stream: the target that is open, and what follows. */
+struct lane {
+    const struct at_query *q;
+    const struct at_targets *t;
+    size_t next, end; /* targets */
+    struct at_reader *rd;
+    struct at_pick *pick;
+};
+
+struct at_packets {
+    struct lane *lane;
+    size_t lanes;
+    struct at_merge *merge;
+};
+
+/* ---- blocks ---------------------------------------------------------- */
+
+/* The blocks of all flows in the set that may match. */
+static enum at_status wanted_blocks(const struct at_query *q,
+                                    struct at_index *ix,
+                                    const struct at_set *flows,
+                                    struct at_set *blocks, struct at_error *err)
+{
+    struct at_flow_row row;
+    enum at_status st = at_index_flows(ix, flows, err);
+
+    while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK) {
+        if (row.start_ns >= q->to_ns)
+            return AT_OK;
+        if (at_plan_judge(q, &row) != AT_NO)
+            st = at_index_flow_blocks(ix, blocks, err);
+    }
+    return st < 0 ? st : AT_OK;
+}
+
+/* An expression that every packet matches needs no look at the flows. */
+static bool matches_all(const struct at_query *q)
+{
+    const struct at_expr_node *root = at_expr_root(q->expr);
+
+    return root->op == AT_EXPR_LEAF && root->leaf == AT_LEAF_TRUE;
+}
+
+static enum at_status find_places(const struct at_query *q, struct at_index *ix,
+                                  struct at_place **place, size_t *n,
+                                  struct at_error *err)
+{
+    struct at_set flows = {.n = 0}, blocks;
+    enum at_status st = at_set_open(&blocks, at_index_info(ix)->blocks,
+                                    matches_all(q));
+
+    if (st != AT_OK)
+        return at_error_set(err, st, "out of memory");
+    if (!matches_all(q)) {
+        st = at_plan_flows(q, ix, &flows, err);
+        if (st == AT_OK)
+            st = wanted_blocks(q, ix, &flows, &blocks, err);
+    }
+    if (st == AT_OK)
+        st = at_index_places(ix, &blocks, q->from_ns, q->to_ns, place, n, err);
+    at_set_close(&flows);
+    at_set_close(&blocks);
+    return st;
+}
+
+/* ---- targets --------------------------------------------------------- */
+
+static enum at_status open_whole(struct lane *lane, const char *trace,
+                                 struct at_error *err)
+{
+    const struct at_reader_options opts = {
+        .size = sizeof(opts),
+        .pool = lane->q->pool,
+    };
+
+    return at_reader_open(&lane->rd, trace, &opts, err);
+}
+
+/* Opens the trace at the places that the index names; there may be none. */
+static enum at_status open_places(struct lane *lane,
+                                  const struct at_target *target,
+                                  struct at_error *err)
+{
+    struct at_place *place = NULL;
+    struct at_index *ix;
+    size_t n = 0;
+    enum at_status st = at_index_open(&ix, target->index, target->trace, err);
+
+    if (st != AT_OK)
+        return st;
+    st = find_places(lane->q, ix, &place, &n, err);
+    at_index_close(ix);
+    if (st == AT_OK && n > 0)
+        st = open_whole(lane, target->trace, err);
+    if (st == AT_OK && n > 0) {
+        st = at_reader_select(lane->rd, place, n);
+        if (st != AT_OK)
+            at_error_copy(err, at_reader_error(lane->rd));
+    }
+    free(place);
+    return st;
+}
+
+static void close_target(struct lane *lane)
+{
+    at_pick_close(lane->pick);
+    at_reader_close(lane->rd);
+    lane->pick = NULL;
+    lane->rd = NULL;
+}
+
+static enum at_status open_target(struct lane *lane, struct at_error *err)
+{
+    const struct at_target *target = &lane->t->target[lane->next++];
+    const struct at_selection sel = {lane->q->filter, lane->q->from_ns,
+                                     lane->q->to_ns, false};
+    enum at_status st = target->index != NULL
+                            ? open_places(lane, target, err)
+                            : open_whole(lane, target->trace, err);
+
+    if (st == AT_OK && lane->rd != NULL)
+        st = at_pick_open(&lane->pick, lane->rd, lane->q->pool, &sel, err);
+    if (st != AT_OK)
+        close_target(lane);
+    return st;
+}
+
+static enum at_status lane_next(void *ctx, struct at_packet *pkt,
+                                struct at_error *err)
+{
+    struct lane *lane = ctx;
+
+    for (;;) {
+        enum at_status st = AT_END;
+
+        if (lane->pick != NULL)
+            st = at_pick_next(lane->pick, pkt, err);
+        if (st == AT_OK)
+            return AT_OK;
+        close_target(lane);
+        if (st < 0)
+            return st;
+        if (lane->next == lane->end)
+            return AT_END;
+        st = open_target(lane, err);
+        if (st != AT_OK)
+            return st;
+    }
+}
+
+/* ---- all of them ----------------------------------------------------- */
+
+static enum at_status open_lanes(struct at_packets *p, const struct at_query *q,
+                                 const struct at_targets *t,
+                                 struct at_error *err)
+{
+    struct at_merge_source *source = calloc(t->lanes + 1, sizeof(*source));
+    enum at_status st;
+
+    p->lane = calloc(t->lanes + 1, sizeof(p->lane[0]));
+    if (p->lane == NULL || source == NULL) {
+        free(source);
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    }
+    for (size_t i = 0; i < t->n; i++) {
+        struct lane *lane = &p->lane[t->target[i].lane];
+
+        if (lane->q == NULL)
+            *lane = (struct lane){.q = q, .t = t, .next = i};
+        lane->end = i + 1;
+    }
+    p->lanes = t->lanes;
+    for (size_t i = 0; i < t->lanes; i++)
+        source[i] = (struct at_merge_source){&p->lane[i], lane_next};
+    st = at_merge_open(&p->merge, source, t->lanes, err);
+    free(source);
+    return st;
+}
+
+enum at_status at_packets_open(struct at_packets **out,
+                               const struct at_query *q,
+                               const struct at_targets *t, struct at_error *err)
+{
+    struct at_packets *p = calloc(1, sizeof(*p));
+    enum at_status st;
+
+    *out = NULL;
+    if (p == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = open_lanes(p, q, t, err);
+    if (st != AT_OK) {
+        at_packets_close(p);
+        return st;
+    }
+    *out = p;
+    return AT_OK;
+}
+
+enum at_status at_packets_next(struct at_packets *p, struct at_packet *pkt,
+                               struct at_error *err)
+{
+    return at_merge_next(p->merge, pkt, NULL, err);
+}
+
+void at_packets_close(struct at_packets *p)
+{
+    if (p == NULL)
+        return;
+    at_merge_close(p->merge);
+    for (size_t i = 0; i < p->lanes; i++)
+        close_target(&p->lane[i]);
+    free(p->lane);
+    free(p);
+}

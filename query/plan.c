@@ -1,0 +1,196 @@
+/*
+ * plan.c - what the index decides of a question
+ *
+ * Postings are walked for addresses and ports only: a protocol is shared by
+ * so many flows that looking at each row is cheaper.  The set they give holds
+ * every flow that can match, and perhaps others; then each row is judged.  A
+ * leaf that speaks of what is inside a tag that may not be there, or of a
+ * tunnel, gives no set: the index knows the outer headers.
+ */
+#include "query.h"
+
+/* What a part of the expression leaves of all flows: a set, or all of them. */
+struct cover {
+    bool all;
+    struct at_set set;
+};
+
+static enum at_status cover_node(struct at_index *ix,
+                                 const struct at_expr_node *node,
+                                 struct cover *cover, struct at_error *err);
+
+static enum at_status cover_all(struct cover *cover)
+{
+    *cover = (struct cover){.all = true};
+    return AT_OK;
+}
+
+/* Whether a set of flows can be had for the leaf. */
+static bool has_postings(const struct at_index *ix,
+                         const struct at_expr_node *leaf)
+{
+    if (leaf->loose)
+        return false;
+    if (leaf->leaf == AT_LEAF_NET)
+        return leaf->prefix > 0;
+    return leaf->leaf == AT_LEAF_PORT &&
+           leaf->port_high < at_index_info(ix)->port_limit;
+}
+
+/*
+ * Frames that are neither IP nor ARP as we decode it may still be what
+ * libpcap looks into, so they stay until they are judged.
+ */
+static enum at_status cover_leaf(struct at_index *ix,
+                                 const struct at_expr_node *leaf,
+                                 struct cover *cover, struct at_error *err)
+{
+    enum at_status st;
+
+    if (!has_postings(ix, leaf))
+        return cover_all(cover);
+    cover->all = false;
+    st = at_set_open(&cover->set, (size_t)at_index_info(ix)->rows + 1, false);
+    if (st != AT_OK)
+        return at_error_set(err, st, "out of memory");
+    if (leaf->leaf == AT_LEAF_NET)
+        st = at_index_net_flows(ix, leaf->addr, leaf->addr_bytes, leaf->prefix,
+                                &cover->set, err);
+    else
+        st = at_index_port_flows(ix, leaf->port_low, leaf->port_high,
+                                 &cover->set, err);
+    if (st == AT_OK)
+        st = at_index_link_flows(ix, &cover->set, err);
+    if (st != AT_OK)
+        at_set_close(&cover->set);
+    return st;
+}
+
+/* Puts 'other' into *cover: both must hold, or either may. */
+static void combine(enum at_expr_op op, struct cover *cover,
+                    struct cover *other)
+{
+    if (op == AT_EXPR_AND && cover->all) {
+        *cover = *other;
+        return;
+    }
+    if (op == AT_EXPR_OR && other->all && !cover->all) {
+        at_set_close(&cover->set);
+        cover->all = true;
+        return;
+    }
+    if (!cover->all && !other->all) {
+        if (op == AT_EXPR_AND)
+            at_set_and(&cover->set, &other->set);
+        else
+            at_set_or(&cover->set, &other->set);
+    }
+    if (!other->all)
+        at_set_close(&other->set);
+}
+
+static enum at_status cover_children(struct at_index *ix,
+                                     const struct at_expr_node *node,
+                                     struct cover *cover, struct at_error *err)
+{
+    const struct at_expr_node *child = node->child;
+    enum at_status st = cover_node(ix, child, cover, err);
+
+    while (st == AT_OK && (child = child->next) != NULL) {
+        struct cover other;
+
+        st = cover_node(ix, child, &other, err);
+        if (st == AT_OK)
+            combine(node->op, cover, &other);
+        else if (!cover->all)
+            at_set_close(&cover->set);
+    }
+    return st;
+}
+
+static enum at_status cover_node(struct at_index *ix,
+                                 const struct at_expr_node *node,
+                                 struct cover *cover, struct at_error *err)
+{
+    if (node->op == AT_EXPR_LEAF)
+        return cover_leaf(ix, node, cover, err);
+    if (node->op == AT_EXPR_NOT)
+        return cover_all(cover);
+    return cover_children(ix, node, cover, err);
+}
+
+/* Behind "geneve" the leaves speak of inner headers, which have no row. */
+static bool names_geneve(const struct at_expr_node *node)
+{
+    enum { GENEVE = 2 };
+
+    if (node->op == AT_EXPR_LEAF)
+        return node->tag == GENEVE;
+    for (node = node->child; node != NULL; node = node->next)
+        if (names_geneve(node))
+            return true;
+    return false;
+}
+
+enum at_status at_plan_flows(const struct at_query *q, struct at_index *ix,
+                             struct at_set *flows, struct at_error *err)
+{
+    const struct at_expr_node *root = at_expr_root(q->expr);
+    struct cover cover;
+    enum at_status st = names_geneve(root) ? cover_all(&cover)
+                                           : cover_node(ix, root, &cover, err);
+
+    if (st != AT_OK)
+        return st;
+    if (!cover.all)
+        *flows = cover.set;
+    else
+        st = at_set_open(flows, (size_t)at_index_info(ix)->rows + 1, true);
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
+}
+
+/* ---- rows ------------------------------------------------------------ */
+
+/* What the packets of one direction have in common. */
+static struct at_facts facts_of(const struct at_flow_row *row, int dir)
+{
+    enum { ETHERTYPE_IPV4 = 0x0800, ETHERTYPE_IPV6 = 0x86dd };
+    const bool out = dir == 0;
+
+    return (struct at_facts){
+        .net = row->net,
+        .proto = row->proto,
+        .ethertype = row->net == AT_NET_IPV4   ? ETHERTYPE_IPV4
+                     : row->net == AT_NET_IPV6 ? ETHERTYPE_IPV6
+                                               : row->ethertype,
+        .sport = out ? row->sport : row->dport,
+        .dport = out ? row->dport : row->sport,
+        .flags = row->marks,
+        .src = row->net == AT_NET_OTHER ? NULL
+               : out                    ? row->src
+                                        : row->dst,
+        .dst = row->net == AT_NET_OTHER ? NULL
+               : out                    ? row->dst
+                                        : row->src,
+    };
+}
+
+enum at_verdict at_plan_judge(const struct at_query *q,
+                              const struct at_flow_row *row)
+{
+    const bool inside = row->start_ns >= q->from_ns && row->end_ns < q->to_ns;
+    enum at_verdict best = AT_NO;
+
+    if (row->end_ns < q->from_ns || row->start_ns >= q->to_ns)
+        return AT_NO;
+    for (int dir = 0; dir < 2 && best != AT_YES; dir++) {
+        const struct at_facts facts = facts_of(row, dir);
+        enum at_verdict v = AT_NO;
+
+        if (row->packets[dir] > 0)
+            v = at_expr_judge(q->expr, &facts);
+        if (v > best)
+            best = v;
+    }
+    return best == AT_YES && !inside ? AT_MAYBE : best;
+}

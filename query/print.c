@@ -1,0 +1,459 @@
+/*
+ * print.c - flows as people and programs read them
+ *
+ * A column is a name, a width for the table and a function that makes its
+ * text; the three formats differ only in what they put around it.
+ */
+#include "print.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "json.h"
+
+enum { TEXT = 80 };
+
+struct cell {
+    const struct at_flow_row *row;
+    const char *stream;
+    bool local;
+    char text[TEXT];
+};
+
+struct column {
+    const char *name;
+    bool left;    /* in the table aligned to the left */
+    bool number;  /* in JSON without quotes */
+    uint8_t rank; /* where width is limited, the lowest are kept */
+    void (*make)(struct cell *c);
+    void (*make_short)(struct cell *c); /* for limited width, if other */
+};
+
+/* ---- the text of each column ----------------------------------------- */
+
+static void make_start(struct cell *c)
+{
+    at_time_format(c->text, c->row->start_ns, c->local);
+}
+
+static void make_end(struct cell *c)
+{
+    at_time_format(c->text, c->row->end_ns, c->local);
+}
+
+/* To the millisecond: six digits less before the zone. */
+static void shorten_time(struct cell *c)
+{
+    char *dot = strchr(c->text, '.');
+
+    if (dot != NULL && strlen(dot) > 10)
+        memmove(dot + 4, dot + 10, strlen(dot + 10) + 1);
+}
+
+static void make_start_short(struct cell *c)
+{
+    make_start(c);
+    shorten_time(c);
+}
+
+static void make_end_short(struct cell *c)
+{
+    make_end(c);
+    shorten_time(c);
+}
+
+static void print_seconds(struct cell *c, int digits)
+{
+    const int64_t ns = c->row->end_ns - c->row->start_ns;
+    char frac[32];
+
+    snprintf(frac, sizeof(frac), "%09" PRId64, ns % 1000000000);
+    snprintf(c->text, TEXT, "%" PRId64 ".%.*s", ns / 1000000000, digits, frac);
+}
+
+static void make_duration(struct cell *c)
+{
+    print_seconds(c, 9);
+}
+
+static void make_duration_short(struct cell *c)
+{
+    print_seconds(c, 3);
+}
+
+const char *at_print_proto(char *buf, uint8_t proto)
+{
+    switch (proto) {
+    case 1:
+        return "icmp";
+    case 2:
+        return "igmp";
+    case 6:
+        return "tcp";
+    case 17:
+        return "udp";
+    case 47:
+        return "gre";
+    case 50:
+        return "esp";
+    case 58:
+        return "icmp6";
+    case 132:
+        return "sctp";
+    }
+    snprintf(buf, 8, "%u", proto);
+    return buf;
+}
+
+static void make_proto(struct cell *c)
+{
+    char buf[8];
+
+    snprintf(c->text, TEXT, "%s", at_print_proto(buf, c->row->proto));
+}
+
+static void print_address(struct cell *c, const uint8_t *addr)
+{
+    inet_ntop(c->row->net == AT_NET_IPV6 ? AF_INET6 : AF_INET, addr, c->text,
+              TEXT);
+}
+
+static void make_src(struct cell *c)
+{
+    print_address(c, c->row->src);
+}
+
+static void make_dst(struct cell *c)
+{
+    print_address(c, c->row->dst);
+}
+
+static void print_number(struct cell *c, uint64_t n)
+{
+    snprintf(c->text, TEXT, "%" PRIu64, n);
+}
+
+static void make_sport(struct cell *c)
+{
+    print_number(c, c->row->sport);
+}
+
+static void make_dport(struct cell *c)
+{
+    print_number(c, c->row->dport);
+}
+
+static void make_packets_out(struct cell *c)
+{
+    print_number(c, c->row->packets[0]);
+}
+
+static void make_packets_in(struct cell *c)
+{
+    print_number(c, c->row->packets[1]);
+}
+
+static void make_bytes_out(struct cell *c)
+{
+    print_number(c, c->row->bytes[0]);
+}
+
+static void make_bytes_in(struct cell *c)
+{
+    print_number(c, c->row->bytes[1]);
+}
+
+/* RFC 9293's flags from the left, a dot for one that is not set. */
+static void print_flags(struct cell *c, uint8_t flags)
+{
+    static const char letters[] = "CEUAPRSF";
+
+    if (c->row->proto != 6) {
+        c->text[0] = 0;
+        return;
+    }
+    for (int i = 0; i < 8; i++)
+        c->text[i] = '.';
+    c->text[8] = 0;
+    for (int i = 0; i < 8; i++)
+        if (flags & (0x80 >> i))
+            c->text[i] = letters[i];
+}
+
+static void make_flags_out(struct cell *c)
+{
+    print_flags(c, c->row->tcp_flags[0]);
+}
+
+static void make_flags_in(struct cell *c)
+{
+    print_flags(c, c->row->tcp_flags[1]);
+}
+
+/* Applications are not identified yet; the column keeps its place. */
+static void make_app(struct cell *c)
+{
+    c->text[0] = 0;
+}
+
+static void make_vlan(struct cell *c)
+{
+    if (c->row->vlan == 0)
+        c->text[0] = 0;
+    else
+        print_number(c, c->row->vlan);
+}
+
+static void make_state(struct cell *c)
+{
+    snprintf(c->text, TEXT, "%s",
+             at_flow_state_name((enum at_flow_state)c->row->state));
+}
+
+static void make_stream(struct cell *c)
+{
+    snprintf(c->text, TEXT, "%s", c->stream);
+}
+
+static const struct column columns[AT_PRINT_COLUMNS] = {
+    {"start", true, false, 0, make_start, make_start_short},
+    {"end", true, false, 17, make_end, make_end_short},
+    {"duration", false, true, 8, make_duration, make_duration_short},
+    {"proto", true, false, 1, make_proto, NULL},
+    {"src", false, false, 2, make_src, NULL},
+    {"sport", false, true, 3, make_sport, NULL},
+    {"dst", false, false, 4, make_dst, NULL},
+    {"dport", false, true, 5, make_dport, NULL},
+    {"packets_out", false, true, 9, make_packets_out, NULL},
+    {"packets_in", false, true, 10, make_packets_in, NULL},
+    {"bytes_out", false, true, 6, make_bytes_out, NULL},
+    {"bytes_in", false, true, 7, make_bytes_in, NULL},
+    {"flags_out", true, false, 14, make_flags_out, NULL},
+    {"flags_in", true, false, 15, make_flags_in, NULL},
+    {"app", true, false, 16, make_app, NULL},
+    {"vlan", false, true, 12, make_vlan, NULL},
+    {"state", true, false, 11, make_state, NULL},
+    {"stream", true, false, 13, make_stream, NULL},
+};
+
+/* ---- choosing columns ------------------------------------------------ */
+
+static int column_named(const char *name, size_t n)
+{
+    for (int i = 0; i < AT_PRINT_COLUMNS; i++)
+        if (strlen(columns[i].name) == n &&
+            memcmp(columns[i].name, name, n) == 0)
+            return i;
+    return -1;
+}
+
+static enum at_status choose_named(struct at_print *p, const char *fields,
+                                   struct at_error *err)
+{
+    for (const char *at = fields;; at++) {
+        const size_t n = strcspn(at, ",");
+        const int i = column_named(at, n);
+
+        if (i < 0)
+            return at_error_set(err, AT_ERR_SYNTAX,
+                                "no column is called '%.*s'", (int)n, at);
+        if (p->columns == AT_PRINT_COLUMNS)
+            return at_error_set(err, AT_ERR_SYNTAX, "too many columns: '%s'",
+                                fields);
+        p->column[p->columns++] = (unsigned char)i;
+        at += n;
+        if (*at == 0)
+            return AT_OK;
+    }
+}
+
+enum at_status at_print_open(struct at_print *p, const char *fields,
+                             struct at_error *err)
+{
+    p->columns = 0;
+    if (fields != NULL) {
+        p->width = 0;
+        return choose_named(p, fields, err);
+    }
+    for (unsigned i = 0; i < AT_PRINT_COLUMNS; i++)
+        p->column[p->columns++] = (unsigned char)i;
+    return AT_OK;
+}
+
+/* ---- table ----------------------------------------------------------- */
+
+struct table {
+    const struct at_print *p;
+    const struct at_finds *finds;
+    const struct at_targets *targets;
+    size_t n;
+    size_t width[AT_PRINT_COLUMNS]; /* by column, not by place */
+};
+
+static void make_cell(const struct table *t, size_t i, unsigned column,
+                      struct cell *c)
+{
+    const struct column *col = &columns[column];
+    const struct at_found *f = &t->finds->found[i];
+
+    c->row = &f->row;
+    c->stream = t->targets->target[f->target].stream;
+    c->local = t->p->local;
+    if (t->p->width > 0 && col->make_short != NULL)
+        col->make_short(c);
+    else
+        col->make(c);
+    if (c->text[0] == 0)
+        strcpy(c->text, "-");
+}
+
+static void measure(struct table *t)
+{
+    struct cell c;
+
+    for (unsigned k = 0; k < t->p->columns; k++) {
+        const unsigned column = t->p->column[k];
+
+        t->width[column] = strlen(columns[column].name);
+        for (size_t i = 0; i < t->n; i++) {
+            make_cell(t, i, column, &c);
+            if (strlen(c.text) > t->width[column])
+                t->width[column] = strlen(c.text);
+        }
+    }
+}
+
+/* Keeps the columns of the lowest ranks for as long as they fit. */
+static void fit(struct at_print *p, const struct table *t)
+{
+    bool keep[AT_PRINT_COLUMNS] = {false};
+    size_t used = 0;
+    unsigned n = 0;
+
+    for (unsigned rank = 0; rank < AT_PRINT_COLUMNS; rank++) {
+        unsigned i = 0;
+
+        while (columns[i].rank != rank)
+            i++;
+        used += t->width[i] + (rank > 0);
+        if (used > p->width && rank > 5)
+            break;
+        keep[i] = true;
+    }
+    for (unsigned k = 0; k < p->columns; k++)
+        if (keep[p->column[k]])
+            p->column[n++] = p->column[k];
+    p->columns = n;
+}
+
+static void print_cell(const struct table *t, unsigned k, const char *text)
+{
+    const unsigned column = t->p->column[k];
+    const int width = (int)t->width[column];
+    const bool last = k + 1 == t->p->columns;
+
+    if (columns[column].left)
+        fprintf(t->p->out, "%-*s%s", last ? 0 : width, text, last ? "\n" : " ");
+    else
+        fprintf(t->p->out, "%*s%s", width, text, last ? "\n" : " ");
+}
+
+static void print_table(struct at_print *p, struct table *t)
+{
+    struct cell c;
+
+    measure(t);
+    if (p->width > 0)
+        fit(p, t);
+    for (unsigned k = 0; k < p->columns; k++)
+        print_cell(t, k, columns[p->column[k]].name);
+    for (size_t i = 0; i < t->n; i++)
+        for (unsigned k = 0; k < p->columns; k++) {
+            make_cell(t, i, p->column[k], &c);
+            print_cell(t, k, c.text);
+        }
+}
+
+/* ---- CSV and JSON ---------------------------------------------------- */
+
+/* RFC 4180: quotes where a comma, quote or line end stands. */
+static void print_csv_text(FILE *out, const char *text)
+{
+    if (strpbrk(text, ",\"\r\n") == NULL) {
+        fputs(text, out);
+        return;
+    }
+    putc('"', out);
+    for (; *text != 0; text++) {
+        if (*text == '"')
+            putc('"', out);
+        putc(*text, out);
+    }
+    putc('"', out);
+}
+
+static void print_csv(const struct at_print *p, const struct table *t)
+{
+    struct cell c = {.local = false};
+
+    for (unsigned k = 0; k < p->columns; k++)
+        fprintf(p->out, "%s%s", k > 0 ? "," : "", columns[p->column[k]].name);
+    putc('\n', p->out);
+    for (size_t i = 0; i < t->n; i++) {
+        c.row = &t->finds->found[i].row;
+        c.stream = t->targets->target[t->finds->found[i].target].stream;
+        for (unsigned k = 0; k < p->columns; k++) {
+            columns[p->column[k]].make(&c);
+            if (k > 0)
+                putc(',', p->out);
+            print_csv_text(p->out, c.text);
+        }
+        putc('\n', p->out);
+    }
+}
+
+static void print_json_row(const struct at_print *p, struct cell *c)
+{
+    putc('{', p->out);
+    for (unsigned k = 0; k < p->columns; k++) {
+        const struct column *col = &columns[p->column[k]];
+
+        col->make(c);
+        fprintf(p->out, "%s\"%s\":", k > 0 ? "," : "", col->name);
+        if (!col->number)
+            at_json_text(p->out, c->text);
+        else
+            fputs(c->text[0] != 0 ? c->text : "null", p->out);
+    }
+    fputs("}\n", p->out);
+}
+
+static void print_json(const struct at_print *p, const struct table *t)
+{
+    struct cell c = {.local = false};
+
+    for (size_t i = 0; i < t->n; i++) {
+        c.row = &t->finds->found[i].row;
+        c.stream = t->targets->target[t->finds->found[i].target].stream;
+        print_json_row(p, &c);
+    }
+}
+
+void at_print_flows(struct at_print *p, const struct at_finds *finds,
+                    const struct at_targets *targets, size_t limit)
+{
+    struct table t = {
+        .p = p,
+        .finds = finds,
+        .targets = targets,
+        .n = finds->n < limit ? finds->n : limit,
+    };
+
+    if (p->format == AT_PRINT_TABLE)
+        print_table(p, &t);
+    else if (p->format == AT_PRINT_CSV)
+        print_csv(p, &t);
+    else
+        print_json(p, &t);
+}

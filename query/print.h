@@ -1,0 +1,41 @@
+/*
+ * print.h - flows as people and programs read them
+ *
+ * The columns are those of the command line reference: the same names in the
+ * same order in every format.
+ */
+#ifndef AT_PRINT_H
+#define AT_PRINT_H
+
+#include <stdio.h>
+
+#include "query.h"
+
+enum at_print_format { AT_PRINT_TABLE, AT_PRINT_CSV, AT_PRINT_JSON };
+
+enum { AT_PRINT_COLUMNS = 18 };
+
+struct at_print {
+    FILE *out;
+    enum at_print_format format;
+    bool local;     /* table: times in the TZ zone */
+    unsigned width; /* table: of the terminal; 0 is no limit */
+    unsigned char column[AT_PRINT_COLUMNS]; /* which, in this order */
+    unsigned columns;
+};
+
+/*
+ * Chooses the columns named in 'fields' ("src,dst,bytes_out"); NULL is all of
+ * them, or in a table of limited width the most telling ones that fit.
+ */
+enum at_status at_print_open(struct at_print *p, const char *fields,
+                             struct at_error *err);
+
+/* Prints the flows found, with a line of names first but in JSON. */
+void at_print_flows(struct at_print *p, const struct at_finds *finds,
+                    const struct at_targets *targets, size_t limit);
+
+/* "tcp", "udp", "icmp", ... or the number.  'buf' needs 8 bytes. */
+const char *at_print_proto(char *buf, uint8_t proto);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * query.h - a question, and what it is asked of
+ *
+ * A question is an expression and a range of time.  It is asked of targets:
+ * trace files, each with its index if it has one.  Targets of one stream
+ * follow each other; streams run side by side.
+ */
+#ifndef AT_QUERY_H
+#define AT_QUERY_H
+
+#include "archive_trace.h"
+#include "expr.h"
+#include "flow_row.h"
+#include "index.h"
+
+struct at_query {
+    struct at_pool *pool;
+    struct at_expr *expr;
+    struct at_filter *filter; /* the same expression, by libpcap */
+    int64_t from_ns;          /* from_ns <= time < to_ns */
+    int64_t to_ns;
+    bool (*stop)(void); /* asked now and then: true ends the work */
+};
+
+/* 'flags' are those of at_filter_open().  On failure there is nothing to
+ * close. */
+enum at_status at_query_open(struct at_query *q, struct at_pool *pool,
+                             const char *text, unsigned flags,
+                             struct at_error *err);
+void at_query_close(struct at_query *q);
+
+struct at_target {
+    char *trace;
+    char *index;  /* NULL: the trace has none and is read whole */
+    char *stream; /* name, as shown */
+    size_t lane;  /* number of its stream: targets of one are in sequence */
+};
+
+struct at_targets {
+    struct at_target *target; /* by lane, then in sequence */
+    size_t n, room;
+    size_t lanes;
+};
+
+/*
+ * Adds what 'path' names: an archive's segments that hold packets of the
+ * range, or a trace file with FILE.idx beside it, if that is its index.
+ */
+enum at_status at_targets_add(struct at_targets *t, const char *path,
+                              int64_t from_ns, int64_t to_ns,
+                              struct at_error *err);
+void at_targets_close(struct at_targets *t);
+
+/* ---- flows ----------------------------------------------------------- */
+
+struct at_found {
+    struct at_flow_row row;
+    size_t target;
+};
+
+/* Flows that were found; grows, and is sorted by start when complete. */
+struct at_finds {
+    struct at_found *found;
+    size_t n, room;
+};
+
+/* Adds the flows of target number 'number' of which a packet matches. */
+enum at_status at_find_flows(const struct at_query *q,
+                             const struct at_targets *t, size_t number,
+                             struct at_finds *finds, struct at_error *err);
+
+/* Joins the parts of flows that go on from one target of a stream to the
+ * next, and sorts by start. */
+enum at_status at_finds_finish(struct at_finds *finds,
+                               const struct at_targets *t,
+                               struct at_error *err);
+void at_finds_close(struct at_finds *finds);
+
+/* ---- packets --------------------------------------------------------- */
+
+/* The matching packets of all targets, by time across streams. */
+struct at_packets;
+enum at_status at_packets_open(struct at_packets **out,
+                               const struct at_query *q,
+                               const struct at_targets *t,
+                               struct at_error *err);
+
+/*
+ * AT_OK with a packet that is good until the next call; AT_END; or the error
+ * of one target, after which the call may be repeated for what the others
+ * hold.
+ */
+enum at_status at_packets_next(struct at_packets *p, struct at_packet *pkt,
+                               struct at_error *err);
+void at_packets_close(struct at_packets *p);
+
+/* ---- the index's part in both ---------------------------------------- */
+
+/*
+ * The flows that may have a matching packet, as far as the postings tell: a
+ * set of rows + 1, which the caller closes.
+ */
+enum at_status at_plan_flows(const struct at_query *q, struct at_index *ix,
+                             struct at_set *flows, struct at_error *err);
+
+/*
+ * Whether a packet of the flow matches: YES if surely one does, NO if none
+ * can, MAYBE if the packets must be asked.
+ */
+enum at_verdict at_plan_judge(const struct at_query *q,
+                              const struct at_flow_row *row);
+
+#endif

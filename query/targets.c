@@ -1,0 +1,128 @@
+/*
+ * targets.c - what a question is asked of
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "catalog.h"
+#include "files.h"
+#include "indexing.h"
+#include "query.h"
+
+static enum at_status out_of_memory(struct at_error *err)
+{
+    return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+}
+
+static void free_target(struct at_target *target)
+{
+    free(target->trace);
+    free(target->index);
+    free(target->stream);
+}
+
+/* Takes over the strings. */
+static enum at_status add(struct at_targets *t, char *trace, char *index,
+                          char *stream, size_t lane)
+{
+    struct at_target target = {trace, index, stream, lane};
+
+    if (t->n == t->room) {
+        const size_t room = t->room * 2 + 16;
+        struct at_target *p = realloc(t->target, room * sizeof(*p));
+
+        if (p == NULL) {
+            free_target(&target);
+            return AT_ERR_MEMORY;
+        }
+        t->target = p;
+        t->room = room;
+    }
+    if (trace == NULL || stream == NULL) {
+        free_target(&target);
+        return AT_ERR_MEMORY;
+    }
+    t->target[t->n++] = target;
+    return AT_OK;
+}
+
+static enum at_status add_segment(struct at_targets *t,
+                                  const struct at_archive *a,
+                                  const struct at_segment *seg)
+{
+    char *trace = at_archive_path(a, seg->path);
+
+    return add(t, trace, trace == NULL ? NULL : at_index_path(trace),
+               strdup(seg->stream), t->lanes - 1);
+}
+
+static enum at_status add_archive(struct at_targets *t, const char *path,
+                                  int64_t from_ns, int64_t to_ns,
+                                  struct at_error *err)
+{
+    struct at_segments list;
+    struct at_archive *a;
+    enum at_status st = at_archive_open(&a, path, false, err);
+
+    if (st != AT_OK)
+        return st;
+    st = at_archive_segments(a, NULL, from_ns, to_ns, &list, err);
+    for (size_t i = 0; i < list.n && st == AT_OK; i++) {
+        if (i == 0 ||
+            strcmp(list.segment[i].stream, list.segment[i - 1].stream) != 0)
+            t->lanes++;
+        if (add_segment(t, a, &list.segment[i]) != AT_OK)
+            st = out_of_memory(err);
+    }
+    if (st == AT_OK)
+        at_segments_free(&list);
+    at_archive_close(a);
+    return st;
+}
+
+/* FILE.idx if it is there and of this file as it is now; else NULL. */
+static char *index_beside(const char *trace)
+{
+    char *path = at_index_path(trace);
+    struct at_index *ix;
+
+    if (path != NULL && access(path, R_OK) == 0 &&
+        at_index_open(&ix, path, trace, NULL) == AT_OK) {
+        const bool whole = at_index_info(ix)->complete;
+
+        at_index_close(ix);
+        if (whole)
+            return path;
+    }
+    free(path);
+    return NULL;
+}
+
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? slash + 1 : path;
+}
+
+enum at_status at_targets_add(struct at_targets *t, const char *path,
+                              int64_t from_ns, int64_t to_ns,
+                              struct at_error *err)
+{
+    if (at_archive_is(path))
+        return add_archive(t, path, from_ns, to_ns, err);
+    t->lanes++;
+    if (add(t, strdup(path), strcmp(path, "-") == 0 ? NULL : index_beside(path),
+            strdup(last_part(path)), t->lanes - 1) != AT_OK)
+        return out_of_memory(err);
+    return AT_OK;
+}
+
+void at_targets_close(struct at_targets *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        free_target(&t->target[i]);
+    free(t->target);
+    *t = (struct at_targets){.n = 0};
+}

@@ -1,0 +1,749 @@
+#!/usr/bin/env bats
+# at-query, at-index and at-archive list as a user meets them
+
+setup_file() {
+    load helpers
+    cd "$BATS_FILE_TMPDIR" || return
+    mkdir data
+    cp "$TEST_DATA"/*.pcap "$TEST_DATA"/*.erf "$TEST_DATA"/*.gz data/
+    at-ingest -q --flush archive data/*.pcap data/*.gz
+    at-ingest -q --flush --stream link archive data/link.erf
+    mkdir indexed
+    cp data/* indexed/
+    at-index -q indexed/*
+}
+
+setup() {
+    load helpers
+    cd "$BATS_TEST_TMPDIR" || return
+    ARCHIVE=$BATS_FILE_TMPDIR/archive
+    DATA=$BATS_FILE_TMPDIR/data
+    INDEXED=$BATS_FILE_TMPDIR/indexed
+    COLUMNS_ALL=start,end,duration,proto,src,sport,dst,dport,packets_out
+    COLUMNS_ALL+=,packets_in,bytes_out,bytes_in,flags_out,flags_in,app,vlan
+    COLUMNS_ALL+=,state,stream
+}
+
+# Rows of a flow listing without the name of what they were found in
+rows() { # at-query arguments
+    at-query --format csv --fields "${COLUMNS_ALL%,stream}" "$@"
+}
+
+# A copy of the archive that a test may damage
+own_archive() {
+    cp -a "$ARCHIVE" mine
+}
+
+# Every file below a folder, what it holds and when it was changed
+tree_state() { # folder
+    find "$1" -type f -printf '%p %T@ ' -exec sha256sum {} \; | sort
+    find "$1" -printf '%p\n' | sort
+}
+
+# ---- columns and formats
+
+@test "query: csv has the columns of the manual in their order" {
+    run at-query --format csv "$DATA/dns.pcap"
+    [ "$status" -eq 0 ]
+    [ "${lines[0]}" = "$COLUMNS_ALL" ]
+    [ "$(at-query --count "$DATA/dns.pcap")" -eq $((${#lines[@]} - 1)) ]
+}
+
+@test "query: table and json have the same columns and the same values" {
+    need jq
+    for f in tls vlan icmp sctp; do
+        at-query --format csv "$DATA/$f.pcap" >"$f.csv"
+        at-query "$DATA/$f.pcap" >table
+        [ "$(head -n 1 table | tr -s ' ' ,)" = "$COLUMNS_ALL" ]
+        sed 's/  */,/g' table >table.csv
+        sed ':a; s/,,/,-,/; ta; s/,$/,-/' "$f.csv" | diff - table.csv
+        at-query --json "$DATA/$f.pcap" >json
+        [ "$(head -n 1 json | jq -r 'keys_unsorted | join(",")')" = \
+            "$COLUMNS_ALL" ]
+        # jq's numbers are doubles: a duration is compared as text instead
+        jq -r '[.[] | tostring] | join(",")' <<<"$(sed \
+            's/"duration":\([0-9.]*\)/"duration":"\1"/; s/null//g;
+             s/:,/:"",/g' json)" | diff <(tail -n +2 "$f.csv") -
+        at-query --format json "$DATA/$f.pcap" | cmp - json
+    done
+}
+
+@test "query: numbers are numbers in json and times are strings" {
+    need jq
+    at-query --json "$DATA/tls.pcap" | jq -es '
+        all(.[]; (.packets_out | type) == "number" and
+            (.bytes_in | type) == "number" and (.sport | type) == "number" and
+            (.duration | type) == "number" and (.start | type) == "string" and
+            (.start | test("^2026-03-01T09:40:[0-9]{2}\\.[0-9]{9}Z$")))'
+}
+
+@test "query: start, end and duration are exact to the nanosecond" {
+    at-query --format csv --fields start,end,duration -e 'udp port 53' \
+        "$DATA/tls.pcap" | sed -n 2p >got
+    records "$DATA/tls.pcap" | sort -n >all
+    IFS=, read -r start end duration <got
+    python3 - "$start" "$end" "$duration" all <<'END'
+import calendar, sys, time
+def ns(text):
+    sec, frac = text.rstrip("Z").split(".")
+    return calendar.timegm(time.strptime(sec, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int(frac)
+start, end = ns(sys.argv[1]), ns(sys.argv[2])
+known = {int(line.split()[0]) for line in open(sys.argv[4])}
+assert start in known and end in known, "no packet has that time"
+assert "%d.%09d" % divmod(end - start, 10**9) == sys.argv[3]
+END
+}
+
+@test "query: --fields chooses columns and their order" {
+    run at-query --format csv --fields dst,src,bytes_out "$DATA/ssh.pcap"
+    [ "$status" -eq 0 ]
+    [ "${lines[0]}" = dst,src,bytes_out ]
+    at-query --format csv "$DATA/ssh.pcap" | awk -F, '{ print $7","$5","$11 }' |
+        diff - <(printf '%s\n' "$output")
+    run --separate-stderr at-query --fields src,colour "$DATA/ssh.pcap"
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == "at-query: "*"'colour'"* ]]
+    [ -z "$output" ]
+    run at-query --fields '' "$DATA/ssh.pcap"
+    [ "$status" -eq 2 ]
+    run at-query --fields src,,dst "$DATA/ssh.pcap"
+    [ "$status" -eq 2 ]
+}
+
+@test "query: rows are in order of start" {
+    at-query --format csv --fields start "$ARCHIVE" | tail -n +2 >starts
+    sort -c starts
+    [ "$(wc -l <starts)" -gt 1000 ]
+}
+
+@test "query: --limit cuts the listing, --count does not print it" {
+    at-query --format csv "$ARCHIVE" >all
+    at-query --format csv --limit 7 "$ARCHIVE" | cmp - <(head -n 8 all)
+    at-query --format csv --limit 0 "$ARCHIVE" | cmp - <(head -n 1 all)
+    [ "$(at-query --count "$ARCHIVE")" -eq $(($(wc -l <all) - 1)) ]
+    [ "$(at-query --count "$ARCHIVE" tcp port 443)" -eq \
+        "$(at-query --format csv "$ARCHIVE" tcp port 443 | tail -n +2 | wc -l)" ]
+}
+
+@test "query: a name that a spreadsheet would take apart is quoted in csv" {
+    need jq
+    name=$'a,"b".pcap'
+    cp "$DATA/lan.pcap" "$name"
+    at-query --format csv --limit 1 "$name" | grep -q ',"a,""b"".pcap"$'
+    at-query --json --limit 1 "$name" | jq -e '.stream == "a,\"b\".pcap"'
+}
+
+# ---- packets
+
+@test "query: -w writes the packets that tcpdump picks, in every format" {
+    need tcpdump
+    tcpdump_filtered "$DATA/http.pcap" want.pcap tcp port 80
+    for out in a.erf a.pcap a.erf.gz a.pcap.gz; do
+        run --separate-stderr at-query -w "$out" -e 'tcp port 80' "$DATA/http.pcap"
+        [ "$status" -eq 0 ]
+        [ -z "$output" ]
+        diff <(records want.pcap) <(records "$out")
+    done
+    at-query -q -F pcap-us -w us "$DATA/http.pcap" tcp port 80
+    diff <(records want.pcap) <(records us)
+    at-query -q -F pcap -w - "$DATA/http.pcap" tcp port 80 >std
+    cmp std a.pcap
+    at-query -q -F erf -Z bgzf:9 -w - "$DATA/http.pcap" tcp port 80 >std.erf.gz
+    gzip -t std.erf.gz
+    diff <(records want.pcap) <(records std.erf.gz)
+    gzip -dc a.pcap.gz | cmp - a.pcap
+    no_leftovers
+}
+
+@test "query: ERF goes through byte for byte" {
+    at-query -q -w out.erf "$DATA/link.erf"
+    cmp out.erf "$DATA/link.erf"
+    at-query -q -w out.erf "$INDEXED/link.erf"
+    cmp out.erf "$DATA/link.erf"
+    at-query -q -w out.erf --from 2026-03-01T11:59:00Z --to 2026-03-01T12:01Z \
+        -e 'ether[12:2] >= 0' "$ARCHIVE"
+    cmp out.erf "$DATA/link.erf"
+}
+
+@test "query: --count with -w counts packets and writes nothing" {
+    run --separate-stderr at-query --count -w out.pcap "$DATA/http.pcap"
+    [ "$status" -eq 0 ]
+    [ "$output" = 1090 ]
+    [ ! -e out.pcap ]
+}
+
+@test "query: -n stops after so many packets" {
+    at-query -q -n 5 -w out.pcap "$DATA/http.pcap" tcp
+    [ "$(records out.pcap | wc -l)" -eq 5 ]
+    at-query -q -w all.pcap "$DATA/http.pcap" tcp
+    diff <(records out.pcap) <(records all.pcap | head -n 5)
+}
+
+@test "query: an empty answer is a header, a valid file, a count of 0" {
+    run --separate-stderr at-query --format csv "$ARCHIVE" host 203.0.113.200
+    [ "$status" -eq 0 ]
+    [ "$output" = "$COLUMNS_ALL" ]
+    run --separate-stderr at-query --json "$ARCHIVE" host 203.0.113.200
+    [ "$status" -eq 0 ]
+    [ -z "$output$stderr" ]
+    [ "$(at-query --count "$ARCHIVE" host 203.0.113.200)" = 0 ]
+    for out in none.pcap none.pcap.gz none.erf; do
+        at-query -q -w "$out" "$ARCHIVE" host 203.0.113.200
+        [ -z "$(records "$out")" ]
+    done
+    [ "$(stat -c %s none.pcap)" -eq 24 ]
+    [ "$(stat -c %s none.erf)" -eq 0 ]
+    tcpdump -r none.pcap 2>/dev/null | wc -l | grep -qx 0
+    at-query -q -w none.pcap --from 2020-01-01 --to 2020-01-02 "$ARCHIVE"
+    [ "$(stat -c %s none.pcap)" -eq 24 ]
+}
+
+@test "query: streams and files are merged by time" {
+    at-query -q -w two.pcap "$DATA/ssh.pcap" "$DATA/ssh.pcap"
+    records "$DATA/ssh.pcap" | sed p | sort >want
+    records two.pcap | sort | diff want -
+    at-query -q -F pcap -w merged.pcap "$ARCHIVE"
+    records "$DATA"/link.erf >all.records
+    for f in "$DATA"/*.pcap "$DATA"/*.gz; do
+        records "$f" >>all.records
+    done
+    records merged.pcap >got
+    diff <(sort all.records) <(sort got)
+    # Times of a stream may be a few microseconds out of order, not more.
+    awk '$1 < last - 100000 { exit 1 } { last = $1 }' got
+    at-query --count -w x "$ARCHIVE" "$DATA/ssh.pcap" "$INDEXED/link.erf" |
+        grep -qx $((12790 + 2323 + 669 + 2323))
+}
+
+# ---- the expression
+
+@test "query: the expression is the words after the files, or one, or -e" {
+    want=$(at-query --format csv -e 'tcp and host 10.1.0.11' "$DATA/http.pcap")
+    [ "$(wc -l <<<"$want")" -eq 3 ]
+    [ "$(at-query --format csv "$DATA/http.pcap" tcp and host 10.1.0.11)" = "$want" ]
+    [ "$(at-query --format csv "$DATA/http.pcap" 'tcp and host 10.1.0.11')" = "$want" ]
+    run at-query --count "$DATA/http.pcap" "$DATA/dns.pcap" tcp
+    [ "$status" -eq 0 ]
+    [ "$output" -eq $(($(at-query --count "$DATA/http.pcap" tcp) + \
+        $(at-query --count "$DATA/dns.pcap" tcp))) ]
+    # A dash in the expression is no option.
+    run at-query --count "$DATA/http.pcap" 'tcp[tcpflags]' '&' 'tcp-syn' '!=' 0
+    [ "$status" -eq 0 ]
+    [ "$output" -gt 3 ]
+}
+
+@test "query: a word that is a file is a file, until the first that is none" {
+    cp "$DATA/dns.pcap" tcp
+    run at-query --count "$DATA/http.pcap" tcp
+    [ "$output" -eq $(($(at-query --count "$DATA/http.pcap") + \
+        $(at-query --count tcp))) ]
+    run at-query --count "$DATA/http.pcap" host 10.1.0.11 and tcp
+    [ "$output" = "$(at-query --count -e 'host 10.1.0.11 and tcp' "$DATA/http.pcap")" ]
+}
+
+@test "query: a wrong expression is shown with a caret where it is wrong" {
+    check() { # expression, column of the caret
+        run --separate-stderr at-query "$DATA/dns.pcap" "$1"
+        [ "$status" -eq 2 ] || return 1
+        [ -z "$output" ] || return 1
+        [ "${#stderr_lines[@]}" -eq 3 ] || return 1
+        [[ "${stderr_lines[0]}" == "at-query: expression: "* ]] || return 1
+        [ "${stderr_lines[1]}" = "  $1" ] || return 1
+        [ "${stderr_lines[2]}" = "$(printf '%*s^' $(($2 + 2)) '')" ]
+    }
+    check 'host 10.1.0.11 and and' 19
+    check 'colour red' 0
+    check 'tcp port 80 )' 12
+    check 'host 10.1.0.999' 5
+    check 'net 10.0.0.0/33' 13
+    check 'tcp port 70000' 9
+}
+
+@test "query: a hostile expression is an error, not a crash" {
+    # libpcap's own time for a long expression grows faster than its length.
+    long=$(printf 'host 10.0.0.1 or %.0s' {1..300})
+    deep=$(printf '(%.0s' {1..20000})
+    for e in "$long" "$deep" "$deep tcp" "$(printf 'not %.0s' {1..5000})tcp" \
+        $'host \e[31m' $'tcp\x01' 'ip[9999999999999999999]=1'; do
+        run --separate-stderr at-query --count -e "$e" "$DATA/dns.pcap"
+        [ "$status" -le 2 ]
+        [[ "$stderr" != *$'\e'* ]]
+    done
+    # Lots of alternatives that are right are answered.
+    run --separate-stderr at-query --count -e "${long}host 192.0.2.53" \
+        "$DATA/dns.pcap"
+    [ "$status" -eq 0 ]
+    [ "$output" -gt 0 ]
+}
+
+# ---- the command line and files that are not there
+
+@test "query: wrong use says so and exits 2" {
+    for args in '' --bogus '--format xml x' '--limit many x' '--from noon x' \
+        '--to +1h x' '-F tar -w o x' '-Z rar -w o x' '-j none x'; do
+        # shellcheck disable=SC2086 # several arguments
+        run --separate-stderr at-query $args
+        [ "$status" -eq 2 ]
+        [ -z "$output" ]
+        [[ "${stderr_lines[0]}" == 'at-query: '* ]]
+    done
+}
+
+@test "query: a file that is missing or no trace is one line, exit 1" {
+    for f in missing "$TOP/Makefile" /; do
+        run --separate-stderr at-query "$f" tcp
+        [ "$status" -eq 1 ]
+        [ -z "$output" ]
+        one_message
+        [[ "$stderr" == "at-query: $f: "* ]]
+        run --separate-stderr at-query -w out.pcap "$f"
+        [ "$status" -eq 1 ]
+        one_message
+        [ ! -e out.pcap ]
+    done
+    no_leftovers
+}
+
+@test "query: of several files the good ones are answered" {
+    run --separate-stderr at-query --count -e '' missing "$DATA/dns.pcap"
+    [ "$status" -eq 1 ]
+    [ "$output" = "$(at-query --count "$DATA/dns.pcap")" ]
+    one_message
+}
+
+@test "query: output that cannot be written is an error" {
+    for args in '--format csv' --json --count '' '-F pcap -w -' '-F erf -w -'; do
+        # shellcheck disable=SC2086 # several arguments
+        run bash -c 'at-query -q '"$args"' "$1" >/dev/full' - "$ARCHIVE"
+        [ "$status" -eq 1 ]
+        [ "${#lines[@]}" -eq 1 ]
+        [[ "$output" == *'No space left on device' ]]
+    done
+    run --separate-stderr at-query -q -w /nowhere/x.pcap "$DATA/dns.pcap"
+    [ "$status" -eq 1 ]
+    one_message
+}
+
+@test "query: a reader that goes away is no reason for words" {
+    for args in '--format csv' --json '' '-F pcap -w -'; do
+        # shellcheck disable=SC2086 # several arguments
+        run bash -c 'at-query -q '"$args"' "$1" "$1" "$1" | head -c 100 |
+            wc -c' - "$ARCHIVE"
+        [ "$output" = 100 ]
+    done
+}
+
+# ---- times
+
+@test "query: --from and --to are exact to a nanosecond, half-open" {
+    mapfile -t ns < <(records "$DATA/tls.pcap" | cut -d ' ' -f 1 | sort -nu)
+    at() { echo "@${1:0:10}.${1:10}"; }
+    a=${ns[20]} b=${ns[400]}
+    count() {
+        at-query --count -w x --from "$(at "$1")" --to "$(at "$2")" "$3"
+    }
+    for f in "$DATA/tls.pcap" "$INDEXED/tls.pcap" "$ARCHIVE"; do
+        n=$(count "$a" "$b" "$f")
+        [ "$n" -eq "$(records "$DATA/tls.pcap" | awk -v a="$a" -v b="$b" \
+            '$1 >= a && $1 < b' | wc -l)" ]
+        [ "$(count $((a + 1)) "$b" "$f")" -eq $((n - 1)) ]
+        [ "$(count "$a" $((b + 1)) "$f")" -eq $((n + 1)) ]
+        [ "$(count "$a" "$a" "$f")" -eq 0 ]
+        [ "$(count "$a" $((a + 1)) "$f")" -eq 1 ]
+    done
+    records "$DATA/tls.pcap" | awk -v a="$a" -v b="$b" '$1 >= a && $1 < b' >want
+    at-query -q -w out.pcap --from "$(at "$a")" --to "$(at "$b")" "$ARCHIVE"
+    records out.pcap | diff want -
+}
+
+@test "query: every form of time selects the same" {
+    want=$(at-query --count -w x --from 2026-03-01T09:40:00Z \
+        --to 2026-03-01T09:59:55.5Z "$ARCHIVE")
+    [ "$want" -gt 600 ]
+    while read -r from to; do
+        [ "$(at-query --count -w x --from "$from" --to "$to" "$ARCHIVE")" = \
+            "$want" ]
+    done <<'END'
+2026-03-01T09:40 2026-03-01T09:59:55.500000000
+@1772358000 @1772359195.5
+2026-03-01T10:40:00+01:00 2026-03-01T04:29:55.5-05:30
+2026-03-01T09:40Z +1195.5s
+2026-03-01T09:40Z +19.925m
+END
+    [ "$(at-query --count -w x --from 2026-03-01 --to 2026-03-02 "$ARCHIVE")" = \
+        $((12790 + 2323)) ]
+    [ "$(at-query --count -w x --to 2026-03-01 "$ARCHIVE")" = 0 ]
+    [ "$(at-query --count -w x --from -1h "$ARCHIVE")" = 0 ]
+    [ "$(at-query --count -w x --to now "$ARCHIVE")" -ge 0 ]
+}
+
+@test "query: a listing has the flows with a packet in the range, whole" {
+    for f in "$DATA/ssh.pcap" "$INDEXED/ssh.pcap"; do
+        rows "$f" >all
+        rows --from 2026-03-01T10:00Z --to 2026-03-01T10:00:01Z "$f" >some
+        [ "$(wc -l <some)" -gt 1 ]
+        [ "$(wc -l <some)" -lt "$(wc -l <all)" ]
+        # Each is a row of all of them.
+        [ "$(sort all some | uniq -d | wc -l)" -eq "$(sort -u some | wc -l)" ]
+    done
+}
+
+@test "query: --local shows the zone of the user" {
+    TZ=CET-1 run at-query --local --limit 1 --fields start "$DATA/ssh.pcap"
+    [ "${lines[1]}" = 2026-03-01T10:59:52.359926000+01:00 ]
+    # What programs read is UTC always.
+    TZ=CET-1 run at-query --local --format csv --limit 1 --fields start \
+        "$DATA/ssh.pcap"
+    [ "${lines[1]}" = 2026-03-01T09:59:52.359926000Z ]
+}
+
+# ---- the same answer every way
+
+questions() {
+    cat <<'END'
+
+tcp
+udp port 53
+host 10.1.0.11
+src host 10.1.0.12 and not icmp
+net 192.0.2.0/24
+ip6 and tcp
+net 2001:db8:2::/64
+tcp port 443 or udp port 123
+port 22 and host 192.0.2.10
+tcp[tcpflags] & (tcp-syn|tcp-fin) = tcp-syn
+icmp or icmp6
+not tcp and not udp
+portrange 1-1023
+vlan 20 and host 10.1.0.12
+greater 1000
+ip[6:2] & 0x3fff != 0
+dst net 10.0.0.0/8 and sctp
+END
+}
+
+@test "query: an index gives the rows of a scan, byte for byte" {
+    rm -rf plain && mkdir plain && cp "$DATA"/* plain
+    total=0
+    while read -r e; do
+        for f in "$DATA"/*; do
+            f=${f##*/}
+            at-query --format csv -e "$e" "$INDEXED/$f" >by-index
+            at-query --format csv -e "$e" "plain/$f" >by-scan
+            cmp by-index by-scan || { echo "$f: $e"; return 1; }
+            total=$((total + $(wc -l <by-scan) - 1))
+        done
+    done < <(questions)
+    [ "$total" -gt 3000 ]
+}
+
+@test "query: an index gives the packets of a scan, byte for byte" {
+    for e in 'udp port 53' 'host 10.1.0.11 and tcp' 'ip6' 'greater 1000'; do
+        for f in http.pcap vlan.pcap fragments.pcap bulk-s96.pcap link.erf \
+            scan.pcap.gz link-s94.erf.gz; do
+            at-query -q -F erf -w - -e "$e" "$INDEXED/$f" >by-index
+            at-query -q -F erf -w - -e "$e" "$DATA/$f" >by-scan
+            cmp by-index by-scan || { echo "$f: $e"; return 1; }
+        done
+    done
+}
+
+@test "query: any number of threads gives the same bytes" {
+    for e in '' 'tcp port 80' 'tcp[13] & 2 != 0' 'net 10.1.0.0/16 and udp'; do
+        for t in "$ARCHIVE" "$DATA/link.erf" "$DATA/bulk-s96.pcap"; do
+            at-query -j 1 --format csv -e "$e" "$t" >one.csv
+            at-query -q -j 1 -F pcap -Z bgzf -w - -e "$e" "$t" >one.pcap
+            for j in 2 3 8; do
+                at-query -j $j --format csv -e "$e" "$t" | cmp - one.csv
+                at-query -q -j $j -F pcap -Z bgzf -w - -e "$e" "$t" |
+                    cmp - one.pcap
+            done
+        done
+    done
+}
+
+@test "query: the packets are those of tcpdump" {
+    need tcpdump python3
+    run python3 "$TOP/test/query-packets.py" . "$TEST_DATA/dns.pcap" \
+        "$TEST_DATA/vlan.pcap" "$TEST_DATA/fragments.pcap"
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+@test "query: the packets are those of tcpdump, in the corpus" {
+    need_corpus
+    need tcpdump python3
+    run python3 "$TOP/test/query-packets.py" . \
+        "$CORPUS/ndpi/pcap/dns_fragmented.pcap" \
+        "$CORPUS/zeek/pppoe-over-qinq.pcap" \
+        "$CORPUS/suricata-verify/detect-pcre/detect-pcre-02/input.pcap"
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+@test "query: the flows are the conversations of Wireshark, in the corpus" {
+    need_corpus
+    need python3
+    run python3 "$TOP/test/conversations.py" "$CORPUS" \
+        "$TOP/test/conversations.tsv"
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+# ---- segments
+
+@test "query: a flow that goes on in the next segment is one row" {
+    at-ingest -q --flush ssh "$DATA/ssh.pcap"
+    [ "$(at-archive list --json ssh | wc -l)" -eq 2 ]
+    rows "$DATA/ssh.pcap" >want
+    rows ssh | diff want -
+    at-ingest -q --flush link "$DATA/link.erf"
+    [ "$(at-archive list --json link | wc -l)" -eq 2 ]
+    rows "$DATA/link.erf" >want
+    rows link | diff want -
+}
+
+@test "query: however small the segments, the flows are the same" {
+    for f in ssh.pcap link.erf loss.pcap icmp.pcap ipv6.pcap bulk-s96.pcap; do
+        for rotate in 1s 7s 50k; do
+            rm -rf cut
+            at-ingest -q --flush --rotate $rotate cut "$DATA/$f"
+            rows "$DATA/$f" >want
+            rows cut >got
+            diff want got || { echo "$f --rotate $rotate"; return 1; }
+        done
+    done
+}
+
+@test "query: a pending segment is asked like the others" {
+    at-ingest -q pending "$DATA/http.pcap" "$DATA/ssh.pcap"
+    at-archive list --json pending | grep -q '"state":"pending"'
+    diff <(rows "$DATA/http.pcap" "$DATA/ssh.pcap") <(rows pending)
+}
+
+# ---- indexes and archives that are not as they should be
+
+@test "query: an index of a file that was changed since is not used" {
+    cp "$DATA/http.pcap" f.pcap
+    at-index -q f.pcap
+    at-query --format csv f.pcap >old
+    cat "$DATA/dns.pcap" >f.pcap
+    at-query --format csv f.pcap >new
+    cp "$DATA/dns.pcap" g.pcap
+    diff <(rows g.pcap) <(rows f.pcap)
+    ! cmp -s old new
+}
+
+@test "query: a damaged index beside a file is not used" {
+    rows "$DATA/http.pcap" >want
+    for damage in 'head -c 5000' 'head -c 0' 'tr \\000 x' 'head -c 100'; do
+        cp "$INDEXED/http.pcap" .
+        $damage <"$INDEXED/http.pcap.idx" >http.pcap.idx
+        run rows http.pcap
+        [ "$status" -le 1 ]
+        [ "$status" -eq 1 ] || diff want <(printf '%s\n' "$output")
+    done
+    cp "$INDEXED/dns.pcap.idx" http.pcap.idx
+    rows http.pcap | diff want -
+}
+
+@test "query: no flipped byte of an index makes it crash" {
+    cp "$INDEXED/vlan.pcap" .
+    size=$(stat -c %s "$INDEXED/vlan.pcap.idx")
+    for ((i = 0; i < 60; i++)); do
+        cp "$INDEXED/vlan.pcap.idx" vlan.pcap.idx
+        printf '\xff\xff\xff' | dd of=vlan.pcap.idx bs=1 conv=notrunc \
+            seek=$((i * size / 60 + i)) status=none
+        run at-query --count vlan.pcap host 10.1.0.11 and tcp
+        [ "$status" -le 1 ]
+        run at-query -q -F erf -w out.erf vlan.pcap host 10.1.0.11 and tcp
+        [ "$status" -le 1 ]
+    done
+}
+
+@test "query: a damaged segment is named, the others are answered" {
+    own_archive
+    segment=$(find mine -name '*T110000Z.pcap.gz')
+    size=$(stat -c %s "$segment")
+    good=$(at-query --count --to 2026-03-01T11:00Z "$ARCHIVE")
+    cp "$segment" whole
+    for damage in flip cut; do
+        cp whole "$segment"
+        if [ $damage = flip ]; then
+            printf '\xff\x00\xff' | dd of="$segment" bs=1 conv=notrunc \
+                seek=$((size / 2)) status=none
+        else
+            truncate -s $((size / 2)) "$segment"
+        fi
+        run --separate-stderr at-query -q -w out.erf mine
+        [ "$status" -eq 1 ]
+        one_message
+        [[ "$stderr" == "at-query: $segment"* ]]
+        # What lies before and after the segment is all there.
+        [ "$(at-query --count -w x --to 2026-03-01T11:00Z mine)" -eq \
+            "$(at-query --count -w x --to 2026-03-01T11:00Z "$ARCHIVE")" ]
+        records out.erf >got
+        at-query -q -w want.erf --from 2026-03-01T12:01Z "$ARCHIVE"
+        diff <(records want.erf) <(tail -n "$(records want.erf | wc -l)" got)
+        # A question that must read the segment's packets
+        run --separate-stderr at-query --count mine 'greater 1000'
+        [ "$status" -eq 1 ]
+        one_message
+        [[ "$stderr" == "at-query: $segment"* ]]
+        [ "$output" -ge "$(at-query --count --to 2026-03-01T11:00Z "$ARCHIVE" \
+            'greater 1000')" ]
+    done
+    [ "$good" -gt 0 ]
+}
+
+@test "query: a segment or an index that is gone is named" {
+    own_archive
+    segment=$(find mine -name '*T110000Z.pcap.gz')
+    rm "$segment"
+    run --separate-stderr at-query -q -w out.erf mine
+    [ "$status" -eq 1 ]
+    one_message
+    [[ "$stderr" == "at-query: $segment"* ]]
+    own_archive2=mine2
+    cp -a "$ARCHIVE" $own_archive2
+    rm "$own_archive2"/segments/2026/03/01/*T110000Z.pcap.gz.idx
+    run --separate-stderr at-query -q -w out2.erf $own_archive2
+    [ "$status" -eq 1 ]
+    one_message
+}
+
+@test "query: an archive is asked without a byte written beside it" {
+    own_archive
+    tree_state mine >before
+    at-query --count mine tcp
+    at-query -q -w out.erf mine tcp
+    at-archive list mine
+    tree_state mine | diff before -
+}
+
+@test "query: an archive on a read-only medium is asked like any other" {
+    mkdir ro
+    own_archive
+    unshare -m true 2>/dev/null || skip 'no mounts here'
+    run unshare -m bash -c 'mount --bind mine ro &&
+        mount -o remount,bind,ro ro && ! touch ro/x 2>/dev/null &&
+        at-query --count ro tcp && at-archive list ro >/dev/null &&
+        at-query -q -w out.erf ro udp'
+    [ "$status" -eq 0 ]
+    [ "$output" = "$(at-query --count "$ARCHIVE" tcp)" ]
+    at-query -q -w want.erf "$ARCHIVE" udp
+    cmp want.erf out.erf
+}
+
+@test "query: an empty archive has no flows and no packets" {
+    at-archive init empty
+    run --separate-stderr at-query --format csv empty
+    [ "$status" -eq 0 ]
+    [ "$output" = "$COLUMNS_ALL" ]
+    [ -z "$stderr" ]
+    at-query -q -w out.pcap empty tcp
+    [ "$(stat -c %s out.pcap)" -eq 24 ]
+    run --separate-stderr at-archive list --json empty
+    [ "$status" -eq 0 ]
+    [ -z "$output$stderr" ]
+}
+
+@test "query: a catalogue that is none or of another version is refused" {
+    mkdir bad
+    echo 'not a database' >bad/catalog.sqlite
+    run --separate-stderr at-query bad
+    [ "$status" -eq 1 ]
+    one_message
+    need sqlite3
+    at-archive init newer
+    sqlite3 newer/catalog.sqlite 'PRAGMA user_version = 99'
+    run --separate-stderr at-query newer
+    [ "$status" -eq 1 ]
+    one_message
+    [[ "$stderr" == *'version 99'* ]]
+}
+
+# ---- at-index
+
+@test "index: the same index for any number of threads" {
+    for f in http.pcap link.erf scan.pcap.gz; do
+        for j in 1 2 3 8; do
+            at-index -q -j $j -o $j.idx "$DATA/$f"
+            cmp $j.idx 1.idx
+        done
+    done
+}
+
+@test "index: a cut file is indexed as far as it goes, exit 1, not trusted" {
+    head -c 100000 "$DATA/http.pcap" >cut.pcap
+    run --separate-stderr at-index -q cut.pcap
+    [ "$status" -eq 1 ]
+    one_message
+    run --separate-stderr at-query --count cut.pcap
+    [ "$status" -eq 1 ]
+    [ "$output" -gt 0 ]
+    [[ "$stderr" == "at-query: cut.pcap: "* ]]
+}
+
+@test "index: no index of what is no trace, missing, or cannot be written" {
+    run --separate-stderr at-index "$TOP/Makefile" -o x.idx
+    [ "$status" -ne 0 ]
+    [ ! -e x.idx ]
+    run --separate-stderr at-index missing
+    [ "$status" -eq 1 ]
+    one_message
+    run --separate-stderr at-index -o /nowhere/x.idx "$DATA/dns.pcap"
+    [ "$status" -eq 1 ]
+    one_message
+    run at-index
+    [ "$status" -eq 2 ]
+    run at-index --timeout colour=3s "$DATA/dns.pcap"
+    [ "$status" -eq 2 ]
+    no_leftovers
+}
+
+# ---- at-archive
+
+@test "archive: list tells of each segment" {
+    need jq
+    run at-archive list "$ARCHIVE"
+    [ "$status" -eq 0 ]
+    [ "${#lines[@]}" -eq 8 ]
+    at-archive list --json "$ARCHIVE" >segments.json
+    jq -es 'map(.packets) | add == 15113' segments.json
+    jq -es 'map(select(.stream == "link") | .packets) | add == 2323' segments.json
+    [ "$(at-archive list --json --stream link "$ARCHIVE" | wc -l)" -eq 2 ]
+    [ "$(at-archive list --json --from 2026-03-01T12:00Z "$ARCHIVE" |
+        wc -l)" -eq 3 ]
+    while read -r path bytes index; do
+        [ "$(stat -c %s "$ARCHIVE/$path")" -eq "$bytes" ]
+        [ "$(stat -c %s "$ARCHIVE/$path.idx")" -eq "$index" ]
+    done < <(jq -r '"\(.path) \(.file_bytes) \(.index_bytes)"' segments.json)
+}
+
+@test "archive: wrong use is exit 2, what is no archive is exit 1" {
+    run at-archive
+    [ "$status" -eq 2 ]
+    run at-archive list
+    [ "$status" -eq 2 ]
+    run at-archive burn "$ARCHIVE"
+    [ "$status" -eq 2 ]
+    for path in . missing "$DATA/dns.pcap"; do
+        run --separate-stderr at-archive list "$path"
+        [ "$status" -eq 1 ]
+        one_message
+    done
+    run --separate-stderr at-archive init "$DATA/dns.pcap"
+    [ "$status" -eq 1 ]
+    one_message
+    run --separate-stderr at-archive init /proc/archive
+    [ "$status" -eq 1 ]
+    one_message
+}
+
+@test "archive: init of one that is there changes nothing" {
+    own_archive
+    at-archive list mine >before
+    at-archive init mine
+    at-archive list mine | diff before -
+}
