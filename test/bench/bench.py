@@ -1,0 +1,461 @@
+"""The benchmark behind test/bench/run; see there, and BENCHMARKS.md.
+
+A contest is a group of whole commands that do the same work: ours first, then
+the peers.  Each runs once unmeasured, which warms the page cache and gives
+the outcome (a number of packets) that must be the same for all.  Then they
+take turns, A B C A B C, so that what else the machine does meets all alike.
+"""
+import atexit
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+
+AT_BIN = os.environ["AT_BIN"]
+SYNTH = os.environ["SYNTH"]
+MEASURE = os.path.join(os.environ["BUILD"], "test/bench/measure")
+RUNS = int(os.environ["BENCH_RUNS"])
+PACKETS = os.environ["BENCH_PACKETS"]
+DIR = os.path.abspath(os.environ["BENCH_DIR"])
+WORK = os.path.join(DIR, "work")  # ours alone, removed at the end
+
+SECTIONS = ["count", "convert", "index", "ingest", "query"]
+COLUMNS = ["section", "workload", "tool", "outcome", "wall_s", "wall_min_s",
+           "wall_max_s", "cpu_s", "rss_mib", "output_mb", "wall_ratio",
+           "cpu_ratio"]
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def path(name):
+    return os.path.join(WORK, name)
+
+
+def remove(name):
+    if os.path.isdir(path(name)):
+        shutil.rmtree(path(name))
+    elif os.path.lexists(path(name)):
+        os.remove(path(name))
+
+
+def program(name):
+    """Where 'name' is: ours among what was built, else in PATH; or None."""
+    if name.startswith("at-"):
+        ours = os.path.join(AT_BIN, name)
+        return ours if os.access(ours, os.X_OK) else None
+    return shutil.which(name)
+
+
+def size_of(name):
+    """Bytes of a file, or of all the files of a folder."""
+    if not os.path.isdir(path(name)):
+        return os.path.getsize(path(name))
+    return sum(os.path.getsize(os.path.join(base, f))
+               for base, _, files in os.walk(path(name)) for f in files)
+
+
+# ---- outcomes: how many packets a command dealt with
+
+def number(pattern, text):
+    found = re.search(pattern, text, re.MULTILINE)
+    return int(found.group(1).replace(",", "")) if found else None
+
+
+def output_of(argv):
+    return subprocess.run([program(argv[0])] + argv[1:], cwd=WORK, text=True,
+                          capture_output=True, check=False).stdout
+
+
+def said(pattern):
+    """The number that 'pattern' finds in what the command printed."""
+    def outcome(command):
+        return number(pattern, command.said)
+    return outcome
+
+
+def packets_of(name):
+    """The packets of the file that the command wrote, counted by a peer."""
+    def outcome(_):
+        if program("capinfos"):
+            return number(r"packets:\s*(\d+)",
+                          output_of(["capinfos", "-c", "-M", name]))
+        return number(r"(\d+)", output_of(["at-info", "-q", "-c", name]))
+    return outcome
+
+
+def packets_of_archive(name):
+    """How many packets a query for all of them would write."""
+    def outcome(_):
+        if program("at-query") is None:
+            return None
+        return number(r"(\d+)", output_of(["at-query", "-q", "--count", "-w",
+                                          "-", name]))
+    return outcome
+
+
+def summed(fields):
+    """The sum of the last columns of a table, rows of numbers only."""
+    def outcome(command):
+        rows = (line.replace(",", " ").split()[-fields:]
+                for line in command.said.splitlines())
+        return sum(int(n) for row in rows for n in row
+                   if all(v.isdigit() for v in row))
+    return outcome
+
+
+# ---- commands and their cost
+
+class Command:
+    """One side of a contest.
+
+    'argv' is run in the work folder; 'makes' is the file or the folder that
+    it writes, removed before each run; a name that ends in / is made again,
+    empty, for those that want it so.  'outcome' reads the number of packets.
+    """
+
+    def __init__(self, argv, outcome, makes=None, label=None, needs=None):
+        self.argv = argv
+        self.outcome = outcome
+        self.makes = makes
+        self.label = label or argv[0]
+        self.needs = needs or [argv[0]]
+        self.said = ""
+        self.costs = []
+        self.result = None
+        self.output_bytes = None
+
+    def ours(self):
+        return self.label.startswith("at-")
+
+    def missing(self):
+        return [name for name in self.needs if program(name) is None]
+
+    def prepare(self):
+        self.clean()
+        if self.makes and self.makes.endswith("/"):
+            os.mkdir(path(self.makes))
+
+    def clean(self):
+        if self.makes:
+            remove(self.makes.rstrip("/"))
+
+    def run(self):
+        """Runs it once; returns (wall, cpu, MiB) or None if it failed."""
+        self.prepare()
+        argv = [program(self.argv[0])] + self.argv[1:]
+        with open(path("said"), "wb") as said:
+            done = subprocess.run([MEASURE, path("cost")] + argv, cwd=WORK,
+                                  stdin=subprocess.DEVNULL, stdout=said,
+                                  stderr=subprocess.STDOUT, check=False)
+        with open(path("said"), encoding="utf-8", errors="replace") as said:
+            self.said = said.read(64 << 20)
+        if done.returncode != 0:
+            return None
+        with open(path("cost"), encoding="ascii") as cost:
+            wall, user, system, kib = map(float, cost.read().split())
+        return wall, user + system, kib / 1024
+
+    def median(self, which):
+        return statistics.median(cost[which] for cost in self.costs)
+
+
+def warm_up(command):
+    """The unmeasured run and its outcome; False if it cannot take part."""
+    if command.missing():
+        say(f"no {' '.join(command.missing())}: skipped")
+        return False
+    if command.run() is None:
+        last = (command.said.strip().splitlines() or ["no message"])[-1]
+        say(f"{command.label} failed: {last}")
+        return False
+    command.result = command.outcome(command)
+    if command.makes:
+        command.output_bytes = size_of(command.makes)
+        command.clean()
+    return True
+
+
+class Report:
+    """Rows for people on standard output, for programs in results.tsv."""
+
+    def __init__(self):
+        self.tsv = open(os.path.join(DIR, "results.tsv"), "w",
+                        encoding="utf-8")
+        self.tsv.write("\t".join(COLUMNS) + "\n")
+
+    def section(self, name):
+        print(f"\n{name:<34} {'tool':<16} {'wall s':>8} {'cpu s':>8} "
+              f"{'rss MiB':>8} {'out MB':>8} {'wall':>7} {'cpu':>7}",
+              flush=True)
+
+    def contest(self, section, workload, commands, same):
+        base = commands[0] if commands[0].ours() else None
+        for command in commands:
+            self.row(section, workload, command, base)
+        for command in commands[1:] if same else []:
+            if command.result != commands[0].result:
+                self.disagree(commands[0], command)
+        sys.stdout.flush()
+        self.tsv.flush()
+
+    def disagree(self, first, other):
+        def text(n):
+            return "no number" if n is None else f"{n:,}"
+        print(f"    ! {other.label} says {text(other.result)}, "
+              f"{first.label} {text(first.result)}")
+
+    def row(self, section, workload, command, base):
+        wall, cpu, rss = (command.median(i) for i in range(3))
+        walls = [cost[0] for cost in command.costs]
+        size = ("" if command.output_bytes is None
+                else f"{command.output_bytes / 1e6:.1f}")
+        ratios = ["", ""]
+        if base is not None and command is not base:
+            ratios = [f"{wall / base.median(0):.2f}",
+                      f"{cpu / max(base.median(1), 0.001):.2f}"]
+        title = workload if command is base or base is None else ""
+        print(f"  {title:<32} {command.label:<16} {wall:8.3f} {cpu:8.3f} "
+              f"{rss:8.1f} {size:>8} {ratios[0]:>7} {ratios[1]:>7}")
+        result = "" if command.result is None else str(command.result)
+        self.tsv.write("\t".join([
+            section, workload, command.label, result, f"{wall:.4f}",
+            f"{min(walls):.4f}", f"{max(walls):.4f}", f"{cpu:.4f}",
+            f"{rss:.1f}", size] + ratios) + "\n")
+
+    def close(self):
+        self.tsv.close()
+
+
+def contest(report, section, workload, commands, same=True):
+    """Runs a contest, ours first; 'same': the outcomes have to agree."""
+    commands = [c for c in commands if warm_up(c)]
+    for _ in range(RUNS):
+        for command in commands:
+            cost = command.run()
+            if cost is None:
+                sys.exit(f"bench: {command.label} failed after a first "
+                         f"success: {command.said[-200:]}")
+            command.costs.append(cost)
+            command.clean()
+    if commands:
+        report.contest(section, workload, commands, same)
+
+
+# ---- the traces
+
+def must(argv, stdout=None):
+    """A step without which there is nothing to measure."""
+    done = subprocess.run(argv, cwd=WORK, stdout=stdout,
+                          stderr=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        sys.exit(f"bench: {argv[0]} failed: "
+                 + done.stderr.decode("utf-8", "replace").strip())
+
+
+def make_traces():
+    """The same packets as ERF and pcap, and the ERF as others gzip it (one
+    member, no way in) and as at-convert does (BGZF)."""
+    for name in ("trace.erf", "trace.pcap"):
+        must([SYNTH, "-n", PACKETS, "--snap", "96", name])
+    with open(path("trace-gzip.erf.gz"), "wb") as packed:
+        must(["gzip", "-1", "-c", "trace.erf"], stdout=packed)
+    must([program("at-convert"), "-q", "-Z", "bgzf", "trace.erf",
+          "trace-bgzf.erf.gz"])
+
+
+def choose_client():
+    """A client with little traffic: who sent the first SYN over IPv4."""
+    if program("tcpdump") is None:
+        return BUSY_HOST
+    text = output_of(["tcpdump", "-nn", "-q", "-c", "1", "-r", "trace.pcap",
+                      "src net 10.0.0.0/8 and tcp[13] = 2"])
+    found = re.search(r"IP (\d+\.\d+\.\d+\.\d+)\.\d+ >", text)
+    return found.group(1) if found else BUSY_HOST
+
+
+# ---- the sections
+
+PLAIN = [("ERF", "trace.erf"), ("pcap", "trace.pcap"),
+         ("ERF, foreign .gz", "trace-gzip.erf.gz"),
+         ("ERF, BGZF", "trace-bgzf.erf.gz")]
+BUSY_HOST = "198.18.0.1"  # the first of the Zipf-distributed servers
+ABSENT_HOST = "203.0.113.77"
+
+
+def bench_count(report):
+    for title, name in PLAIN:
+        uri = ("pcapfile:" if name.endswith(".pcap") else "erf:") + name
+        commands = [
+            Command(["at-info", "-q", "-c", name], said(r"(\d+)")),
+            Command(["capinfos", "-c", "-M", name],
+                    said(r"packets:\s*(\d+)")),
+            Command(["tracestats", uri], said(r"Accepted Packets:\s*(\d+)")),
+        ]
+        if name.endswith(".pcap"):
+            commands.append(Command(["tcpdump", "--count", "-r", name],
+                                    said(r"^(\d+) packets")))
+        contest(report, "count", title, commands)
+
+
+def bench_convert(report):
+    contest(report, "convert", "ERF -> ns pcap", [
+        Command(["at-convert", "-q", "trace.erf", "a.pcap"],
+                packets_of("a.pcap"), "a.pcap"),
+        Command(["editcap", "-F", "nsecpcap", "-T", "ether", "trace.erf",
+                 "b.pcap"], packets_of("b.pcap"), "b.pcap"),
+        Command(["tracesplit", "erf:trace.erf", "pcapfile:c.pcap"],
+                packets_of("c.pcap"), "c.pcap"),
+    ])
+    contest(report, "convert", "ERF -> gzipped pcap", [
+        Command(["at-convert", "-q", "trace.erf", "a.pcap.gz"],
+                packets_of("a.pcap.gz"), "a.pcap.gz"),
+        Command(["traceconvert", "erf:trace.erf", "pcapfile:b.pcap"],
+                packets_of("b.pcap"), "b.pcap"),
+    ])
+    contest(report, "convert", "ERF -> compressed ERF", [
+        Command(["at-convert", "-q", "-Z", "bgzf", "trace.erf", "a.erf.gz"],
+                packets_of("a.erf.gz"), "a.erf.gz"),
+        Command(["at-convert", "-q", "-Z", "bgzf:6", "trace.erf",
+                 "d.erf.gz"], packets_of("d.erf.gz"), "d.erf.gz",
+                "at-convert :6"),
+        Command(["sh", "-c", "gzip -6 -c trace.erf >b.erf.gz"],
+                packets_of("b.erf.gz"), "b.erf.gz", "gzip -6", ["gzip"]),
+        Command(["sh", "-c", "pigz -6 -p2 -c trace.erf >c.erf.gz"],
+                packets_of("c.erf.gz"), "c.erf.gz", "pigz -6 -p2", ["pigz"]),
+    ])
+    expression = f"host {BUSY_HOST} and tcp"
+    contest(report, "convert", f"pcap, {expression}", [
+        Command(["at-convert", "-q", "-f", expression, "trace.pcap",
+                 "a.pcap"], packets_of("a.pcap"), "a.pcap"),
+        Command(["tcpdump", "--nano", "-r", "trace.pcap", "-w", "b.pcap",
+                 expression], packets_of("b.pcap"), "b.pcap"),
+    ])
+
+
+NFPCAPD = ["nfpcapd", "-r", "trace.pcap", "-w", "flows"]
+
+
+def nfpcapd():
+    return Command(NFPCAPD, said(r"Total: Processed: (\d+)"), "flows/")
+
+
+def bench_index(report):
+    for title, name in PLAIN:
+        contest(report, "index", title, [
+            Command(["at-index", "-o", "a.idx", name],
+                    said(r": ([\d,]+) packets"), "a.idx"),
+            nfpcapd(),
+        ])
+
+
+def bench_ingest(report):
+    both = ("nfpcapd -r trace.pcap -w flows & "
+            "pigz -6 -p2 -c trace.erf >flows/trace.erf.gz; wait")
+    for title, name in PLAIN:
+        contest(report, "ingest", title, [
+            Command(["at-ingest", "--flush", "archive", name],
+                    packets_of_archive("archive"), "archive"),
+            Command(["sh", "-c", both], said(r"Total: Processed: (\d+)"),
+                    "flows/", "nfpcapd + pigz", ["nfpcapd", "pigz"]),
+        ])
+
+
+def ask_packets(report, title, expression):
+    contest(report, "query", f"packets, {title}", [
+        Command(["at-query", "-q", "-w", "a.pcap", "archive", expression],
+                packets_of("a.pcap"), "a.pcap"),
+        Command(["tcpdump", "--nano", "-r", "trace.pcap", "-w", "b.pcap",
+                 expression], packets_of("b.pcap"), "b.pcap"),
+    ])
+
+
+def ask_flows(report, title, expression):
+    contest(report, "query", f"flows, {title}", [
+        Command(["at-query", "-q", "--format", "csv", "--fields",
+                 "packets_out,packets_in", "archive", expression], summed(2)),
+        Command(["nfdump", "-R", "flows", "-q", "-o", "fmt:%pkt", expression],
+                summed(1)),
+    ])
+
+
+def bench_query(report):
+    if program("at-ingest") is None or program("at-query") is None:
+        say("no at-ingest or at-query: queries skipped")
+        return
+    must([program("at-ingest"), "-q", "--flush", "archive", "trace.erf"])
+    if program("nfpcapd"):
+        os.makedirs(path("flows"))
+        must(NFPCAPD)
+    client = choose_client()
+    ask_packets(report, "a client", f"host {client}")
+    ask_packets(report, "a busy server", f"host {BUSY_HOST}")
+    ask_packets(report, "an absent host", f"host {ABSENT_HOST}")
+    ask_packets(report, "a port", "port 993")
+    contest(report, "query", "number of flows, all", [
+        Command(["at-query", "-q", "--count", "archive"], said(r"(\d+)")),
+        Command(["nfdump", "-R", "flows", "-q", "-I"], said(r"Flows: (\d+)")),
+    ], same=False)
+    ask_flows(report, "a client", f"host {client}")
+    ask_flows(report, "a busy server", f"host {BUSY_HOST}")
+    ask_flows(report, "an absent host", f"host {ABSENT_HOST}")
+
+
+# ---- the machine
+
+def first_line(argv, pattern):
+    if program(argv[0]) is None:
+        return f"no {argv[0]}"
+    done = subprocess.run([program(argv[0])] + argv[1:], capture_output=True,
+                          check=False, text=True)
+    found = re.search(pattern, done.stdout + done.stderr)
+    return f"{argv[0]} {found.group(1)}" if found else argv[0]
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as info:
+        cpu = re.search(r"model name\s*: (.*)", info.read())
+    print(f"machine: {cpu.group(1) if cpu else os.uname().machine}, "
+          f"{len(os.sched_getaffinity(0))} processors, "
+          f"Linux {os.uname().release}")
+    version = r"([0-9]+\.[0-9.]+)"
+    print("peers:   " + ", ".join([
+        first_line(["capinfos", "--version"], version),
+        first_line(["tracestats", "-H"], r"libtrace " + version),
+        first_line(["tcpdump", "--version"], version),
+        first_line(["nfdump", "-V"], r"Version: \S*?" + version),
+        first_line(["pigz", "-V"], version),
+        first_line(["gzip", "-V"], version)]))
+    print(f"trace:   {PACKETS} packets, at most 96 bytes of each; "
+          f"median of {RUNS}, ratios are peer / ours", flush=True)
+
+
+def clean_up():
+    shutil.rmtree(WORK, ignore_errors=True)
+
+
+def main():
+    wanted = sys.argv[1:] or SECTIONS
+    unknown = [name for name in wanted if name not in SECTIONS]
+    if unknown or RUNS < 1:
+        sys.exit(f"usage: run [{'|'.join(SECTIONS)}] ...; BENCH_RUNS from 1")
+    clean_up()
+    os.makedirs(WORK)
+    atexit.register(clean_up)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    machine()
+    make_traces()
+    report = Report()
+    for section in SECTIONS:
+        if section in wanted:
+            report.section(section)
+            globals()[f"bench_{section}"](report)
+    report.close()
+
+
+if __name__ == "__main__":
+    main()
