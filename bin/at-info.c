@@ -18,7 +18,7 @@ struct tally {
     uint64_t first, last;      /* earliest and latest time; 32.32 */
     uint64_t ts_begin, ts_end; /* of the first and last packet */
     uint64_t backward;         /* packets earlier than the one before */
-    uint32_t interfaces;       /* bit n: interface n was seen */
+    uint32_t interfaces;       /* bit n: interface n was seen; 31: above too */
     uint16_t linktype[MOST_LINKTYPES];
     unsigned linktypes;
 };
@@ -72,7 +72,7 @@ static void tally_packet(struct tally *t, const struct at_packet *pkt)
     t->captured_bytes += pkt->cap_bytes;
     t->wire_bytes += pkt->wire_bytes;
     t->lost += pkt->lost;
-    t->interfaces |= 1u << pkt->interface;
+    t->interfaces |= 1u << (pkt->interface < 31 ? pkt->interface : 31);
 }
 
 /* Adds what comes after 't' in the file. */

@@ -170,23 +170,36 @@ enum at_kind {
     AT_KIND_PAD,        /* ERF PAD: nothing */
 };
 
+/* Which way a packet went past the interface that saw it. */
+enum at_direction {
+    AT_DIRECTION_UNKNOWN = 0,
+    AT_DIRECTION_IN,
+    AT_DIRECTION_OUT,
+    AT_DIRECTION_OTHER, /* known to be neither */
+};
+
 /*
  * One record of a trace.  'data' and 'record' point into the block that the
- * packet came from and live as long as its batch is held.
+ * packet came from and live as long as its batch is held.  Where 'edited' is
+ * set, 'data', 'cap_bytes' or 'wire_bytes' are no longer what 'record' holds,
+ * and a writer makes a new record out of them and the rest of the old one.
  */
 struct at_packet {
     uint64_t ts;           /* 32.32 fixed point: see at_ts_to_ns() */
     const uint8_t *data;   /* first captured byte of the frame */
-    uint32_t cap_bytes;    /* bytes at 'data' */
-    uint32_t wire_bytes;   /* length on the wire, as the file states it */
     const uint8_t *record; /* the whole record as it stands in the file */
+    const struct at_layout *layout; /* of 'record' */
+    uint32_t cap_bytes;             /* bytes at 'data' */
+    uint32_t wire_bytes; /* length on the wire, as the file states it */
     uint32_t record_bytes;
-    uint16_t linktype; /* AT_LINK_ number */
-    uint16_t lost;     /* ERF: packets lost before this one; else 0 */
-    uint8_t kind;      /* enum at_kind */
-    uint8_t interface; /* ERF: 0 to 3; else 0 */
-    uint8_t format;    /* enum at_format of 'record' */
-    uint8_t erf_type;  /* ERF: type without the extension bit; else 0 */
+    uint32_t interface; /* its number in the file; 0 where there are none */
+    uint32_t lost;      /* packets lost before this one, where it says so */
+    uint16_t linktype;  /* AT_LINK_ number */
+    uint8_t kind;       /* enum at_kind */
+    uint8_t direction;  /* enum at_direction */
+    uint8_t format;     /* enum at_format of 'record' */
+    uint8_t erf_type;   /* ERF: type without the extension bit; else 0 */
+    bool edited;
 };
 
 /* ---- threads --------------------------------------------------------- */
@@ -224,13 +237,13 @@ struct at_place {
 /* A run of whole records; most blocks are of about 64 KiB. */
 struct at_block {
     const uint8_t *data;
+    const struct at_layout *layout; /* how to take its records apart */
     struct at_place place;
     uint32_t records; /* of any kind */
 };
 
 /* Some blocks that follow each other in the trace, held until released. */
 struct at_batch {
-    const struct at_layout *layout; /* how to take its records apart */
     const struct at_block *block;
     size_t blocks;
     uint64_t first_record; /* number of the first record, from 0, as read */

@@ -88,13 +88,14 @@ void at_record_parse(const struct at_layout *layout, const uint8_t *p,
         at_erf_parse(p, pkt);
     else
         at_pcap_parse(layout, p, pkt);
+    pkt->layout = layout;
 }
 
 struct at_walk at_walk_block(const struct at_batch *batch, size_t i)
 {
     const struct at_block *b = &batch->block[i];
 
-    return (struct at_walk){batch->layout, b->data, b->data + b->place.bytes};
+    return (struct at_walk){b->layout, b->data, b->data + b->place.bytes};
 }
 
 bool at_walk_next(struct at_walk *walk, struct at_packet *pkt)

@@ -248,7 +248,8 @@ size_t at_erf_build(uint8_t *out, const struct at_packet *pkt, uint32_t cap)
         out[8] = type;
         out[9] = (uint8_t)(FLAG_VLEN | (pkt->interface & 3));
         at_store_be16(out + 10, (uint16_t)rlen);
-        at_store_be16(out + 12, pkt->lost);
+        at_store_be16(out + 12,
+                      pkt->lost < 0xffff ? (uint16_t)pkt->lost : 0xffff);
         at_store_be16(out + 14, wire);
         memcpy(out + frame, pkt->data, cap);
         memset(out + frame + cap, 0, rlen - frame - cap);

@@ -297,7 +297,7 @@ static enum at_status cut_blocks(struct at_reader *rd, struct at_piece *piece,
             block = at_piece_add_block(piece);
             if (block == NULL)
                 return AT_ERR_MEMORY;
-            *block = (struct at_block){from, place, last->records};
+            *block = (struct at_block){from, &rd->layout, place, last->records};
         }
         rd->records += last->records;
         rd->blocks++;
@@ -435,7 +435,6 @@ enum at_status at_reader_next_batch(struct at_reader *rd,
             at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
         else
             note_end(rd, piece, &last);
-        piece->batch.layout = &rd->layout;
         piece->batch.first_record = first_record;
         piece->batch.first_block = first_block;
         if (piece->batch.blocks > 0) {
