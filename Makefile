@@ -61,8 +61,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
 OPTIMISED := $(filter-out -O0,$(lastword $(filter -O%,$(CFLAGS))))
 
 # -iquote, so that error.h of ours is never taken for <error.h>
-AT_CPPFLAGS := -D_GNU_SOURCE $(addprefix -iquote ,$(SOURCE_DIRS)) \
-	-idirafter libarchive_trace
+AT_CPPFLAGS := -D_GNU_SOURCE $(addprefix -iquote ,$(SOURCE_DIRS))
 AT_CFLAGS := -std=c11 -pthread -fPIC -fvisibility=hidden $(WARNINGS)
 AT_LDFLAGS := -pthread -Wl,--as-needed
 
