@@ -344,6 +344,59 @@ const char *tool_format_bytes(char *buf, uint64_t bytes);
 const char *tool_format_count(char *buf, uint64_t n);
 const char *tool_format_grouped(char *buf, uint64_t n);
 
+/* ---- traces that are read -------------------------------------------- */
+
+/* Makes of the options what the library takes; the caller closes ->filter.
+ * Returns the exit status, anything wrong having been said. */
+int tool_selection_compile(struct at_selection *wanted,
+                           const struct tool_selection *selection);
+
+/*
+ * Several inputs as one trace: in the order of time, or one after the other.
+ * Set all to zero, then what the caller sets, and the inputs by
+ * tool_sources_set(); tool_sources_close() is fine at any time.
+ */
+struct tool_source;
+struct tool_sources {
+    bool sequence;              /* the caller's: one after the other */
+    struct at_pool *pool;       /* the caller's, before the opening */
+    struct at_selection wanted; /* the caller's */
+
+    struct tool_source *source;
+    size_t n;
+    uint16_t linktype;    /* of the first input, once it is open */
+    uint32_t snap_bytes;  /* likewise */
+    uint64_t total_bytes; /* of all inputs; 0: not known */
+    bool damaged;         /* an input has given an error, which was said */
+
+    size_t now; /* with 'sequence': the source to read */
+    struct at_merge *merge;
+    uint64_t closed_bytes;
+};
+
+/*
+ * Sets the 'n' inputs, which stay the caller's strings, and says what can be
+ * known to be wrong before anything is read: one that is missing, or that is
+ * 'out' (may be NULL) too.  Returns the exit status.
+ */
+int tool_sources_set(struct tool_sources *s, char *path[], size_t n,
+                     const char *out);
+
+/* Opens the inputs; with 'sequence' each is opened in its turn. */
+enum at_status tool_sources_open(struct tool_sources *s, struct at_error *err);
+
+/*
+ * The next wanted packet, good until the next call.  What is wrong with the
+ * bytes of one input is said, marked in ->damaged, and ends that input, not
+ * the run.
+ */
+enum at_status tool_sources_next(struct tool_sources *s, struct at_packet *pkt,
+                                 struct at_error *err);
+
+/* Bytes of the inputs read so far, about; for progress. */
+uint64_t tool_sources_position(const struct tool_sources *s);
+void tool_sources_close(struct tool_sources *s);
+
 /* ---- traces that are written ----------------------------------------- */
 
 /*
