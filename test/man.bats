@@ -3,7 +3,7 @@
 
 load helpers
 
-tools='at-info at-convert at-index at-ingest at-query at-archive'
+tools='at-info at-convert at-diff at-index at-ingest at-query at-archive'
 
 # Sample captures that have settled, an archive of them, a spool of two.
 setup_file() {
@@ -148,6 +148,10 @@ options_of_page() { # page
 
 @test "man: the examples of at-convert(1) run" {
     run_page at-convert.1
+}
+
+@test "man: the examples of at-diff(1) run" {
+    run_page at-diff.1
 }
 
 @test "man: the examples of at-index(1) run" {
