@@ -281,6 +281,7 @@ static void bgzf_drop(struct at_job *job)
 
 const struct at_codec_ops at_codec_bgzf = {
     .codec = AT_CODEC_BGZF,
+    .framed = true,
     .open = bgzf_open,
     .prepare = bgzf_prepare,
     .run = bgzf_run,

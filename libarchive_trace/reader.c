@@ -7,9 +7,11 @@
  * few nanoseconds; everything else is done in parallel, by who gets the
  * batch.
  *
- * A block begins where decoding can begin, if a record begins there too: at
- * the members of a BGZF file, and every 64 KiB of other files.  So the blocks
- * of a file are the same whenever it is read.
+ * A block is the longest run of whole records of at most AT_BLOCK_FILL bytes,
+ * at least one record, the header of the file counted; and it begins anew
+ * where decoding can begin (at BGZF members, zstd frames and the like).  That
+ * is how blocks are written too, so the blocks of a file are the same for who
+ * wrote it and whenever it is read.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,12 +20,10 @@
 #include "bytes.h"
 #include "errors.h"
 #include "format.h"
+#include "packer.h"
 #include "source.h"
 
-enum {
-    BLOCK_BYTES = 64 << 10,
-    DETECT_BYTES = 32 << 10, /* that the format is judged by */
-};
+enum { DETECT_BYTES = 32 << 10 }; /* that the format is judged by */
 
 struct at_reader {
     struct at_source src;
@@ -36,8 +36,9 @@ struct at_reader {
     bool at_start; /* the file header comes next */
     struct at_place *place;
     size_t places, next_place;
-    uint8_t *carry; /* the beginning of a record */
+    uint8_t *carry; /* the beginning of a block or record */
     size_t carry_bytes, carry_room;
+    uint64_t carry_end;        /* raw offset after it */
     struct at_mark carry_mark; /* where decoding begins for the carry */
     uint64_t records, blocks;
     uint64_t position;     /* in the file, after the last piece taken */
@@ -238,25 +239,51 @@ static struct at_place place_of(const struct at_reader *rd,
     mark = mark_before(rd, piece, raw);
     place.file_offset = mark.file;
     place.skip = raw - mark.raw;
-    place.file_bytes = rd->src.ops->codec == AT_CODEC_BGZF
+    place.file_bytes = rd->src.ops->framed
                            ? mark_after(piece, raw + place.bytes).file -
                                  mark.file
                            : 0;
     return place;
 }
 
-/* Where the block that begins at 'p' should end, if a record does. */
-static const uint8_t *block_stop(const struct at_reader *rd,
-                                 const struct at_piece *piece, const uint8_t *p,
-                                 const uint8_t *end)
+/* What a block that begins at decoded byte 'raw' may hold. */
+static size_t block_room(const struct at_reader *rd, uint64_t raw)
 {
-    if (rd->src.ops->codec == AT_CODEC_BGZF) {
-        const uint64_t raw = piece->raw_offset + (uint64_t)(p - piece->data);
+    const size_t header = rd->layout.header_bytes;
 
-        return piece->data +
-               (mark_after(piece, raw + 1).raw - piece->raw_offset);
+    return AT_BLOCK_FILL - (raw == header ? header : 0);
+}
+
+/* Walks over the records of the block that begins at 'from'. */
+static struct at_frame walk_block(const struct at_reader *rd,
+                                  const struct at_piece *piece,
+                                  const uint8_t *from, const uint8_t *end)
+{
+    const uint64_t raw = piece->raw_offset + (uint64_t)(from - piece->data);
+    const size_t room = block_room(rd, raw);
+    struct at_frame f;
+
+    if (rd->src.ops->framed) {
+        const uint64_t n = mark_after(piece, raw + 1).raw - raw;
+
+        if (n <= room)
+            return at_frame(&rd->layout, from, from + n, end);
     }
-    return (size_t)(end - p) > BLOCK_BYTES ? p + BLOCK_BYTES : end;
+    if ((size_t)(end - from) <= room)
+        return at_frame(&rd->layout, from, end, end);
+    f = at_frame(&rd->layout, from, from + room, from + room);
+    return f.at > from ? f : at_frame(&rd->layout, from, from + 1, end);
+}
+
+/* Whether what follows this piece may belong to the block at 'from'. */
+static bool block_is_open(const struct at_reader *rd,
+                          const struct at_piece *piece, const uint8_t *from,
+                          const uint8_t *end)
+{
+    const uint64_t raw = piece->raw_offset + (uint64_t)(from - piece->data);
+
+    return !rd->src.ops->framed && !rd->random && piece->err.status == AT_OK &&
+           (size_t)(end - from) < block_room(rd, raw);
 }
 
 /* Whether the block is one of those asked for; the list is in order. */
@@ -288,8 +315,9 @@ static enum at_status cut_blocks(struct at_reader *rd, struct at_piece *piece,
         struct at_place place;
         struct at_block *block;
 
-        *last = at_frame(&rd->layout, from, block_stop(rd, piece, from, end),
-                         end);
+        if (block_is_open(rd, piece, from, end))
+            break;
+        *last = walk_block(rd, piece, from, end);
         if (last->at == from)
             break;
         place = place_of(rd, piece, from, last->at);
@@ -323,6 +351,7 @@ static enum at_status keep_carry(struct at_reader *rd,
     if (n > 0)
         memcpy(rd->carry, p, n);
     rd->carry_bytes = n;
+    rd->carry_end = piece->raw_offset + piece->len;
     return AT_OK;
 }
 
@@ -375,17 +404,28 @@ static void note_end(struct at_reader *rd, const struct at_piece *piece,
     }
 }
 
-/* No piece is left: the source's error, or a record that waits for more. */
-static enum at_status source_over(struct at_reader *rd, enum at_status st)
+/*
+ * No piece is left.  What was carried for the next becomes the last one, with
+ * the error of the source, if there is one, after it.
+ */
+static enum at_status source_over(struct at_reader *rd, enum at_status st,
+                                  struct at_piece **piece)
 {
-    struct at_frame none = {.need = 0};
+    struct at_piece *tail;
 
-    rd->err.status = AT_END;
-    if (st < 0)
+    if (rd->carry_bytes == 0) {
         rd->err = rd->src.err;
-    else if (rd->carry_bytes > 0)
-        say_truncated(rd, rd->src.raw_offset, &none);
-    return rd->err.status;
+        rd->err.status = st;
+        return st;
+    }
+    *piece = tail = at_piece_take(&rd->src.shelf);
+    if (tail == NULL || at_piece_room(tail, 0) != AT_OK)
+        return at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
+    tail->raw_offset = rd->carry_end;
+    tail->file_end = rd->position;
+    tail->err = rd->src.err;
+    tail->err.status = st;
+    return AT_OK;
 }
 
 static enum at_status next_piece(struct at_reader *rd, struct at_piece **piece)
@@ -397,11 +437,13 @@ static enum at_status next_piece(struct at_reader *rd, struct at_piece **piece)
     if (*piece == NULL)
         st = at_source_next(&rd->src, piece);
     if (st != AT_OK)
-        return source_over(rd, st);
-    if (at_piece_prepend(*piece, rd->carry, rd->carry_bytes) == AT_OK)
-        return AT_OK;
-    at_piece_put_back(*piece);
-    return at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
+        st = source_over(rd, st, piece);
+    if (st == AT_OK &&
+        at_piece_prepend(*piece, rd->carry, rd->carry_bytes) != AT_OK)
+        st = at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
+    if (st != AT_OK)
+        at_piece_put_back(*piece);
+    return st;
 }
 
 /* The file header, where it is in this piece, is no record. */

@@ -30,6 +30,7 @@ struct at_job {
 struct at_codec_ops {
     enum at_codec codec;
     bool serial;
+    bool framed; /* marks are where decoding can begin: blocks begin there */
     enum at_status (*open)(struct at_source *src, struct at_error *err);
     /* On the caller's thread: AT_OK with a job to run, AT_END, or an error,
      * which is met when all jobs before it have been delivered. */

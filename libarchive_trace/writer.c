@@ -1,58 +1,27 @@
 /*
- * writer.c - records into blocks, blocks through a codec into a file
+ * writer.c - records into blocks; a packer takes them to the file
  *
- * A block is filled with whole records up to 0xff00 bytes, the most that one
- * BGZF member takes, so that nearly every block is one member and every
- * member begins with a record.  A longer record is a block of several members
- * by itself.  Where a block ends depends on the lengths of the records only:
- * the same records give the same file, at any number of threads.
+ * A block is filled with whole records up to AT_BLOCK_FILL bytes.  A longer
+ * record is a block by itself.  Where a block ends depends on the lengths of
+ * the records only: the same records give the same file, at any number of
+ * threads.
  */
-#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bgzf.h"
-#include "bytes.h"
 #include "errors.h"
 #include "format.h"
-#include "output.h"
-#include "pool.h"
+#include "packer.h"
 
-enum {
-    BLOCK_BYTES = AT_BGZF_FILL,
-    LEVEL_DEFAULT = 5,
-    BLOCKS_IN_JOB = 8, /* so that a job is worth handing over */
-    ERF_MOST = 65535,
-};
-
-/* Some blocks on their way through the codec; the slot of a lane. */
-struct pack {
-    uint8_t *raw;
-    size_t raw_bytes, raw_room;
-    size_t block[BLOCKS_IN_JOB]; /* bytes of each */
-    unsigned blocks;
-    size_t header_bytes; /* of the file, at the start of the first block */
-    uint8_t *out;
-    size_t out_bytes, out_room;
-    size_t block_out[BLOCKS_IN_JOB];
-    struct libdeflate_compressor *tool;
-    bool failed; /* no memory */
-};
+enum { ERF_MOST = 65535 };
 
 struct at_writer {
     struct at_output out;
+    struct at_packer packer;
     struct at_pool *own_pool;
-    struct at_lane *lane;
-    struct pack *pack; /* being filled */
     struct at_writer_options opts;
     struct at_error err;
     struct at_losses losses;
-    struct at_place *place;
-    size_t places, place_room;
-    uint64_t raw_offset; /* of the next block retired */
-    uint64_t blocks;     /* finished or begun */
-    size_t fill;         /* bytes in the block being filled */
-    bool committed;
 };
 
 /* ---- options --------------------------------------------------------- */
@@ -85,217 +54,38 @@ static void choose_by_name(struct at_writer_options *o, const char *path)
         o->codec = AT_CODEC_BGZF; /* which is gzip, and can be read anywhere */
 }
 
-/* ---- compression ----------------------------------------------------- */
+/* ---- opening and closing --------------------------------------------- */
 
-static enum at_status room_for(uint8_t **buf, size_t *room, size_t n)
-{
-    uint8_t *p;
-
-    if (n <= *room)
-        return AT_OK;
-    p = realloc(*buf, n);
-    if (p == NULL)
-        return AT_ERR_MEMORY;
-    *buf = p;
-    *room = n;
-    return AT_OK;
-}
-
-/* One BGZF member of 'n' bytes at most AT_BGZF_FILL; returns its size. */
-static size_t make_member(struct libdeflate_compressor *tool, uint8_t *out,
-                          const uint8_t *p, size_t n)
-{
-    size_t body = libdeflate_deflate_compress(tool, p, n, out + AT_BGZF_HEADER,
-                                              AT_BGZF_MAX - AT_BGZF_HEADER -
-                                                  AT_BGZF_TRAILER);
-    size_t total;
-
-    if (body == 0) { /* does not shrink: one stored block */
-        uint8_t *d = out + AT_BGZF_HEADER;
-
-        d[0] = 1;
-        at_store_le16(d + 1, (uint16_t)n);
-        at_store_le16(d + 3, (uint16_t)~n);
-        memcpy(d + 5, p, n);
-        body = n + 5;
-    }
-    total = AT_BGZF_HEADER + body + AT_BGZF_TRAILER;
-    memcpy(out, at_bgzf_eof, AT_BGZF_HEADER);
-    at_store_le16(out + 16, (uint16_t)(total - 1));
-    at_store_le32(out + AT_BGZF_HEADER + body, libdeflate_crc32(0, p, n));
-    at_store_le32(out + AT_BGZF_HEADER + body + 4, (uint32_t)n);
-    return total;
-}
-
-static void pack_block(struct pack *pk, unsigned i, const uint8_t *p)
-{
-    const size_t before = pk->out_bytes;
-    size_t left = pk->block[i];
-
-    while (left > 0) {
-        const size_t n = left < AT_BGZF_FILL ? left : AT_BGZF_FILL;
-
-        pk->out_bytes += make_member(pk->tool, pk->out + pk->out_bytes, p, n);
-        p += n;
-        left -= n;
-    }
-    pk->block_out[i] = pk->out_bytes - before;
-}
-
-static void run_pack(void *ctx, void *slot)
-{
-    const struct at_writer *w = ctx;
-    struct pack *pk = slot;
-    const uint8_t *p = pk->raw;
-    size_t members = 0;
-
-    pk->out_bytes = 0;
-    if (w->opts.codec == AT_CODEC_NONE)
-        return;
-    if (pk->tool == NULL)
-        pk->tool = libdeflate_alloc_compressor(w->opts.level);
-    for (unsigned i = 0; i < pk->blocks; i++)
-        members += pk->block[i] / AT_BGZF_FILL + 1;
-    pk->failed = pk->tool == NULL || room_for(&pk->out, &pk->out_room,
-                                              members * AT_BGZF_MAX) != AT_OK;
-    for (unsigned i = 0; i < pk->blocks && !pk->failed; i++) {
-        pack_block(pk, i, p);
-        p += pk->block[i];
-    }
-}
-
-static void drop_pack(void *ctx, void *slot)
-{
-    struct pack *pk = slot;
-
-    (void)ctx;
-    libdeflate_free_compressor(pk->tool);
-    free(pk->raw);
-    free(pk->out);
-}
-
-/* ---- the way of a block ---------------------------------------------- */
-
-static enum at_status out_of_memory(struct at_writer *w)
-{
-    return at_error_set(&w->err, AT_ERR_MEMORY, "out of memory");
-}
-
-static enum at_status add_place(struct at_writer *w, const struct pack *pk,
-                                unsigned i, uint64_t file_offset)
-{
-    const size_t header = i == 0 ? pk->header_bytes : 0;
-    const bool plain = w->opts.codec == AT_CODEC_NONE;
-    const size_t file_bytes = plain ? pk->block[i] : pk->block_out[i];
-
-    if (w->places == w->place_room) {
-        const size_t room = w->place_room * 2 + 64;
-        struct at_place *p = realloc(w->place, room * sizeof(*p));
-
-        if (p == NULL)
-            return out_of_memory(w);
-        w->place = p;
-        w->place_room = room;
-    }
-    w->place[w->places++] = (struct at_place){
-        .file_offset = file_offset + (plain ? header : 0),
-        .file_bytes = file_bytes - (plain ? header : 0),
-        .raw_offset = w->raw_offset + header,
-        .skip = plain ? 0 : header,
-        .bytes = pk->block[i] - header,
-    };
-    w->raw_offset += pk->block[i];
-    return AT_OK;
-}
-
-/* Writes the oldest pack that is on its way. */
-static enum at_status retire_pack(struct at_writer *w)
-{
-    const struct pack *pk = at_lane_wait(w->lane);
-    const bool plain = w->opts.codec == AT_CODEC_NONE;
-    uint64_t offset = w->out.bytes;
-    enum at_status st;
-
-    if (pk->failed)
-        return out_of_memory(w);
-    st = at_output_write(&w->out, plain ? pk->raw : pk->out,
-                         plain ? pk->raw_bytes : pk->out_bytes, &w->err);
-    for (unsigned i = 0; i < pk->blocks && st == AT_OK; i++) {
-        st = add_place(w, pk, i, offset);
-        offset += plain ? pk->block[i] : pk->block_out[i];
-    }
-    at_lane_retire(w->lane);
-    return st;
-}
-
-static enum at_status new_pack(struct at_writer *w)
-{
-    while ((w->pack = at_lane_free_slot(w->lane)) == NULL) {
-        const enum at_status st = retire_pack(w);
-
-        if (st != AT_OK)
-            return st;
-    }
-    w->pack->raw_bytes = 0;
-    w->pack->blocks = 0;
-    w->pack->header_bytes = 0;
-    if (room_for(&w->pack->raw, &w->pack->raw_room,
-                 (size_t)BLOCKS_IN_JOB * BLOCK_BYTES) != AT_OK)
-        return out_of_memory(w);
-    return AT_OK;
-}
-
-static enum at_status end_block(struct at_writer *w)
-{
-    struct pack *pk = w->pack;
-
-    if (w->fill == 0)
-        return AT_OK;
-    pk->block[pk->blocks++] = w->fill;
-    w->fill = 0;
-    w->blocks++;
-    if (pk->blocks < BLOCKS_IN_JOB &&
-        pk->raw_bytes + BLOCK_BYTES <= pk->raw_room)
-        return AT_OK;
-    at_lane_submit(w->lane);
-    return new_pack(w);
-}
-
-/* Where the next 'n' bytes go, which stay together in one block. */
+/*
+ * Where the next 'n' bytes go, which stay together in one block.  The header
+ * of the file is no block by itself, however long the first record is.
+ */
 static uint8_t *take_room(struct at_writer *w, size_t n)
 {
-    uint8_t *p;
+    struct at_packer *pk = &w->packer;
+    const bool begun = pk->blocks > 0 ? pk->fill > 0
+                                      : pk->fill > pk->job->header_bytes;
 
-    if (w->fill > 0 && w->fill + n > BLOCK_BYTES && end_block(w) != AT_OK)
+    if (begun && pk->fill + n > AT_BLOCK_FILL &&
+        at_packer_end_block(pk) != AT_OK)
         return NULL;
-    if (room_for(&w->pack->raw, &w->pack->raw_room, w->pack->raw_bytes + n) !=
-        AT_OK) {
-        out_of_memory(w);
-        return NULL;
-    }
-    p = w->pack->raw + w->pack->raw_bytes;
-    w->pack->raw_bytes += n;
-    w->fill += n;
-    return p;
+    return at_packer_room(pk, n);
 }
-
-/* ---- opening and closing --------------------------------------------- */
 
 static enum at_status start(struct at_writer *w)
 {
-    enum at_status st;
+    const enum at_status st = at_packer_open(&w->packer, w->opts.codec,
+                                             w->opts.level, &w->out,
+                                             w->opts.pool, &w->err);
 
-    w->lane = at_lane_open(w->opts.pool, run_pack, w, sizeof(struct pack), 0,
-                           false);
-    if (w->lane == NULL)
-        return out_of_memory(w);
-    st = new_pack(w);
     if (st == AT_OK && w->opts.format != AT_FORMAT_ERF) {
         uint8_t *p = take_room(w, AT_PCAP_HEADER);
 
+        if (p == NULL)
+            return w->err.status;
         at_pcap_header(p, w->opts.linktype, w->opts.snap_bytes,
                        w->opts.format == AT_FORMAT_PCAP_US);
-        w->pack->header_bytes = AT_PCAP_HEADER;
+        at_packer_header(&w->packer);
     }
     return st;
 }
@@ -313,8 +103,6 @@ enum at_status at_writer_open(struct at_writer **out, const char *path,
     w->opts = *opts;
     w->out.fd = -1;
     choose_by_name(&w->opts, path);
-    if (w->opts.level == 0)
-        w->opts.level = LEVEL_DEFAULT;
     if (w->opts.pool == NULL) {
         st = at_pool_open(&w->own_pool, 1, &w->err);
         w->opts.pool = w->own_pool;
@@ -337,13 +125,7 @@ enum at_status at_writer_commit(struct at_writer *w)
     enum at_status st = w->err.status;
 
     if (st == AT_OK)
-        st = end_block(w);
-    if (st == AT_OK && w->pack->blocks > 0)
-        at_lane_submit(w->lane);
-    while (st == AT_OK && at_lane_pending(w->lane) > 0)
-        st = retire_pack(w);
-    if (st == AT_OK && w->opts.codec == AT_CODEC_BGZF)
-        st = at_output_write(&w->out, at_bgzf_eof, AT_BGZF_EOF_BYTES, &w->err);
+        st = at_packer_finish(&w->packer);
     if (st == AT_OK)
         st = at_output_commit(&w->out, w->opts.sync, &w->err);
     return st;
@@ -353,10 +135,9 @@ void at_writer_close(struct at_writer *w)
 {
     if (w == NULL)
         return;
-    at_lane_close(w->lane, drop_pack);
+    at_packer_close(&w->packer);
     at_output_close(&w->out);
     at_pool_close(w->own_pool);
-    free(w->place);
     free(w);
 }
 
@@ -496,13 +277,13 @@ enum at_status at_writer_put(struct at_writer *w, const struct at_packet *pkt)
 
 uint64_t at_writer_block(const struct at_writer *w)
 {
-    return w->blocks;
+    return w->packer.blocks;
 }
 
 const struct at_place *at_writer_places(const struct at_writer *w, size_t *n)
 {
-    *n = w->places;
-    return w->place;
+    *n = w->packer.places;
+    return w->packer.place;
 }
 
 enum at_format at_writer_format(const struct at_writer *w)

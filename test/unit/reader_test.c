@@ -309,7 +309,7 @@ static void gzip_of_one_member(void **state)
     select_with_threads(repacked(add_gzip, 100000000, 100000001, false));
 }
 
-/* What the writer says of its blocks leads to them as well. */
+/* What the writer says of its blocks is what a reader finds. */
 static void places_of_the_writer(void **state)
 {
     static const enum at_codec codec[] = {AT_CODEC_NONE, AT_CODEC_BGZF};
@@ -320,6 +320,7 @@ static void places_of_the_writer(void **state)
         struct at_writer *w = write_trace(path, NULL, AT_FORMAT_PCAP, codec[i],
                                           1000, true);
         struct seen *record = all_records(path);
+        struct blocks *bs = all_blocks(path, NULL);
         struct at_reader *rd = open_reader(path, NULL);
         const struct at_place *place;
         uint64_t raw = 24;
@@ -327,7 +328,10 @@ static void places_of_the_writer(void **state)
 
         place = at_writer_places(w, &n);
         assert_true(n > 10);
+        assert_int_equal(n, bs->n);
         for (size_t k = 0; k < n; k++) {
+            assert_memory_equal(&place[k], &bs->block[k].place,
+                                sizeof(struct at_place));
             assert_int_equal(place[k].raw_offset, raw);
             raw += place[k].bytes;
         }
@@ -335,6 +339,7 @@ static void places_of_the_writer(void **state)
         at_reader_close(rd);
         at_writer_close(w);
         free(record);
+        free(bs);
     }
 }
 
