@@ -125,6 +125,11 @@ enum at_format {
     AT_FORMAT_ERF,     /* Endace extensible record format */
     AT_FORMAT_PCAP,    /* classic pcap, nanoseconds */
     AT_FORMAT_PCAP_US, /* classic pcap, microseconds */
+    /* Read only, and only where the caller names them: they have no mark. */
+    AT_FORMAT_TSH,        /* NLANR time sequenced headers */
+    AT_FORMAT_LEGACY_ATM, /* DAG cards before ERF, by the kind of link */
+    AT_FORMAT_LEGACY_POS,
+    AT_FORMAT_LEGACY_ETH,
 };
 
 enum at_codec {
@@ -134,10 +139,13 @@ enum at_codec {
     AT_CODEC_BGZF, /* gzip in blocks of 64 KiB with their size in "BC" */
 };
 
-/* Names as on the command line: "erf", "pcap", "pcap-us"; "none", "gzip",
- * "bgzf".  The parsers return ..._UNKNOWN for other text. */
+/* Names as on the command line: "erf", "pcap", "pcap-us", "tsh", "legacyatm",
+ * "legacypos", "legacyeth"; "none", "gzip", "bgzf".  The parsers return
+ * ..._UNKNOWN for other text. */
 AT_API const char *at_format_name(enum at_format format);
 AT_API enum at_format at_format_parse(const char *name);
+/* Whether at_writer_open() takes it. */
+AT_API bool at_format_writable(enum at_format format);
 AT_API const char *at_codec_name(enum at_codec codec);
 AT_API enum at_codec at_codec_parse(const char *name);
 
@@ -151,19 +159,11 @@ enum {
     AT_LINK_NULL = 0,
     AT_LINK_ETHERNET = 1,
     AT_LINK_PPP = 9,
-    AT_LINK_FDDI = 10,
     AT_LINK_PPP_HDLC = 50,
-    AT_LINK_PPP_ETHER = 51, /* PPPoE without its Ethernet header */
-    AT_LINK_ATM_RFC1483 = 100,
     AT_LINK_RAW = 101,
     AT_LINK_C_HDLC = 104,
-    AT_LINK_IEEE802_11 = 105,
     AT_LINK_LOOP = 108,
     AT_LINK_LINUX_SLL = 113,
-    AT_LINK_PRISM = 119,
-    AT_LINK_RADIOTAP = 127,
-    AT_LINK_AVS = 163,
-    AT_LINK_PPI = 192,
     AT_LINK_ERF = 197, /* a record of a kind that has no link type of its own */
     AT_LINK_IPV4 = 228,
     AT_LINK_IPV6 = 229,
@@ -178,12 +178,23 @@ enum at_kind {
     AT_KIND_PAD,        /* ERF PAD: nothing */
 };
 
-/* Which way a packet went past the interface that saw it. */
+/*
+ * Which way a packet went past the interface that saw it.  ERF does not say
+ * so; by the convention of Endace and libtrace its interface 0 is outgoing,
+ * 1 is incoming, and the others are neither.
+ */
 enum at_direction {
     AT_DIRECTION_UNKNOWN = 0,
     AT_DIRECTION_IN,
     AT_DIRECTION_OUT,
     AT_DIRECTION_OTHER, /* known to be neither */
+};
+
+/* What the capturing hardware said was wrong with a packet. */
+enum {
+    AT_ERROR_RX = 1,    /* receive error: a bad checksum or length, mostly */
+    AT_ERROR_DS = 2,    /* an error inside the capture card */
+    AT_ERROR_TRUNC = 4, /* cut by the card because it could not keep up */
 };
 
 /*
@@ -207,6 +218,7 @@ struct at_packet {
     uint8_t direction;  /* enum at_direction */
     uint8_t format;     /* enum at_format of 'record' */
     uint8_t erf_type;   /* ERF: type without the extension bit; else 0 */
+    uint8_t errors;     /* AT_ERROR_ bits; the captured bytes are there */
     bool edited;
 };
 
@@ -276,6 +288,12 @@ struct at_reader;
 struct at_reader_options {
     size_t size;          /* sizeof(struct at_reader_options) */
     struct at_pool *pool; /* NULL: the caller's thread does all the work */
+    /* UNKNOWN: found by content.  PCAP stands for pcap of either fraction.
+     * ERF skips the judgement whether it is one; another format must be. */
+    enum at_format format;
+    /* 4 or 0: two bits of the ERF flags; 8: bit 6 is the third, as newer
+     * cards have it. */
+    unsigned erf_interfaces;
 };
 
 /* What is known of a trace once its beginning has been read. */
@@ -518,53 +536,25 @@ enum {
     AT_DECODED_FOREIGN = 128, /* pcap filters may see other headers here */
 };
 
-/* What an inner frame was found in. */
-enum at_tunnel {
-    AT_TUNNEL_NONE = 0, /* nothing: it is the outermost */
-    AT_TUNNEL_IP,       /* IP in IP: RFC 2003, 2473, 4213 */
-    AT_TUNNEL_ETHERIP,  /* RFC 3378; Ethernet by protocol 143: RFC 8986 */
-    AT_TUNNEL_MPLS,     /* MPLS in IP, in UDP: RFC 4023, 7510 */
-    AT_TUNNEL_GRE,      /* RFC 2784, 2890, 1701; with PPP: RFC 2637 */
-    AT_TUNNEL_ERSPAN,   /* types I to III */
-    AT_TUNNEL_VXLAN,    /* RFC 7348, and VXLAN-GPE */
-    AT_TUNNEL_GENEVE,   /* RFC 8926 */
-    AT_TUNNEL_GTP,      /* GTP-U version 1: 3GPP TS 29.281 */
-    AT_TUNNEL_TEREDO,   /* RFC 4380 */
-    AT_TUNNEL_L2TP,     /* version 2: RFC 2661 */
-    AT_TUNNEL_CAPWAP,   /* data: RFC 5415 */
-    AT_TUNNEL_QUOTED,   /* an ICMP error that quotes it */
-};
-
-/* "ip", "gre", "vxlan"...; "" for AT_TUNNEL_NONE. */
-AT_API const char *at_tunnel_name(enum at_tunnel tunnel);
-
-/* No packet is looked into deeper than this. */
-enum { AT_DEEPEST = 16 };
-
 /*
  * The headers of one packet, outermost network layer.  Offsets count from
  * pkt->data and are never past cap_bytes; 0 where there is no such layer.
  */
 struct at_headers {
-    uint32_t link_offset;      /* of the frame that the rest was found in */
     uint32_t net_offset;       /* of the IP or ARP header */
     uint32_t transport_offset; /* of the TCP, UDP, ICMP... header */
     uint32_t payload_offset;   /* of what TCP, UDP or SCTP carries */
     uint32_t ip_bytes;         /* length of the IP packet on the wire */
     uint32_t payload_bytes;    /* of the transport payload on the wire */
-    uint16_t link;       /* what begins at link_offset: an AT_LINK_ number,
-                            or, if 0x600 or more, that ethertype */
-    uint16_t ethertype;  /* of the network layer; 0: IEEE 802.3 length */
-    uint16_t vlan;       /* outermost VLAN id; 0 if there is none */
-    uint16_t inner_vlan; /* innermost VLAN id; 0 if there is none */
-    uint16_t sport;      /* ICMP: the type */
-    uint16_t dport;      /* ICMP: the code */
-    uint8_t net;         /* enum at_net */
-    uint8_t proto;       /* IP protocol after all extension headers */
-    uint8_t tcp_flags;   /* 0 unless TCP and captured */
-    uint8_t flags;       /* AT_DECODED_ bits */
-    uint8_t tunnel;      /* enum at_tunnel: what led here */
-    uint8_t depth;       /* how many layers up to the outermost */
+    uint16_t ethertype;        /* of the network layer; 0: IEEE 802.3 length */
+    uint16_t vlan;             /* outermost VLAN id; 0 if there is none */
+    uint16_t inner_vlan;       /* innermost VLAN id; 0 if there is none */
+    uint16_t sport;            /* ICMP: the type */
+    uint16_t dport;            /* ICMP: the code */
+    uint8_t net;               /* enum at_net */
+    uint8_t proto;             /* IP protocol after all extension headers */
+    uint8_t tcp_flags;         /* 0 unless TCP and captured */
+    uint8_t flags;             /* AT_DECODED_ bits */
     uint32_t tcp_seq;
     const uint8_t *src; /* 4 or 16 address bytes; NULL for AT_NET_OTHER */
     const uint8_t *dst;
@@ -572,26 +562,6 @@ struct at_headers {
 
 /* at_decode() fills *h; it reads only the captured bytes and cannot fail. */
 AT_API void at_decode(struct at_headers *h, const struct at_packet *pkt);
-
-/*
- * at_decode_inner() goes one tunnel deeper than *outer, which at_decode(),
- * at_decode_quoted() or this function has filled for the same packet; 'inner'
- * may be 'outer'.  Returns false, and leaves *inner alone, where there is no
- * tunnel or what is in it makes no sense: an IP header that is not captured
- * as a whole, has another version, or is longer than the tunnel's packet.
- * An inner frame of Ethernet or PPP need not hold IP: then ->net is
- * AT_NET_OTHER.
- *
- * at_decode_quoted() does the same for the packet that an ICMP or ICMPv6
- * error quotes, which is cut short more often than not; its lengths are
- * those it had.
- */
-AT_API bool at_decode_inner(struct at_headers *inner,
-                            const struct at_headers *outer,
-                            const struct at_packet *pkt);
-AT_API bool at_decode_quoted(struct at_headers *quoted,
-                             const struct at_headers *outer,
-                             const struct at_packet *pkt);
 
 /* ---- filters --------------------------------------------------------- */
 

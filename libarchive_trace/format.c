@@ -10,6 +10,10 @@ static const char *const format_names[] = {
     [AT_FORMAT_ERF] = "erf",
     [AT_FORMAT_PCAP] = "pcap",
     [AT_FORMAT_PCAP_US] = "pcap-us",
+    [AT_FORMAT_TSH] = "tsh",
+    [AT_FORMAT_LEGACY_ATM] = "legacyatm",
+    [AT_FORMAT_LEGACY_POS] = "legacypos",
+    [AT_FORMAT_LEGACY_ETH] = "legacyeth",
 };
 
 static const char *const codec_names[] = {
@@ -33,6 +37,12 @@ enum at_format at_format_parse(const char *name)
         if (strcmp(name, format_names[i]) == 0)
             return (enum at_format)i;
     return AT_FORMAT_UNKNOWN;
+}
+
+bool at_format_writable(enum at_format format)
+{
+    return format == AT_FORMAT_ERF || format == AT_FORMAT_PCAP ||
+           format == AT_FORMAT_PCAP_US;
 }
 
 const char *at_codec_name(enum at_codec codec)
@@ -73,11 +83,65 @@ enum at_status at_layout_detect(struct at_layout *layout, const uint8_t *p,
     return st;
 }
 
+/* The formats that only the caller's word can tell. */
+static enum at_status choose_unmarked(struct at_layout *layout,
+                                      enum at_format format, const uint8_t *p,
+                                      size_t n)
+{
+    *layout = (struct at_layout){.format = format};
+    if (format == AT_FORMAT_ERF)
+        return AT_OK;
+    layout->record_bytes = format == AT_FORMAT_TSH ? 44 : 64;
+    if (format == AT_FORMAT_TSH && !at_tsh_begins(p, n))
+        return AT_ERR_FORMAT;
+    return AT_OK;
+}
+
+static bool is_unmarked(enum at_format format)
+{
+    return format == AT_FORMAT_ERF || format == AT_FORMAT_TSH ||
+           format == AT_FORMAT_LEGACY_ATM || format == AT_FORMAT_LEGACY_POS ||
+           format == AT_FORMAT_LEGACY_ETH;
+}
+
+enum at_status at_layout_choose(struct at_layout *layout, enum at_format format,
+                                const uint8_t *p, size_t n, bool whole,
+                                const char **what)
+{
+    enum at_status st;
+
+    *what = NULL;
+    if (is_unmarked(format))
+        return choose_unmarked(layout, format, p, n);
+    st = at_layout_detect(layout, p, n, whole, what);
+    if (format == AT_FORMAT_UNKNOWN || layout->format == format ||
+        (format == AT_FORMAT_PCAP && layout->format == AT_FORMAT_PCAP_US))
+        return st;
+    *what = NULL;
+    return AT_ERR_FORMAT;
+}
+
+/* Records that are all of one length. */
+static struct at_frame even_frame(const struct at_layout *layout,
+                                  const uint8_t *p, const uint8_t *stop,
+                                  const uint8_t *end)
+{
+    const size_t n = layout->record_bytes;
+    const size_t there = (size_t)(end - p) / n;
+    const size_t begin = ((size_t)(stop - p) + n - 1) / n;
+    const size_t whole = there < begin ? there : begin;
+
+    return (struct at_frame){
+        .at = p + whole * n, .records = (uint32_t)whole, .need = n};
+}
+
 struct at_frame at_frame(const struct at_layout *layout, const uint8_t *p,
                          const uint8_t *stop, const uint8_t *end)
 {
     if (layout->format == AT_FORMAT_ERF)
         return at_erf_frame(p, stop, end);
+    if (layout->record_bytes > 0)
+        return even_frame(layout, p, stop, end);
     return at_pcap_frame(layout, p, stop, end);
 }
 
@@ -85,7 +149,11 @@ void at_record_parse(const struct at_layout *layout, const uint8_t *p,
                      struct at_packet *pkt)
 {
     if (layout->format == AT_FORMAT_ERF)
-        at_erf_parse(p, pkt);
+        at_erf_parse(layout, p, pkt);
+    else if (layout->format == AT_FORMAT_TSH)
+        at_tsh_parse(p, pkt);
+    else if (layout->record_bytes > 0)
+        at_legacy_parse(layout->format, p, pkt);
     else
         at_pcap_parse(layout, p, pkt);
     pkt->layout = layout;

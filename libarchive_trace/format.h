@@ -19,6 +19,8 @@ struct at_layout {
     bool lengths_unsure;   /* pcap 2.3: either order was written */
     uint32_t snap_bytes;   /* pcap: as the header says */
     uint32_t cap_limit;    /* pcap: a larger captured length is damage */
+    uint8_t record_bytes;  /* of every record, where all are of one length */
+    bool third_bit;        /* ERF: bit 6 of the flags is of the interface */
 };
 
 /*
@@ -28,6 +30,14 @@ struct at_layout {
  */
 enum at_status at_layout_detect(struct at_layout *layout, const uint8_t *p,
                                 size_t n, bool whole, const char **what);
+
+/*
+ * The same where the caller knows the format; UNKNOWN is the above.  What is
+ * found to be another is AT_ERR_FORMAT, with 'what' NULL.
+ */
+enum at_status at_layout_choose(struct at_layout *layout, enum at_format format,
+                                const uint8_t *p, size_t n, bool whole,
+                                const char **what);
 
 /* A walk over records to find where they end; see at_frame(). */
 struct at_frame {
@@ -60,18 +70,32 @@ enum at_status at_erf_detect(struct at_layout *layout, const uint8_t *p,
                              size_t n, bool whole, const char **what);
 struct at_frame at_erf_frame(const uint8_t *p, const uint8_t *stop,
                              const uint8_t *end);
-void at_erf_parse(const uint8_t *p, struct at_packet *pkt);
+void at_erf_parse(const struct at_layout *layout, const uint8_t *p,
+                  struct at_packet *pkt);
+
+/* Formats without a mark of their own, all records of one length. */
+bool at_tsh_begins(const uint8_t *p, size_t n); /* could be a record */
+void at_tsh_parse(const uint8_t *p, struct at_packet *pkt);
+void at_legacy_parse(enum at_format format, const uint8_t *p,
+                     struct at_packet *pkt);
 
 /*
  * The other way: each returns the bytes of a record for 'pkt' whose frame is
- * cut to 'cap' bytes, and writes them at 'out' if that is not NULL.
+ * cut to 'cap' bytes, and writes them at 'out' if that is not NULL.  An ERF
+ * record that nobody edited is its own record, whatever 'cap' says.
  */
 size_t at_pcap_build(uint8_t *out, const struct at_packet *pkt, uint32_t cap,
                      bool micro);
 size_t at_erf_build(uint8_t *out, const struct at_packet *pkt, uint32_t cap);
 
+/* Whether 'pkt' is an ERF record as it stands, to be copied. */
+bool at_erf_is_record(const struct at_packet *pkt);
+
+/* The most bytes of a frame that a record for 'pkt' has room for. */
+uint32_t at_erf_room(const struct at_packet *pkt);
+
 /* Whether the ERF record 'pkt' says what no other format has a place for:
- * extension headers, error flags, a colour. */
+ * extension headers, error flags, a colour, a channel. */
 bool at_erf_says_more(const struct at_packet *pkt);
 
 /* The ERF type for a link type and frame, or -1 if there is none. */

@@ -5,25 +5,32 @@
  *        8  time stamp         little-endian 32.32 seconds since 1970
  *        1  type               bit 7: extension headers follow
  *        1  flags              bits 0-1 interface, 2 varying length, 3
- *                              truncated, 4 rx error, 5 ds error
+ *                              truncated, 4 rx error, 5 ds error, 6 a third
+ *                              bit of the interface on newer cards
  *        2  rlen               big-endian; the whole record, padding too
  *        2  lctr or colour     big-endian
  *        2  wlen               big-endian; on the wire, with FCS
  *      8*n  extension headers  bit 7 of the first byte: another follows
  *        2  offset, pad        Ethernet types only
+ *        4  channel            multi-channel HDLC types only
  *           the frame, then padding up to rlen
  *
  * There is no file header and no magic number, so a file is ERF when its
- * first records make sense one after the other.
+ * first records, taken together, are not likely to be anything else.
+ *
+ * ATM cells and AAL5 frames stay as they are: the pseudo-header that pcap has
+ * for ATM (LINKTYPE_SUNATM) says what ERF does not, and has no place for all
+ * that ERF says.
  */
 #include "format.h"
 
 #include "bytes.h"
 
 enum {
-    ERF_LEGACY = 0,
     ERF_HDLC_POS = 1,
     ERF_ETH = 2,
+    ERF_ATM = 3,
+    ERF_MC_HDLC = 5,
     ERF_COLOR_HDLC_POS = 10,
     ERF_COLOR_ETH = 11,
     ERF_DSM_COLOR_HDLC_POS = 15,
@@ -34,12 +41,19 @@ enum {
     ERF_IPV4 = 22,
     ERF_IPV6 = 23,
     ERF_META = 27,
+    ERF_LAST = 29,
     ERF_PAD = 48,
     ERF_MORE = 0x80,
 
     ETH_PAD = 2,
-    DETECT_RECORDS = 32,
-    FLAG_VLEN = 4,
+    MC_HEADER = 4,
+    RLEN_MOST = 65535,
+    FLAG_VLEN = 0x04,
+    FLAG_TRUNC = 0x08,
+    FLAG_RX = 0x10,
+    FLAG_DS = 0x20,
+    FLAG_THIRD = 0x40,
+    FLAG_ERRORS = FLAG_TRUNC | FLAG_RX | FLAG_DS,
 };
 
 static uint32_t erf_rlen(const uint8_t *p)
@@ -53,10 +67,16 @@ static bool is_ethernet(uint8_t type)
            type == ERF_DSM_COLOR_ETH || type == ERF_COLOR_HASH_ETH;
 }
 
+static bool is_channelled(uint8_t type)
+{
+    return type == ERF_MC_HDLC || type == ERF_COLOR_MC_HDLC_POS;
+}
+
 static bool is_hdlc(uint8_t type)
 {
     return type == ERF_HDLC_POS || type == ERF_COLOR_HDLC_POS ||
-           type == ERF_DSM_COLOR_HDLC_POS || type == ERF_COLOR_HASH_POS;
+           type == ERF_DSM_COLOR_HDLC_POS || type == ERF_COLOR_HASH_POS ||
+           is_channelled(type);
 }
 
 static bool is_colour(uint8_t type)
@@ -65,6 +85,14 @@ static bool is_colour(uint8_t type)
            type == ERF_DSM_COLOR_HDLC_POS || type == ERF_DSM_COLOR_ETH ||
            type == ERF_COLOR_MC_HDLC_POS || type == ERF_COLOR_HASH_POS ||
            type == ERF_COLOR_HASH_ETH;
+}
+
+/* Of what stands between the extension headers and the frame. */
+static uint32_t inner_bytes(uint8_t type)
+{
+    if (is_ethernet(type))
+        return ETH_PAD;
+    return is_channelled(type) ? MC_HEADER : 0;
 }
 
 /* Bytes before the frame; more than rlen where the chain does not end. */
@@ -79,42 +107,126 @@ static uint32_t framing_bytes(const uint8_t *p, uint32_t rlen)
     }
     if (more)
         return rlen + 1;
-    return n + (is_ethernet(p[8] & 0x7f) ? ETH_PAD : 0);
+    return n + inner_bytes(p[8] & 0x7f);
 }
 
-/* A record that a DAG card or a program would write, judged alone. */
-static bool believable(const uint8_t *p)
-{
-    const uint32_t rlen = erf_rlen(p);
-    const uint8_t type = p[8] & 0x7f;
+/* ---- detection ------------------------------------------------------- */
 
-    if (rlen < AT_ERF_HEADER || type > ERF_PAD || type == ERF_LEGACY)
-        return false;
-    if (type != ERF_PAD && framing_bytes(p, AT_ERF_HEADER) == AT_ERF_HEADER &&
-        type != ERF_META && at_load_be16(p + 14) == 0)
-        return false;
-    return true;
+/*
+ * What speaks for ERF is counted in bits, roughly: how often it is so in
+ * bytes that are something else.  No single field must have a certain value,
+ * since times jump, colours stand where losses do, and cards set flags; but
+ * bytes of another kind have next to no chance to come to ENOUGH.
+ */
+enum {
+    ENOUGH = 18,
+    DETECT_RECORDS = 64,
+    YEAR_1990 = 631152000,
+    SIZE_USUAL = 4096,
+    SIZE_JUMBO = 12288,
+    BITS_TYPE = 1,
+    BITS_RESERVED = 1, /* flag bit 7 is 0 */
+    BITS_NO_ERROR = 3,
+    BITS_SIZE = 4,
+    BITS_NO_LOSS = 8,
+    BITS_FITS = 1,  /* no more bytes than there were on the wire */
+    BITS_WHOLE = 8, /* just as many, and padding */
+    BITS_NEAR = 12, /* within an hour of the record before */
+    BITS_ENDS = 12, /* the file ends where a record does */
+    PENALTY = 2,
+    PENALTY_TYPE = 4, /* of which nothing is known */
+    PENALTY_ROOM = 6, /* far more bytes than there were on the wire */
+    PENALTY_CHAIN = 4,
+    PENALTY_BREAK = 24, /* there is a record that cannot be */
+};
+
+/* 32 to 47 are for use inside cards, and what a space or a comma would be. */
+static bool is_known(uint8_t type)
+{
+    return (type >= ERF_HDLC_POS && type <= ERF_LAST) || type == ERF_PAD;
+}
+
+static int weigh_size(uint32_t rlen)
+{
+    if (rlen <= SIZE_USUAL)
+        return BITS_SIZE;
+    return rlen <= SIZE_JUMBO ? 0 : -PENALTY;
+}
+
+/* How well rlen and wlen go together; 'there' bytes of the record are. */
+static int weigh_lengths(const uint8_t *p, size_t there)
+{
+    const uint32_t rlen = erf_rlen(p), wire = at_load_be16(p + 14);
+    const uint32_t sure = there < rlen ? (uint32_t)there : rlen;
+    const uint32_t framing = framing_bytes(p, sure);
+    const uint32_t room = rlen - framing;
+
+    if (sure < rlen && framing > sure && (p[8] & ERF_MORE) != 0)
+        return 0; /* the chain goes on where there are no bytes yet */
+    if (framing > rlen)
+        return -PENALTY_CHAIN;
+    if ((p[8] & 0x7f) == ERF_META)
+        return 0;
+    if (room > wire + 64)
+        return -PENALTY_ROOM;
+    if (room > wire + 7)
+        return 0;
+    return BITS_FITS + (room >= wire ? BITS_WHOLE : 0);
+}
+
+static int weigh_record(const uint8_t *p, size_t there)
+{
+    const uint8_t type = p[8] & 0x7f;
+    int bits = is_known(type) ? BITS_TYPE : -PENALTY_TYPE;
+
+    bits += (p[9] & 0x80) == 0 ? BITS_RESERVED : -PENALTY;
+    bits += (p[9] & FLAG_ERRORS) == 0 ? BITS_NO_ERROR : 0;
+    bits += weigh_size(erf_rlen(p));
+    bits += at_load_be16(p + 12) == 0 ? BITS_NO_LOSS : 0;
+    return bits + weigh_lengths(p, there);
+}
+
+/* Small numbers are near each other in many kinds of file; times are not
+ * small once there are cards. */
+static bool are_near(uint64_t a, uint64_t b)
+{
+    const uint64_t hour = UINT64_C(3600) << 32;
+
+    return a >> 32 >= YEAR_1990 && (a > b ? a - b : b - a) < hour;
 }
 
 /*
- * Extension headers are looked at only as far as 'p' has bytes, so the last
- * record may be incomplete.
+ * The first record must be of a type there is: one of type 0 may be a cell
+ * of cards before ERF.  Where a record cannot be one the walk ends, and what
+ * came before is judged; the reader will meet the damage.
  */
 enum at_status at_erf_detect(struct at_layout *layout, const uint8_t *p,
                              size_t n, bool whole, const char **what)
 {
     size_t at = 0;
-    int records = 0;
+    int bits = 0, records = 0;
+    uint64_t before = 0;
 
     while (records < DETECT_RECORDS && n - at >= AT_ERF_HEADER) {
-        if (!believable(p + at))
-            return AT_ERR_FORMAT;
-        records++;
-        if (erf_rlen(p + at) > n - at)
+        const uint8_t *r = p + at;
+        const uint64_t ts = at_load_le64(r);
+
+        if (records == 0 && !is_known(r[8] & 0x7f))
             break;
-        at += erf_rlen(p + at);
+        if (erf_rlen(r) < AT_ERF_HEADER) {
+            bits -= PENALTY_BREAK;
+            break;
+        }
+        bits += weigh_record(r, n - at);
+        bits += records > 0 && are_near(ts, before) ? BITS_NEAR : 0;
+        before = ts;
+        records++;
+        if (erf_rlen(r) > n - at)
+            break;
+        at += erf_rlen(r);
     }
-    if (records == 0)
+    bits += records > 0 && whole && at == n ? BITS_ENDS : 0;
+    if (bits < ENOUGH)
         return AT_ERR_FORMAT;
     *what = "ERF";
     if (whole && at == 0)
@@ -122,6 +234,8 @@ enum at_status at_erf_detect(struct at_layout *layout, const uint8_t *p,
     *layout = (struct at_layout){.format = AT_FORMAT_ERF};
     return AT_OK;
 }
+
+/* ---- reading --------------------------------------------------------- */
 
 struct at_frame at_erf_frame(const uint8_t *p, const uint8_t *stop,
                              const uint8_t *end)
@@ -166,48 +280,100 @@ static uint16_t linktype_of(const struct at_packet *pkt)
     return AT_LINK_ERF;
 }
 
-void at_erf_parse(const uint8_t *p, struct at_packet *pkt)
+static uint8_t interface_of(const struct at_layout *layout, uint8_t flags)
+{
+    const uint8_t third = layout->third_bit ? (flags & FLAG_THIRD) >> 4 : 0;
+
+    return third | (flags & 3);
+}
+
+static uint8_t direction_of(uint32_t interface)
+{
+    if (interface > 1)
+        return AT_DIRECTION_OTHER;
+    return interface == 0 ? AT_DIRECTION_OUT : AT_DIRECTION_IN;
+}
+
+static uint8_t errors_of(uint8_t flags)
+{
+    return (uint8_t)(((flags & FLAG_RX) != 0 ? AT_ERROR_RX : 0) |
+                     ((flags & FLAG_DS) != 0 ? AT_ERROR_DS : 0) |
+                     ((flags & FLAG_TRUNC) != 0 ? AT_ERROR_TRUNC : 0));
+}
+
+/* What a packet has and META and PAD records do not. */
+static void parse_packet(const uint8_t *p, struct at_packet *pkt)
+{
+    pkt->wire_bytes = at_load_be16(p + 14);
+    if (pkt->cap_bytes > pkt->wire_bytes)
+        pkt->cap_bytes = pkt->wire_bytes;
+    if (!is_colour(pkt->erf_type))
+        pkt->lost = at_load_be16(p + 12);
+    pkt->direction = direction_of(pkt->interface);
+    pkt->errors = errors_of(p[9]);
+    pkt->linktype = linktype_of(pkt);
+}
+
+void at_erf_parse(const struct at_layout *layout, const uint8_t *p,
+                  struct at_packet *pkt)
 {
     const uint32_t rlen = erf_rlen(p);
     const uint32_t framing = framing_bytes(p, rlen);
     const uint8_t type = p[8] & 0x7f;
-    const uint32_t wire = at_load_be16(p + 14);
 
     *pkt = (struct at_packet){
         .ts = at_load_le64(p),
         .record = p,
         .record_bytes = rlen,
         .format = AT_FORMAT_ERF,
+        .linktype = AT_LINK_ERF,
         .erf_type = type,
-        .interface = p[9] & 3,
+        .interface = interface_of(layout, p[9]),
     };
     /* A chain that does not end leaves nothing that could be a frame. */
     pkt->data = p + (framing <= rlen ? framing : rlen);
     pkt->cap_bytes = framing <= rlen ? rlen - framing : 0;
-    if (type == ERF_META || type == ERF_PAD) {
+    if (type == ERF_META || type == ERF_PAD)
         pkt->kind = type == ERF_META ? AT_KIND_META : AT_KIND_PAD;
-        pkt->linktype = AT_LINK_ERF;
-        return;
-    }
-    pkt->wire_bytes = wire;
-    if (pkt->cap_bytes > wire)
-        pkt->cap_bytes = wire;
-    if (!is_colour(type))
-        pkt->lost = at_load_be16(p + 12);
-    pkt->linktype = linktype_of(pkt);
+    else
+        parse_packet(p, pkt);
 }
 
 bool at_erf_says_more(const struct at_packet *pkt)
 {
-    enum { FLAG_ERRORS = 0x38 };
-
     return (pkt->record[8] & ERF_MORE) != 0 ||
            (pkt->record[9] & FLAG_ERRORS) != 0 ||
+           is_channelled(pkt->erf_type) ||
            (is_colour(pkt->erf_type) && at_load_be16(pkt->record + 12) != 0);
+}
+
+/* ---- building -------------------------------------------------------- */
+
+/* A frame of LINKTYPE_ERF in another format is a record. */
+static bool frame_is_record(const struct at_packet *pkt)
+{
+    return pkt->linktype == AT_LINK_ERF && pkt->format != AT_FORMAT_ERF &&
+           pkt->erf_type == 0 && pkt->cap_bytes >= AT_ERF_HEADER &&
+           erf_rlen(pkt->data) == pkt->cap_bytes;
+}
+
+bool at_erf_is_record(const struct at_packet *pkt)
+{
+    return (pkt->format == AT_FORMAT_ERF && !pkt->edited) ||
+           frame_is_record(pkt);
+}
+
+/* Whether the type of the old record is still right for an edited frame. */
+static bool keeps_framing(const struct at_packet *pkt)
+{
+    return pkt->format == AT_FORMAT_ERF &&
+           (pkt->kind != AT_KIND_PACKET || pkt->linktype == linktype_of(pkt));
 }
 
 int at_erf_type_for(const struct at_packet *pkt)
 {
+    if (keeps_framing(pkt))
+        return pkt->erf_type;
     switch (pkt->linktype) {
     case AT_LINK_ETHERNET:
         return ERF_ETH;
@@ -222,37 +388,78 @@ int at_erf_type_for(const struct at_packet *pkt)
         if (pkt->cap_bytes >= 1 && pkt->data[0] >> 4 == 6)
             return ERF_IPV6;
         return ERF_IPV4;
+    case AT_LINK_ERF:
+        return pkt->erf_type == ERF_ATM ? ERF_ATM : -1;
     default:
         return -1;
     }
 }
 
+/* Bytes before the frame of the record to be built. */
+static uint32_t new_framing(const struct at_packet *pkt)
+{
+    if (!keeps_framing(pkt))
+        return AT_ERF_HEADER + inner_bytes((uint8_t)at_erf_type_for(pkt));
+    return framing_bytes(pkt->record, pkt->record_bytes) <= pkt->record_bytes
+               ? framing_bytes(pkt->record, pkt->record_bytes)
+               : pkt->record_bytes;
+}
+
+uint32_t at_erf_room(const struct at_packet *pkt)
+{
+    return RLEN_MOST - new_framing(pkt);
+}
+
+/* All before the frame but rlen and wlen, of a packet of another format or
+ * of one whose type is no longer right. */
+static void make_framing(uint8_t *out, const struct at_packet *pkt, size_t n)
+{
+    const bool erf = pkt->format == AT_FORMAT_ERF;
+
+    memset(out, 0, n);
+    at_store_le64(out, pkt->ts);
+    out[8] = (uint8_t)at_erf_type_for(pkt);
+    out[9] = erf ? pkt->record[9] : (uint8_t)(FLAG_VLEN | (pkt->interface & 3));
+    at_store_be16(out + 12, pkt->lost < 0xffff ? (uint16_t)pkt->lost : 0xffff);
+}
+
 /*
- * Records are padded to 8 bytes with zeros, as DAG cards do; but not where
- * the frame was cut, because only the length on the wire tells padding from
- * the frame.
+ * A record made anew keeps all that stood before its frame.  It is padded to
+ * 8 bytes with zeros, as DAG cards do; but not where the frame was cut,
+ * because only the length on the wire tells padding from the frame.
  */
+static size_t build_new(uint8_t *out, const struct at_packet *pkt, uint32_t cap)
+{
+    const size_t framing = new_framing(pkt);
+    const size_t padded = (framing + cap + 7) & ~(size_t)7;
+    const size_t rlen = cap < pkt->wire_bytes || padded > RLEN_MOST
+                            ? framing + cap
+                            : padded;
+
+    if (out == NULL)
+        return rlen;
+    if (keeps_framing(pkt))
+        memcpy(out, pkt->record, framing);
+    else
+        make_framing(out, pkt, framing);
+    at_store_le64(out, pkt->ts);
+    at_store_be16(out + 10, (uint16_t)rlen);
+    at_store_be16(out + 14, pkt->wire_bytes < 0xffff ? (uint16_t)pkt->wire_bytes
+                                                     : 0xffff);
+    memcpy(out + framing, pkt->data, cap);
+    memset(out + framing + cap, 0, rlen - framing - cap);
+    return rlen;
+}
+
 size_t at_erf_build(uint8_t *out, const struct at_packet *pkt, uint32_t cap)
 {
-    const uint8_t type = (uint8_t)at_erf_type_for(pkt);
-    const size_t frame = AT_ERF_HEADER +
-                         (type == ERF_ETH ? (size_t)ETH_PAD : 0);
-    const size_t rlen = cap < pkt->wire_bytes ? frame + cap
-                                              : (frame + cap + 7) & ~(size_t)7;
-    const uint16_t wire = pkt->wire_bytes < 0xffff ? (uint16_t)pkt->wire_bytes
-                                                   : 0xffff;
+    const bool framed = frame_is_record(pkt);
+    const uint8_t *record = framed ? pkt->data : pkt->record;
+    const size_t n = framed ? pkt->cap_bytes : pkt->record_bytes;
 
-    if (out != NULL) {
-        memset(out + AT_ERF_HEADER, 0, frame - AT_ERF_HEADER);
-        at_store_le64(out, pkt->ts);
-        out[8] = type;
-        out[9] = (uint8_t)(FLAG_VLEN | (pkt->interface & 3));
-        at_store_be16(out + 10, (uint16_t)rlen);
-        at_store_be16(out + 12,
-                      pkt->lost < 0xffff ? (uint16_t)pkt->lost : 0xffff);
-        at_store_be16(out + 14, wire);
-        memcpy(out + frame, pkt->data, cap);
-        memset(out + frame + cap, 0, rlen - frame - cap);
-    }
-    return rlen;
+    if (!at_erf_is_record(pkt) && pkt->kind == AT_KIND_PACKET)
+        return build_new(out, pkt, cap);
+    if (out != NULL)
+        memcpy(out, record, n);
+    return n;
 }

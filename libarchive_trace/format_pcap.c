@@ -186,7 +186,8 @@ size_t at_pcap_build(uint8_t *out, const struct at_packet *pkt, uint32_t cap,
         at_store_le32(out + 4, micro ? frac / 1000 : frac);
         at_store_le32(out + 8, cap);
         at_store_le32(out + 12, pkt->wire_bytes);
-        memcpy(out + AT_PCAP_RECORD, pkt->data, cap);
+        if (pkt->data != NULL)
+            memcpy(out + AT_PCAP_RECORD, pkt->data, cap);
     }
     return AT_PCAP_RECORD + cap;
 }

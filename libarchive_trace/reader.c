@@ -28,6 +28,7 @@ enum { DETECT_BYTES = 32 << 10 }; /* that the format is judged by */
 struct at_reader {
     struct at_source src;
     struct at_pool *own_pool;
+    struct at_reader_options opts;
     struct at_layout layout;
     struct at_trace_info info;
     struct at_error err;    /* sticky */
@@ -81,10 +82,11 @@ static enum at_status detect(struct at_reader *rd, struct at_error *err)
     const struct at_piece *piece = rd->first;
     const char *name = rd->src.in.name;
     const char *what = NULL;
-    const enum at_status st = at_layout_detect(
-        &rd->layout, piece->data, piece->len, piece->err.status != AT_OK,
-        &what);
+    const enum at_status st = at_layout_choose(
+        &rd->layout, rd->opts.format, piece->data, piece->len,
+        piece->err.status != AT_OK, &what);
 
+    rd->layout.third_bit = rd->opts.erf_interfaces > 4;
     if (st == AT_OK)
         return AT_OK;
     if (piece->err.status < 0)
@@ -94,6 +96,9 @@ static enum at_status detect(struct at_reader *rd, struct at_error *err)
     if (st == AT_ERR_TRUNCATED)
         return at_error_set(err, st, "%s: cut short: %zu bytes are no whole %s",
                             name, piece->len, what);
+    if (rd->opts.format != AT_FORMAT_UNKNOWN)
+        return at_error_set(err, st, "%s: not %s", name,
+                            at_format_name(rd->opts.format));
     return at_error_set(err, st, "%s: not a trace: %s", name,
                         what != NULL ? what : "neither ERF nor pcap");
 }
@@ -128,6 +133,8 @@ enum at_status at_reader_open(struct at_reader **out, const char *path,
     *out = NULL;
     if (rd == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    if (opts != NULL)
+        rd->opts = *opts;
     if (pool == NULL) {
         st = at_pool_open(&rd->own_pool, 1, err);
         pool = rd->own_pool;

@@ -103,7 +103,10 @@ enum at_status at_writer_open(struct at_writer **out, const char *path,
     w->opts = *opts;
     w->out.fd = -1;
     choose_by_name(&w->opts, path);
-    if (w->opts.pool == NULL) {
+    if (!at_format_writable(w->opts.format))
+        st = at_error_set(&w->err, AT_ERR_MISUSE, "%s is read only",
+                          at_format_name(w->opts.format));
+    if (st == AT_OK && w->opts.pool == NULL) {
         st = at_pool_open(&w->own_pool, 1, &w->err);
         w->opts.pool = w->own_pool;
     }
@@ -159,17 +162,6 @@ static bool file_holds(const struct at_writer *w, uint16_t linktype)
             (linktype == AT_LINK_IPV4 || linktype == AT_LINK_IPV6));
 }
 
-/* In a pcap of LINKTYPE_ERF the whole record is the frame. */
-static struct at_packet as_erf_frame(const struct at_packet *pkt)
-{
-    struct at_packet frame = *pkt;
-
-    frame.data = pkt->record;
-    frame.cap_bytes = pkt->record_bytes;
-    frame.wire_bytes = pkt->record_bytes - pkt->cap_bytes + pkt->wire_bytes;
-    return frame;
-}
-
 static enum at_status put_frame(struct at_writer *w,
                                 const struct at_packet *pkt)
 {
@@ -183,10 +175,27 @@ static enum at_status put_frame(struct at_writer *w,
     return AT_OK;
 }
 
+/* In a pcap of LINKTYPE_ERF the whole record is the frame. */
+static enum at_status put_erf_frame(struct at_writer *w,
+                                    const struct at_packet *pkt)
+{
+    const bool micro = w->opts.format == AT_FORMAT_PCAP_US;
+    const uint32_t n = (uint32_t)at_erf_build(NULL, pkt, pkt->cap_bytes);
+    struct at_packet frame = *pkt;
+    uint8_t *p = take_room(w, AT_PCAP_RECORD + n);
+
+    w->losses.nanoseconds += micro && at_ts_to_ns(pkt->ts) % 1000 != 0;
+    if (p == NULL)
+        return w->err.status;
+    frame.data = NULL;
+    frame.wire_bytes = n - pkt->cap_bytes + pkt->wire_bytes;
+    at_pcap_build(p, &frame, n, micro);
+    at_erf_build(p + AT_PCAP_RECORD, pkt, pkt->cap_bytes);
+    return AT_OK;
+}
+
 static enum at_status put_pcap(struct at_writer *w, const struct at_packet *pkt)
 {
-    struct at_packet frame;
-
     if (pkt->kind != AT_KIND_PACKET) {
         w->losses.meta++;
         return AT_OK;
@@ -195,43 +204,58 @@ static enum at_status put_pcap(struct at_writer *w, const struct at_packet *pkt)
         w->losses.linktypes++;
         return AT_OK;
     }
-    if (pkt->format != AT_FORMAT_ERF)
-        return put_frame(w, pkt);
-    if (pkt->linktype == AT_LINK_ERF) {
-        frame = as_erf_frame(pkt);
-        return put_frame(w, &frame);
-    }
-    count_erf_losses(&w->losses, pkt);
+    if (pkt->linktype == AT_LINK_ERF && at_erf_type_for(pkt) >= 0)
+        return put_erf_frame(w, pkt);
+    if (pkt->format == AT_FORMAT_ERF)
+        count_erf_losses(&w->losses, pkt);
+    else
+        w->losses.interfaces += pkt->interface != 0;
     return put_frame(w, pkt);
+}
+
+/* Bytes past the length on the wire, which odd pcap files have, would be
+ * padding to who reads the record. */
+static bool fits_erf(const struct at_packet *pkt)
+{
+    return pkt->wire_bytes <= ERF_MOST && pkt->cap_bytes <= pkt->wire_bytes &&
+           pkt->cap_bytes <= at_erf_room(pkt);
+}
+
+/* Makes an ERF record of what is none as it stands. */
+static enum at_status put_new_erf(struct at_writer *w,
+                                  const struct at_packet *pkt)
+{
+    const uint32_t room = at_erf_room(pkt);
+    const uint32_t cap = pkt->cap_bytes < room ? pkt->cap_bytes : room;
+    uint8_t *p = take_room(w, at_erf_build(NULL, pkt, cap));
+
+    if (p == NULL)
+        return w->err.status;
+    at_erf_build(p, pkt, cap);
+    w->losses.cut += !fits_erf(pkt);
+    if (pkt->format != AT_FORMAT_ERF) /* else its flags are as they were */
+        w->losses.interfaces += pkt->interface > 3;
+    return AT_OK;
 }
 
 static enum at_status put_erf(struct at_writer *w, const struct at_packet *pkt)
 {
-    uint32_t cap = pkt->cap_bytes;
     uint8_t *p;
 
-    if (pkt->format == AT_FORMAT_ERF) {
-        p = take_room(w, pkt->record_bytes);
-        if (p == NULL)
-            return w->err.status;
-        memcpy(p, pkt->record, pkt->record_bytes);
+    if (pkt->kind != AT_KIND_PACKET && pkt->format != AT_FORMAT_ERF) {
+        w->losses.meta++;
         return AT_OK;
     }
-    if (at_erf_type_for(pkt) < 0) {
+    if (!at_erf_is_record(pkt) && at_erf_type_for(pkt) < 0) {
         w->losses.linktypes++;
         return AT_OK;
     }
-    /* Bytes past the length on the wire, which odd pcap files have, would be
-     * padding to who reads the record. */
-    if (pkt->wire_bytes > ERF_MOST || cap > pkt->wire_bytes ||
-        at_erf_build(NULL, pkt, cap) > ERF_MOST) {
-        w->losses.cut++;
-        cap = cap > ERF_MOST - 32 ? ERF_MOST - 32 : cap;
-    }
-    p = take_room(w, at_erf_build(NULL, pkt, cap));
+    if (!at_erf_is_record(pkt) && pkt->kind == AT_KIND_PACKET)
+        return put_new_erf(w, pkt);
+    p = take_room(w, at_erf_build(NULL, pkt, pkt->cap_bytes));
     if (p == NULL)
         return w->err.status;
-    at_erf_build(p, pkt, cap);
+    at_erf_build(p, pkt, pkt->cap_bytes);
     return AT_OK;
 }
 
