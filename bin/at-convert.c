@@ -236,6 +236,7 @@ int main(int argc, char *argv[])
         TOOL_FLAG(0, "sequence", &c.in.sequence,
                   "read the inputs one after the other, not by time"),
         TOOL_SELECTION(&c.selection),
+        TOOL_INPUT(&c.in.reading),
         TOOL_COMMON_BUT(&c.common,
                         TOOL_NO_SALVAGE | TOOL_NO_JSON | TOOL_NO_LOCAL),
         TOOL_END,

@@ -70,6 +70,7 @@ struct side {
 struct diff {
     struct tool_common common;
     struct tool_selection selection;
+    struct at_reader_options reading; /* both sides alike */
     struct at_selection wanted;
     uint64_t most; /* differences to show; 0: all */
     int64_t tolerance_ns;
@@ -86,12 +87,11 @@ struct diff {
 
 static int open_side(struct diff *d, struct side *s, const char *path)
 {
-    const struct at_reader_options opts = {
-        .size = sizeof(opts),
-        .pool = d->pool,
-    };
+    struct at_reader_options opts = d->reading;
     struct at_error err;
 
+    opts.size = sizeof(opts);
+    opts.pool = d->pool;
     s->path = path;
     if (at_reader_open(&s->rd, path, &opts, &err) != AT_OK ||
         at_pick_open(&s->pick, s->rd, d->pool, &d->wanted, &err) != AT_OK) {
@@ -223,12 +223,16 @@ static bool akin(const struct diff *d, const struct at_packet *a,
            (same_bytes(a, b) && a->cap_bytes > 0 && b->cap_bytes > 0);
 }
 
-/* pcap files have no place for these, so they say nothing of them. */
+/* Some formats have no place for these, so they say nothing of them. */
 static unsigned told_by(const struct side *s)
 {
     const enum at_format format = at_reader_info(s->rd)->format;
 
-    if (format == AT_FORMAT_PCAP || format == AT_FORMAT_PCAP_US)
+    if (format == AT_FORMAT_TSH)
+        return ~(unsigned)(DIRECTION | LOST);
+    if (format == AT_FORMAT_PCAP || format == AT_FORMAT_PCAP_US ||
+        format == AT_FORMAT_LEGACY_ATM || format == AT_FORMAT_LEGACY_POS ||
+        format == AT_FORMAT_LEGACY_ETH)
         return ~(unsigned)(INTERFACE | DIRECTION | LOST);
     return ~0u;
 }
@@ -550,6 +554,7 @@ int main(int argc, char *argv[])
                   "do not compare time, wire, captured, bytes, linktype, "
                   "interface, direction or lost"),
         TOOL_SELECTION(&d.selection),
+        TOOL_INPUT(&d.reading),
         TOOL_COMMON_BUT(&d.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE),
         TOOL_END,
     };

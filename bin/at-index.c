@@ -68,6 +68,7 @@ int main(int argc, char *argv[])
         TOOL_CALL(0, "timeout", set_timeouts, &index.how.timeouts, "LIST",
                   "idle times that end a flow: 90s for all, or some of "
                   "tcp=2h,udp=2m,opening=4m,closed=2m,other=2m"),
+        TOOL_INPUT(&index.how.reading),
         TOOL_COMMON_BUT(&index.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE |
                                            TOOL_NO_JSON | TOOL_NO_LOCAL),
         TOOL_END,

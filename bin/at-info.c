@@ -26,6 +26,7 @@ struct tally {
 struct info {
     struct tool_common common;
     bool count_only;
+    struct at_reader_options reading;
     struct at_pool *pool;
     struct tool_progress progress;
     const struct at_trace_info *trace;
@@ -265,14 +266,13 @@ static int info_file(struct info *info, const char *path)
         .work = info_work,
         .report = info_report,
     };
-    const struct at_reader_options opts = {
-        .size = sizeof(opts),
-        .pool = info->pool,
-    };
+    struct at_reader_options opts = info->reading;
     struct at_reader *rd;
     struct at_error err;
     enum at_status st;
 
+    opts.size = sizeof(opts);
+    opts.pool = info->pool;
     if (at_reader_open(&rd, path, &opts, &err) != AT_OK)
         return tool_error(&err);
     info->trace = at_reader_info(rd);
@@ -292,6 +292,7 @@ int main(int argc, char *argv[])
     struct info info = {.first_record = true};
     const struct tool_option options[] = {
         TOOL_FLAG('c', "count", &info.count_only, "print packet counts only"),
+        TOOL_INPUT(&info.reading),
         TOOL_COMMON_BUT(&info.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE),
         TOOL_END,
     };

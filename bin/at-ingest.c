@@ -229,6 +229,7 @@ int main(int argc, char *argv[])
                   "seal the last segment too, and do not wait for more"),
         TOOL_FLAG(0, "remove-source", &in.remove,
                   "remove files once they are safe in the archive"),
+        TOOL_INPUT(&in.how.reading),
         TOOL_COMMON_BUT(&in.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE |
                                         TOOL_NO_JSON | TOOL_NO_LOCAL),
         TOOL_END,

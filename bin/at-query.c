@@ -22,6 +22,7 @@ struct ask {
     const char *fields;
     uint64_t limit;
     bool count;
+    struct at_reader_options reading;
     struct at_query query;
     struct at_targets targets;
     struct tool_progress progress;
@@ -84,6 +85,7 @@ static int open_question(struct ask *ask, int argc, char *argv[], int words)
                       &err) != AT_OK)
         status = tool_error_in(&err, text);
     ask->query.pool = pool;
+    ask->query.reading = ask->reading;
     ask->query.from_ns = ask->selection.from_ns;
     ask->query.to_ns = ask->selection.to_ns;
     ask->query.stop = tool_stopped;
@@ -299,6 +301,7 @@ int main(int argc, char *argv[])
                   "print the number of flows only; with -w of packets, and "
                   "write nothing"),
         TOOL_SELECTION_BUT(&ask.selection, TOOL_NO_FILTER),
+        TOOL_INPUT(&ask.reading),
         TOOL_COMMON_BUT(&ask.common, TOOL_NO_SALVAGE),
         TOOL_END,
     };

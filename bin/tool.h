@@ -84,6 +84,7 @@ struct tool_option {
         TOOL_KIND_STOP,
         TOOL_KIND_COMMON,
         TOOL_KIND_SELECTION,
+        TOOL_KIND_INPUT,
     } kind;
     char letter;         /* 0: no short name */
     bool optional;       /* the argument may be missing: --name[=ARG] */
@@ -99,6 +100,7 @@ struct tool_option {
         void *ctx;
         struct tool_common *common;
         struct tool_selection *selection;
+        struct at_reader_options *reading;
     } value;
     void (*call)(void *ctx, const char *arg);
     unsigned without;
@@ -182,6 +184,13 @@ enum {
         .without = (mask)                                                      \
     }
 #define TOOL_SELECTION(ptr) TOOL_SELECTION_BUT(ptr, 0)
+
+/* How inputs are read where they do not say it themselves: -I and
+ * --erf-interfaces; sets these members of a struct at_reader_options. */
+#define TOOL_INPUT(ptr)                                                        \
+    {                                                                          \
+        .kind = TOOL_KIND_INPUT, .value.reading = (ptr)                        \
+    }
 
 #define TOOL_END                                                               \
     {                                                                          \
@@ -358,9 +367,10 @@ int tool_selection_compile(struct at_selection *wanted,
  */
 struct tool_source;
 struct tool_sources {
-    bool sequence;              /* the caller's: one after the other */
-    struct at_pool *pool;       /* the caller's, before the opening */
-    struct at_selection wanted; /* the caller's */
+    bool sequence;                    /* the caller's: one after the other */
+    struct at_pool *pool;             /* the caller's, before the opening */
+    struct at_selection wanted;       /* the caller's */
+    struct at_reader_options reading; /* the caller's: see TOOL_INPUT */
 
     struct tool_source *source;
     size_t n;

@@ -5,8 +5,8 @@
  * today and for nothing once there is a --strict, and cannot say what the
  * user may have meant.
  *
- * The table of a tool is made flat first: TOOL_COMMON and TOOL_SELECTION
- * become the options they stand for.
+ * The table of a tool is made flat first: TOOL_COMMON, TOOL_SELECTION and
+ * TOOL_INPUT become the options they stand for.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -165,6 +165,44 @@ static void add_selection(struct table *t, struct tool_selection *s,
     add_lines(t, line, sizeof(line) / sizeof(line[0]), without);
 }
 
+static void set_input_format(void *ctx, const char *arg)
+{
+    struct at_reader_options *reading = ctx;
+
+    reading->format = at_format_parse(arg);
+    if (reading->format == AT_FORMAT_UNKNOWN)
+        tool_usage_error("option '-I': no format to read is called '%.100s'",
+                         arg);
+}
+
+static void set_interfaces(void *ctx, const char *arg)
+{
+    struct at_reader_options *reading = ctx;
+    const int choice = tool_choice("4|8", arg);
+
+    if (choice < 0)
+        tool_usage_error("option '--erf-interfaces': '%.100s' is none of 4|8",
+                         arg);
+    reading->erf_interfaces = choice == 0 ? 4 : 8;
+}
+
+static void add_input(struct table *t, struct at_reader_options *reading)
+{
+    const struct tool_option option[] = {
+        TOOL_HEADING("Inputs:"),
+        TOOL_CALL('I', "input-format", set_input_format, reading, "FORMAT",
+                  "read inputs as erf, pcap, tsh, legacyatm, legacypos or "
+                  "legacyeth (default: found by content, but for the last "
+                  "four)"),
+        TOOL_CALL(0, "erf-interfaces", set_interfaces, reading, "4|8",
+                  "interfaces that ERF can number: 8 with bit 6 of its flags "
+                  "(default 4)"),
+    };
+
+    for (size_t i = 0; i < sizeof(option) / sizeof(option[0]); i++)
+        add(t, &option[i]);
+}
+
 static void flatten(struct table *t, const struct tool_option *o)
 {
     for (; o->kind != TOOL_KIND_END; o++) {
@@ -172,6 +210,8 @@ static void flatten(struct table *t, const struct tool_option *o)
             add_common(t, o->value.common, o->without);
         else if (o->kind == TOOL_KIND_SELECTION)
             add_selection(t, o->value.selection, o->without);
+        else if (o->kind == TOOL_KIND_INPUT)
+            add_input(t, o->value.reading);
         else if (o->kind == TOOL_KIND_STOP)
             t->stop = true;
         else

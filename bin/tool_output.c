@@ -39,7 +39,7 @@ void tool_output_options(struct at_writer_options *opts, const char *format,
     if (format == NULL)
         return;
     opts->format = at_format_parse(format);
-    if (opts->format == AT_FORMAT_UNKNOWN)
+    if (!at_format_writable(opts->format))
         tool_usage_error("no format to write is called '%s'; there are erf, "
                          "pcap and pcap-us",
                          format);

@@ -85,12 +85,12 @@ static enum at_status open_source(struct tool_source *source,
                                   struct at_error *err)
 {
     struct tool_sources *s = source->all;
-    const struct at_reader_options opts = {
-        .size = sizeof(opts),
-        .pool = s->pool,
-    };
-    enum at_status st = at_reader_open(&source->rd, source->path, &opts, err);
+    struct at_reader_options opts = s->reading;
+    enum at_status st;
 
+    opts.size = sizeof(opts);
+    opts.pool = s->pool;
+    st = at_reader_open(&source->rd, source->path, &opts, err);
     if (st == AT_OK)
         st = at_pick_open(&source->pick, source->rd, s->pool, &s->wanted, err);
     if (st == AT_OK && source == s->source) {

@@ -141,15 +141,14 @@ enum at_status at_index_file(const char *trace, const char *path,
                              struct at_index_totals *totals, bool *written,
                              struct at_error *err)
 {
-    const struct at_reader_options opts = {
-        .size = sizeof(opts),
-        .pool = how->pool,
-    };
+    struct at_reader_options opts = how->reading;
     struct job job = {.how = how, .seed = at_flow_key_seed()};
     struct at_reader *rd;
     enum at_status st;
 
     *written = false;
+    opts.size = sizeof(opts);
+    opts.pool = how->pool;
     st = at_reader_open(&rd, trace, &opts, err);
     if (st != AT_OK)
         return st;

@@ -377,10 +377,9 @@ static enum at_status ingest_report(void *ctx, void *slot,
 static enum at_status read_into_drafts(struct ingest *in, const char *path,
                                        bool *damaged, struct at_error *err)
 {
-    const struct at_reader_options opts = {
-        .size = sizeof(opts),
-        .pool = in->how->pool,
-    };
+    /* Our own segments, read again, say what they are. */
+    struct at_reader_options opts = in->again ? (struct at_reader_options){0}
+                                              : in->how->reading;
     const struct at_run run = {
         .slot_bytes = sizeof(struct at_sights),
         .ctx = in,
@@ -389,8 +388,11 @@ static enum at_status read_into_drafts(struct ingest *in, const char *path,
         .drop = ingest_drop,
     };
     struct at_reader *rd;
-    enum at_status st = at_reader_open(&rd, path, &opts, err);
+    enum at_status st;
 
+    opts.size = sizeof(opts);
+    opts.pool = in->how->pool;
+    st = at_reader_open(&rd, path, &opts, err);
     *damaged = st != AT_OK;
     if (st != AT_OK)
         return st;
@@ -426,12 +428,12 @@ static void say_known(struct ingest *in, const struct candidate *c)
         in->how->report(in->how->report_ctx, c->path, !c->state.damaged, NULL);
 }
 
-static enum at_status first_time(const char *path, uint64_t *first,
-                                 struct at_error *err)
+static enum at_status first_time(const struct at_ingest *how, const char *path,
+                                 uint64_t *first, struct at_error *err)
 {
     struct at_reader *rd;
     struct at_packet pkt = {.ts = 0};
-    enum at_status st = at_reader_open(&rd, path, NULL, err);
+    enum at_status st = at_reader_open(&rd, path, &how->reading, err);
 
     if (st != AT_OK)
         return st;
@@ -454,7 +456,7 @@ static enum at_status look_at(struct ingest *in, const char *path,
 
     *c = (struct candidate){.path = path, .state.name = path};
     if (at_identity_of(&c->state.identity, path, &bad) != AT_OK ||
-        first_time(path, &c->first, &bad) != AT_OK) {
+        first_time(in->how, path, &c->first, &bad) != AT_OK) {
         say_failed(in, path, &bad);
         return AT_OK;
     }

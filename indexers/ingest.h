@@ -14,6 +14,7 @@
 
 struct at_ingest {
     struct at_pool *pool;
+    struct at_reader_options reading; /* of the inputs, but for the pool */
     const char *stream;
     int64_t rotate_ns;     /* boundaries are whole multiples since 1970 */
     uint64_t rotate_bytes; /* of records, not compressed; 0: no limit */

@@ -127,17 +127,15 @@ static void settle(struct doubts *d, const struct at_packet *pkt)
 }
 
 static enum at_status settle_all(const struct at_query *q, struct doubts *d,
-                                 const char *trace,
+                                 const struct at_target *target,
                                  const struct at_place *place, size_t n,
                                  struct at_error *err)
 {
-    const struct at_reader_options opts = {.size = sizeof(opts),
-                                           .pool = q->pool};
     const struct at_selection sel = {q->filter, q->from_ns, q->to_ns, false};
     struct at_pick *pick = NULL;
     struct at_reader *rd;
     struct at_packet pkt;
-    enum at_status st = at_reader_open(&rd, trace, &opts, err);
+    enum at_status st = at_target_open(&rd, q, target, err);
 
     if (st != AT_OK)
         return st;
@@ -201,7 +199,8 @@ static enum at_status judge_rows(struct search *s, const struct at_set *flows,
     return st < 0 ? st : AT_OK;
 }
 
-static enum at_status settle_doubts(struct search *s, const char *trace,
+static enum at_status settle_doubts(struct search *s,
+                                    const struct at_target *target,
                                     struct at_error *err)
 {
     struct at_place *place;
@@ -216,7 +215,7 @@ static enum at_status settle_doubts(struct search *s, const char *trace,
                          &n, err);
     if (st != AT_OK)
         return st;
-    st = settle_all(s->q, &s->doubts, trace, place, n, err);
+    st = settle_all(s->q, &s->doubts, target, place, n, err);
     free(place);
     for (size_t i = 0; i < s->doubts.n && st == AT_OK; i++)
         if (s->doubts.doubt[i].matched)
@@ -242,7 +241,7 @@ static enum at_status find_by_index(const struct at_query *q,
     if (st == AT_OK)
         st = judge_rows(&s, &flows, err);
     if (st == AT_OK)
-        st = settle_doubts(&s, target->trace, err);
+        st = settle_doubts(&s, target, err);
     at_set_close(&flows);
     at_set_close(&s.blocks);
     doubts_close(&s.doubts);
@@ -321,8 +320,6 @@ static enum at_status find_by_scan(const struct at_query *q,
                                    const struct at_targets *t, size_t number,
                                    struct at_finds *finds, struct at_error *err)
 {
-    const struct at_reader_options opts = {.size = sizeof(opts),
-                                           .pool = q->pool};
     struct scan scan = {q, at_tracker_open(&at_timeouts_default)};
     const struct at_run run = {
         .slot_bytes = sizeof(struct at_sights),
@@ -336,7 +333,7 @@ static enum at_status find_by_scan(const struct at_query *q,
 
     if (scan.tracker == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    st = at_reader_open(&rd, t->target[number].trace, &opts, err);
+    st = at_target_open(&rd, q, &t->target[number], err);
     if (st == AT_OK)
         st = at_run(rd, q->pool, &run, err);
     kept = keep_wanted(scan.tracker, number, finds);

@@ -78,17 +78,6 @@ static enum at_status find_places(const struct at_query *q, struct at_index *ix,
 
 /* ---- targets --------------------------------------------------------- */
 
-static enum at_status open_whole(struct lane *lane, const char *trace,
-                                 struct at_error *err)
-{
-    const struct at_reader_options opts = {
-        .size = sizeof(opts),
-        .pool = lane->q->pool,
-    };
-
-    return at_reader_open(&lane->rd, trace, &opts, err);
-}
-
 /* Opens the trace at the places that the index names; there may be none. */
 static enum at_status open_places(struct lane *lane,
                                   const struct at_target *target,
@@ -104,7 +93,7 @@ static enum at_status open_places(struct lane *lane,
     st = find_places(lane->q, ix, &place, &n, err);
     at_index_close(ix);
     if (st == AT_OK && n > 0)
-        st = open_whole(lane, target->trace, err);
+        st = at_target_open(&lane->rd, lane->q, target, err);
     if (st == AT_OK && n > 0) {
         st = at_reader_select(lane->rd, place, n);
         if (st != AT_OK)
@@ -129,7 +118,7 @@ static enum at_status open_target(struct lane *lane, struct at_error *err)
                                      lane->q->to_ns, false};
     enum at_status st = target->index != NULL
                             ? open_places(lane, target, err)
-                            : open_whole(lane, target->trace, err);
+                            : at_target_open(&lane->rd, lane->q, target, err);
 
     if (st == AT_OK && lane->rd != NULL)
         st = at_pick_open(&lane->pick, lane->rd, lane->q->pool, &sel, err);

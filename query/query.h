@@ -19,6 +19,7 @@ struct at_query {
     struct at_filter *filter; /* the same expression, by libpcap */
     int64_t from_ns;          /* from_ns <= time < to_ns */
     int64_t to_ns;
+    struct at_reader_options reading; /* of traces outside of archives */
     bool (*stop)(void); /* asked now and then: true ends the work */
 };
 
@@ -34,6 +35,7 @@ struct at_target {
     char *index;  /* NULL: the trace has none and is read whole */
     char *stream; /* name, as shown */
     size_t lane;  /* number of its stream: targets of one are in sequence */
+    bool segment; /* of an archive, which says itself what it is */
 };
 
 struct at_targets {
@@ -50,6 +52,11 @@ enum at_status at_targets_add(struct at_targets *t, const char *path,
                               int64_t from_ns, int64_t to_ns,
                               struct at_error *err);
 void at_targets_close(struct at_targets *t);
+
+/* Opens a target's trace for the question. */
+enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,
+                              const struct at_target *target,
+                              struct at_error *err);
 
 /* ---- flows ----------------------------------------------------------- */
 

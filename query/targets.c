@@ -24,9 +24,9 @@ static void free_target(struct at_target *target)
 
 /* Takes over the strings. */
 static enum at_status add(struct at_targets *t, char *trace, char *index,
-                          char *stream, size_t lane)
+                          char *stream, bool segment)
 {
-    struct at_target target = {trace, index, stream, lane};
+    struct at_target target = {trace, index, stream, t->lanes - 1, segment};
 
     if (t->n == t->room) {
         const size_t room = t->room * 2 + 16;
@@ -54,7 +54,7 @@ static enum at_status add_segment(struct at_targets *t,
     char *trace = at_archive_path(a, seg->path);
 
     return add(t, trace, trace == NULL ? NULL : at_index_path(trace),
-               strdup(seg->stream), t->lanes - 1);
+               strdup(seg->stream), true);
 }
 
 static enum at_status add_archive(struct at_targets *t, const char *path,
@@ -114,9 +114,22 @@ enum at_status at_targets_add(struct at_targets *t, const char *path,
         return add_archive(t, path, from_ns, to_ns, err);
     t->lanes++;
     if (add(t, strdup(path), strcmp(path, "-") == 0 ? NULL : index_beside(path),
-            strdup(last_part(path)), t->lanes - 1) != AT_OK)
+            strdup(last_part(path)), false) != AT_OK)
         return out_of_memory(err);
     return AT_OK;
+}
+
+enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,
+                              const struct at_target *target,
+                              struct at_error *err)
+{
+    struct at_reader_options opts = {.format = AT_FORMAT_UNKNOWN};
+
+    if (!target->segment)
+        opts = q->reading;
+    opts.size = sizeof(opts);
+    opts.pool = q->pool;
+    return at_reader_open(rd, target->trace, &opts, err);
 }
 
 void at_targets_close(struct at_targets *t)
