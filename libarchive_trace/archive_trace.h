@@ -159,11 +159,19 @@ enum {
     AT_LINK_NULL = 0,
     AT_LINK_ETHERNET = 1,
     AT_LINK_PPP = 9,
+    AT_LINK_FDDI = 10,
     AT_LINK_PPP_HDLC = 50,
+    AT_LINK_PPP_ETHER = 51, /* PPPoE without its Ethernet header */
+    AT_LINK_ATM_RFC1483 = 100,
     AT_LINK_RAW = 101,
     AT_LINK_C_HDLC = 104,
+    AT_LINK_IEEE802_11 = 105,
     AT_LINK_LOOP = 108,
     AT_LINK_LINUX_SLL = 113,
+    AT_LINK_PRISM = 119,
+    AT_LINK_RADIOTAP = 127,
+    AT_LINK_AVS = 163,
+    AT_LINK_PPI = 192,
     AT_LINK_ERF = 197, /* a record of a kind that has no link type of its own */
     AT_LINK_IPV4 = 228,
     AT_LINK_IPV6 = 229,
@@ -536,25 +544,53 @@ enum {
     AT_DECODED_FOREIGN = 128, /* pcap filters may see other headers here */
 };
 
+/* What an inner frame was found in. */
+enum at_tunnel {
+    AT_TUNNEL_NONE = 0, /* nothing: it is the outermost */
+    AT_TUNNEL_IP,       /* IP in IP: RFC 2003, 2473, 4213 */
+    AT_TUNNEL_ETHERIP,  /* RFC 3378; Ethernet by protocol 143: RFC 8986 */
+    AT_TUNNEL_MPLS,     /* MPLS in IP, in UDP: RFC 4023, 7510 */
+    AT_TUNNEL_GRE,      /* RFC 2784, 2890, 1701; with PPP: RFC 2637 */
+    AT_TUNNEL_ERSPAN,   /* types I to III */
+    AT_TUNNEL_VXLAN,    /* RFC 7348, and VXLAN-GPE */
+    AT_TUNNEL_GENEVE,   /* RFC 8926 */
+    AT_TUNNEL_GTP,      /* GTP-U version 1: 3GPP TS 29.281 */
+    AT_TUNNEL_TEREDO,   /* RFC 4380 */
+    AT_TUNNEL_L2TP,     /* version 2: RFC 2661 */
+    AT_TUNNEL_CAPWAP,   /* data: RFC 5415 */
+    AT_TUNNEL_QUOTED,   /* an ICMP error that quotes it */
+};
+
+/* "ip", "gre", "vxlan"...; "" for AT_TUNNEL_NONE. */
+AT_API const char *at_tunnel_name(enum at_tunnel tunnel);
+
+/* No packet is looked into deeper than this. */
+enum { AT_DEEPEST = 16 };
+
 /*
  * The headers of one packet, outermost network layer.  Offsets count from
  * pkt->data and are never past cap_bytes; 0 where there is no such layer.
  */
 struct at_headers {
+    uint32_t link_offset;      /* of the frame that the rest was found in */
     uint32_t net_offset;       /* of the IP or ARP header */
     uint32_t transport_offset; /* of the TCP, UDP, ICMP... header */
     uint32_t payload_offset;   /* of what TCP, UDP or SCTP carries */
     uint32_t ip_bytes;         /* length of the IP packet on the wire */
     uint32_t payload_bytes;    /* of the transport payload on the wire */
-    uint16_t ethertype;        /* of the network layer; 0: IEEE 802.3 length */
-    uint16_t vlan;             /* outermost VLAN id; 0 if there is none */
-    uint16_t inner_vlan;       /* innermost VLAN id; 0 if there is none */
-    uint16_t sport;            /* ICMP: the type */
-    uint16_t dport;            /* ICMP: the code */
-    uint8_t net;               /* enum at_net */
-    uint8_t proto;             /* IP protocol after all extension headers */
-    uint8_t tcp_flags;         /* 0 unless TCP and captured */
-    uint8_t flags;             /* AT_DECODED_ bits */
+    uint16_t link;       /* what begins at link_offset: an AT_LINK_ number,
+                            or, if 0x600 or more, that ethertype */
+    uint16_t ethertype;  /* of the network layer; 0: IEEE 802.3 length */
+    uint16_t vlan;       /* outermost VLAN id; 0 if there is none */
+    uint16_t inner_vlan; /* innermost VLAN id; 0 if there is none */
+    uint16_t sport;      /* ICMP: the type */
+    uint16_t dport;      /* ICMP: the code */
+    uint8_t net;         /* enum at_net */
+    uint8_t proto;       /* IP protocol after all extension headers */
+    uint8_t tcp_flags;   /* 0 unless TCP and captured */
+    uint8_t flags;       /* AT_DECODED_ bits */
+    uint8_t tunnel;      /* enum at_tunnel: what led here */
+    uint8_t depth;       /* how many layers up to the outermost */
     uint32_t tcp_seq;
     const uint8_t *src; /* 4 or 16 address bytes; NULL for AT_NET_OTHER */
     const uint8_t *dst;
@@ -562,6 +598,26 @@ struct at_headers {
 
 /* at_decode() fills *h; it reads only the captured bytes and cannot fail. */
 AT_API void at_decode(struct at_headers *h, const struct at_packet *pkt);
+
+/*
+ * at_decode_inner() goes one tunnel deeper than *outer, which at_decode(),
+ * at_decode_quoted() or this function has filled for the same packet; 'inner'
+ * may be 'outer'.  Returns false, and leaves *inner alone, where there is no
+ * tunnel or what is in it makes no sense: an IP header that is not captured
+ * as a whole, has another version, or is longer than the tunnel's packet.
+ * An inner frame of Ethernet or PPP need not hold IP: then ->net is
+ * AT_NET_OTHER.
+ *
+ * at_decode_quoted() does the same for the packet that an ICMP or ICMPv6
+ * error quotes, which is cut short more often than not; its lengths are
+ * those it had.
+ */
+AT_API bool at_decode_inner(struct at_headers *inner,
+                            const struct at_headers *outer,
+                            const struct at_packet *pkt);
+AT_API bool at_decode_quoted(struct at_headers *quoted,
+                             const struct at_headers *outer,
+                             const struct at_packet *pkt);
 
 /* ---- filters --------------------------------------------------------- */
 

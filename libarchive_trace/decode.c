@@ -7,41 +7,23 @@
  * first, so a packet that is cut anywhere gives what was there and the flag
  * AT_DECODED_CUT.
  *
+ * Link headers of IEEE 802.11 are in decode_wlan.c, tunnels in
+ * decode_tunnel.c.
+ *
  * Sources: RFC 791, 8200, 4302 (AH), 9293, 768, 9260, 792, 4443, 826, 3032,
- * 2516, 1662; IEEE 802.1Q; the LINKTYPE_ descriptions of tcpdump.org.
+ * 2516, 1662, 1042; IEEE 802.1Q, 802.2; the LINKTYPE_ descriptions of
+ * tcpdump.org.
  */
-#include "bytes.h"
+#include "decode.h"
 
-#include "archive_trace.h"
+#include "format.h"
 
 enum {
-    ETHERTYPE_IPV4 = 0x0800,
-    ETHERTYPE_ARP = 0x0806,
-    ETHERTYPE_RARP = 0x8035,
-    ETHERTYPE_VLAN = 0x8100,
-    ETHERTYPE_IPV6 = 0x86dd,
-    ETHERTYPE_MPLS = 0x8847,
-    ETHERTYPE_MPLS_UPSTREAM = 0x8848,
-    ETHERTYPE_PPPOE = 0x8864,
-    ETHERTYPE_QINQ = 0x88a8,
-    ETHERTYPE_QINQ_OLD = 0x9100,
-    ETHERTYPE_QINQ_OLDER = 0x9200,
-    ETHERTYPE_LEAST = 0x0600, /* below: a length, so IEEE 802.3 */
-
-    PPP_IPV4 = 0x0021,
-    PPP_IPV6 = 0x0057,
-    PPP_MPLS = 0x0281,
-
     PROTO_HOP_BY_HOP = 0,
-    PROTO_ICMP = 1,
-    PROTO_TCP = 6,
-    PROTO_UDP = 17,
     PROTO_ROUTING = 43,
     PROTO_FRAGMENT = 44,
     PROTO_AH = 51,
-    PROTO_ICMPV6 = 58,
     PROTO_DESTINATION = 60,
-    PROTO_SCTP = 132,
     PROTO_MOBILITY = 135,
     PROTO_HIP = 139,
     PROTO_SHIM6 = 140,
@@ -49,40 +31,18 @@ enum {
     MOST_EXTENSIONS = 64,
 
     LINK_RAW_BY_DLT = 12, /* raw IP as some write it, not as AT_LINK_RAW */
+    LINK_RAW_BY_OPENBSD = 14,
 };
-
-/* What the decoder carries from layer to layer. */
-struct way {
-    struct at_cursor c;
-    const uint8_t *frame;
-    uint32_t wire_bytes;
-    struct at_headers *h;
-};
-
-static uint32_t offset_of(const struct way *w)
-{
-    return (uint32_t)(w->c.p - w->frame);
-}
-
-/* 'n' bytes, or NULL with the mark of a cut packet. */
-static const uint8_t *take(struct way *w, size_t n)
-{
-    const uint8_t *p = at_take(&w->c, n);
-
-    if (p == NULL)
-        w->h->flags |= AT_DECODED_CUT;
-    return p;
-}
 
 /* Bytes on the wire from 'offset' on. */
-static uint32_t wire_from(const struct way *w, uint32_t offset)
+static uint32_t wire_from(const struct at_way *w, uint32_t offset)
 {
     return w->wire_bytes > offset ? w->wire_bytes - offset : 0;
 }
 
 /* ---- transport ------------------------------------------------------- */
 
-static void decode_ports(struct way *w, const uint8_t *p)
+static void decode_ports(struct at_way *w, const uint8_t *p)
 {
     w->h->sport = at_load_be16(p);
     w->h->dport = at_load_be16(p + 2);
@@ -90,7 +50,7 @@ static void decode_ports(struct way *w, const uint8_t *p)
 }
 
 /* 'header' of the 'bytes' that IP carries are not payload. */
-static void set_payload(struct way *w, uint32_t bytes, uint32_t header)
+static void set_payload(struct at_way *w, uint32_t bytes, uint32_t header)
 {
     struct at_headers *h = w->h;
 
@@ -99,19 +59,19 @@ static void set_payload(struct way *w, uint32_t bytes, uint32_t header)
         return;
     }
     h->payload_bytes = bytes - header;
-    if (w->c.left + (offset_of(w) - h->transport_offset) >= header)
+    if (w->c.left + (at_way_offset(w) - h->transport_offset) >= header)
         h->payload_offset = h->transport_offset + header;
 }
 
-static void decode_tcp(struct way *w, uint32_t bytes)
+static void decode_tcp(struct at_way *w, uint32_t bytes)
 {
-    const uint8_t *p = take(w, 4);
+    const uint8_t *p = at_way_take(w, 4);
     uint32_t header;
 
     if (p == NULL)
         return;
     decode_ports(w, p);
-    p = take(w, 10);
+    p = at_way_take(w, 10);
     if (p == NULL)
         return;
     w->h->tcp_seq = at_load_be32(p);
@@ -123,9 +83,9 @@ static void decode_tcp(struct way *w, uint32_t bytes)
         set_payload(w, bytes, header);
 }
 
-static void decode_udp(struct way *w, uint32_t bytes, uint32_t header)
+static void decode_udp(struct at_way *w, uint32_t bytes, uint32_t header)
 {
-    const uint8_t *p = take(w, 4);
+    const uint8_t *p = at_way_take(w, 4);
 
     if (p == NULL)
         return;
@@ -133,9 +93,9 @@ static void decode_udp(struct way *w, uint32_t bytes, uint32_t header)
     set_payload(w, bytes, header);
 }
 
-static void decode_icmp(struct way *w)
+static void decode_icmp(struct at_way *w)
 {
-    const uint8_t *p = take(w, 2);
+    const uint8_t *p = at_way_take(w, 2);
 
     if (p == NULL)
         return;
@@ -144,13 +104,13 @@ static void decode_icmp(struct way *w)
 }
 
 /* 'bytes' is what IP carries from here on, on the wire. */
-static void decode_transport(struct way *w, uint32_t bytes)
+static void decode_transport(struct at_way *w, uint32_t bytes)
 {
     struct at_headers *h = w->h;
 
     if (h->flags & AT_DECODED_LATER)
         return;
-    h->transport_offset = offset_of(w);
+    h->transport_offset = at_way_offset(w);
     switch (h->proto) {
     case PROTO_TCP:
         decode_tcp(w, bytes);
@@ -175,23 +135,23 @@ static void decode_transport(struct way *w, uint32_t bytes)
  * kernel does, the rest of the frame counts.  The length may not go past the
  * frame either.
  */
-static uint32_t ip_length(const struct way *w, uint32_t stated)
+static uint32_t ip_length(const struct at_way *w, uint32_t stated)
 {
     const uint32_t most = wire_from(w, w->h->net_offset);
 
-    if (stated > most && most > 0)
+    if (stated > most && most > 0 && !w->partial)
         w->h->flags |= AT_DECODED_BAD;
     return stated == 0 ? most : stated;
 }
 
-static void decode_ipv4(struct way *w)
+static void decode_ipv4(struct at_way *w)
 {
     struct at_headers *h = w->h;
     const uint8_t *p;
     uint32_t header, fragment;
 
-    h->net_offset = offset_of(w);
-    p = take(w, 20);
+    h->net_offset = at_way_offset(w);
+    p = at_way_take(w, 20);
     if (p == NULL)
         return;
     header = (uint32_t)(p[0] & 15) * 4;
@@ -211,7 +171,7 @@ static void decode_ipv4(struct way *w)
         h->flags |= AT_DECODED_LATER;
     if (h->ip_bytes < header)
         h->flags |= AT_DECODED_BAD;
-    else if (take(w, header - 20) != NULL)
+    else if (at_way_take(w, header - 20) != NULL)
         decode_transport(w, h->ip_bytes - header);
 }
 
@@ -224,10 +184,10 @@ static bool is_extension(uint8_t proto)
 }
 
 /* Steps over one extension header; false where it is cut or nonsense. */
-static bool skip_extension(struct way *w)
+static bool skip_extension(struct at_way *w)
 {
     struct at_headers *h = w->h;
-    const uint8_t *p = take(w, 8);
+    const uint8_t *p = at_way_take(w, 8);
     const uint8_t proto = h->proto;
     size_t more;
 
@@ -242,18 +202,18 @@ static bool skip_extension(struct way *w)
         return (h->flags & AT_DECODED_LATER) == 0;
     }
     more = proto == PROTO_AH ? (size_t)p[1] * 4 : (size_t)p[1] * 8;
-    return take(w, more) != NULL;
+    return at_way_take(w, more) != NULL;
 }
 
-static void decode_ipv6(struct way *w)
+static void decode_ipv6(struct at_way *w)
 {
     struct at_headers *h = w->h;
     const uint8_t *p;
     uint32_t used;
     int extensions = 0;
 
-    h->net_offset = offset_of(w);
-    p = take(w, 40);
+    h->net_offset = at_way_offset(w);
+    p = at_way_take(w, 40);
     if (p == NULL)
         return;
     if (p[0] >> 4 != 6) {
@@ -269,7 +229,7 @@ static void decode_ipv6(struct way *w)
     while (is_extension(h->proto))
         if (!skip_extension(w) || ++extensions > MOST_EXTENSIONS)
             return;
-    used = offset_of(w) - h->net_offset;
+    used = at_way_offset(w) - h->net_offset;
     if (h->ip_bytes < used)
         h->flags |= AT_DECODED_BAD;
     else
@@ -277,13 +237,13 @@ static void decode_ipv6(struct way *w)
 }
 
 /* Addresses are where libpcap looks for them: after 6-byte hardware ones. */
-static void decode_arp(struct way *w)
+static void decode_arp(struct at_way *w)
 {
     struct at_headers *h = w->h;
     const uint8_t *p;
 
-    h->net_offset = offset_of(w);
-    p = take(w, 28);
+    h->net_offset = at_way_offset(w);
+    p = at_way_take(w, 28);
     if (p == NULL)
         return;
     if (at_load_be16(p + 2) != ETHERTYPE_IPV4 || p[4] != 6 || p[5] != 4) {
@@ -297,10 +257,8 @@ static void decode_arp(struct way *w)
 
 /* ---- between link and network ---------------------------------------- */
 
-static void decode_net(struct way *w, uint16_t ethertype);
-
 /* Raw IP tells its version itself. */
-static void decode_ip(struct way *w)
+static void decode_ip(struct at_way *w)
 {
     if (w->c.left == 0) {
         w->h->flags |= AT_DECODED_CUT;
@@ -313,13 +271,13 @@ static void decode_ip(struct way *w)
     }
 }
 
-static void decode_mpls(struct way *w)
+static void decode_mpls(struct at_way *w)
 {
     const uint8_t *p;
 
     w->h->flags |= AT_DECODED_TAGGED;
     do {
-        p = take(w, 4);
+        p = at_way_take(w, 4);
         if (p == NULL)
             return;
     } while ((p[2] & 1) == 0);
@@ -330,26 +288,26 @@ static void decode_mpls(struct way *w)
         decode_ip(w);
 }
 
-static void decode_ppp(struct way *w, uint16_t protocol)
+static void decode_ppp(struct at_way *w, uint16_t protocol)
 {
     switch (protocol) {
     case PPP_IPV4:
-        decode_net(w, ETHERTYPE_IPV4);
+        at_way_net(w, ETHERTYPE_IPV4);
         break;
     case PPP_IPV6:
-        decode_net(w, ETHERTYPE_IPV6);
+        at_way_net(w, ETHERTYPE_IPV6);
         break;
     case PPP_MPLS:
-        decode_net(w, ETHERTYPE_MPLS);
+        at_way_net(w, ETHERTYPE_MPLS);
         break;
     default:
         w->h->ethertype = protocol;
     }
 }
 
-static void decode_pppoe(struct way *w)
+static void decode_pppoe(struct at_way *w)
 {
-    const uint8_t *p = take(w, 8);
+    const uint8_t *p = at_way_take(w, 8);
 
     if (p == NULL)
         return;
@@ -363,7 +321,7 @@ static bool is_vlan(uint16_t ethertype)
            ethertype == ETHERTYPE_QINQ_OLD || ethertype == ETHERTYPE_QINQ_OLDER;
 }
 
-static void decode_net(struct way *w, uint16_t ethertype)
+void at_way_net(struct at_way *w, uint16_t ethertype)
 {
     struct at_headers *h = w->h;
     const uint8_t *p;
@@ -371,7 +329,7 @@ static void decode_net(struct way *w, uint16_t ethertype)
     while (is_vlan(ethertype)) {
         h->flags |= AT_DECODED_TAGGED;
         h->ethertype = ethertype;
-        p = take(w, 4);
+        p = at_way_take(w, 4);
         if (p == NULL)
             return;
         h->inner_vlan = at_load_be16(p) & 0xfff;
@@ -379,7 +337,11 @@ static void decode_net(struct way *w, uint16_t ethertype)
             h->vlan = h->inner_vlan;
         ethertype = at_load_be16(p + 2);
     }
-    h->ethertype = ethertype < ETHERTYPE_LEAST ? 0 : ethertype;
+    if (ethertype < ETHERTYPE_LEAST) {
+        at_way_llc(w);
+        return;
+    }
+    h->ethertype = ethertype;
     switch (ethertype) {
     case ETHERTYPE_IPV4:
         decode_ipv4(w);
@@ -401,21 +363,90 @@ static void decode_net(struct way *w, uint16_t ethertype)
     }
 }
 
+/*
+ * IEEE 802.2, which tells no more than that there is a SNAP header with an
+ * ethertype; that is looked into once, whatever is written there.  What has
+ * no layer we know keeps the ethertype 0.
+ */
+void at_way_llc(struct at_way *w)
+{
+    struct at_headers *h = w->h;
+    uint16_t ethertype;
+
+    h->ethertype = 0;
+    if (w->snap)
+        return;
+    if (w->c.left < 8) {
+        if (wire_from(w, at_way_offset(w)) >= 8)
+            h->flags |= AT_DECODED_CUT;
+        return;
+    }
+    if (!at_is_snap(w->c.p))
+        return;
+    w->snap = true;
+    ethertype = at_load_be16(w->c.p + 6);
+    if (ethertype < ETHERTYPE_LEAST)
+        return;
+    at_way_take(w, 8);
+    at_way_net(w, ethertype);
+    h->flags |= AT_DECODED_FOREIGN; /* pcap filters do not look in there */
+}
+
 /* ---- link ------------------------------------------------------------ */
 
-static void decode_ethertype_at(struct way *w, size_t header, size_t at)
+static void decode_ethertype_at(struct at_way *w, size_t header, size_t at)
 {
-    const uint8_t *p = take(w, header);
+    const uint8_t *p = at_way_take(w, header);
 
     if (p != NULL)
-        decode_net(w, at_load_be16(p + at));
+        at_way_net(w, at_load_be16(p + at));
+}
+
+/* Its types below 0x600 are Linux's own: 4 is IEEE 802.2. */
+static void decode_sll(struct at_way *w, size_t header, size_t at)
+{
+    enum { LINUX_802_2 = 4 };
+    const uint8_t *p = at_way_take(w, header);
+
+    if (p == NULL)
+        return;
+    if (at_load_be16(p + at) >= ETHERTYPE_LEAST ||
+        at_load_be16(p + at) == LINUX_802_2)
+        at_way_net(w, at_load_be16(p + at));
+}
+
+static void decode_fddi(struct at_way *w)
+{
+    if (at_way_take(w, 13) != NULL)
+        at_way_llc(w);
+}
+
+/* A whole ERF record as a frame; one in another is not looked into. */
+static void decode_erf(struct at_way *w)
+{
+    struct at_packet record;
+
+    if (w->c.left < AT_ERF_HEADER || w->c.left < at_load_be16(w->c.p + 10)) {
+        w->h->flags |= AT_DECODED_CUT;
+        return;
+    }
+    if (at_load_be16(w->c.p + 10) < AT_ERF_HEADER) {
+        w->h->flags |= AT_DECODED_BAD;
+        return;
+    }
+    at_erf_parse(w->c.p, &record);
+    if (record.kind != AT_KIND_PACKET || record.linktype == AT_LINK_ERF)
+        return;
+    w->c = (struct at_cursor){.p = record.data, .left = record.cap_bytes};
+    w->wire_bytes = at_way_offset(w) + record.wire_bytes;
+    at_way_link(w, record.linktype);
 }
 
 /* The address family of the capturing system, in either byte order. */
-static void decode_null(struct way *w)
+static void decode_null(struct at_way *w)
 {
     enum { BSD_INET6 = 24, FREEBSD_INET6 = 28, DARWIN_INET6 = 30 };
-    const uint8_t *p = take(w, 4);
+    const uint8_t *p = at_way_take(w, 4);
     uint32_t family;
 
     if (p == NULL)
@@ -424,47 +455,48 @@ static void decode_null(struct way *w)
     if (family > 0xffff)
         family = at_load_be32(p);
     if (family == 2)
-        decode_net(w, ETHERTYPE_IPV4);
+        at_way_net(w, ETHERTYPE_IPV4);
     else if (family == 10 || family == BSD_INET6 || family == FREEBSD_INET6 ||
              family == DARWIN_INET6)
-        decode_net(w, ETHERTYPE_IPV6);
+        at_way_net(w, ETHERTYPE_IPV6);
 }
 
 /* RFC 1662 framing: address and control may be left out, protocol short. */
-static void decode_ppp_link(struct way *w)
+static void decode_ppp_link(struct at_way *w)
 {
     const uint8_t *p;
 
     /* 0xff is no protocol, so alone it is the beginning of a cut frame. */
     if (w->c.left >= 1 && w->c.p[0] == 0xff &&
-        (w->c.left == 1 || w->c.p[1] == 3) && take(w, 2) == NULL)
+        (w->c.left == 1 || w->c.p[1] == 3) && at_way_take(w, 2) == NULL)
         return;
     if (w->c.left >= 1 && (w->c.p[0] & 1) != 0) {
-        p = take(w, 1);
+        p = at_way_take(w, 1);
         decode_ppp(w, *p);
         return;
     }
-    p = take(w, 2);
+    p = at_way_take(w, 2);
     if (p != NULL)
         decode_ppp(w, at_load_be16(p));
 }
 
-static void decode_link(struct way *w, uint16_t linktype)
+void at_way_link(struct at_way *w, uint16_t linktype)
 {
     switch (linktype) {
     case AT_LINK_ETHERNET:
         decode_ethertype_at(w, 14, 12);
         break;
     case AT_LINK_LINUX_SLL:
-        decode_ethertype_at(w, 16, 14);
+        decode_sll(w, 16, 14);
         break;
     case AT_LINK_LINUX_SLL2:
-        decode_ethertype_at(w, 20, 0);
+        decode_sll(w, 20, 0);
         break;
     case AT_LINK_C_HDLC:
         decode_ethertype_at(w, 4, 2);
         break;
     case LINK_RAW_BY_DLT:
+    case LINK_RAW_BY_OPENBSD:
     case AT_LINK_RAW:
     case AT_LINK_IPV4:
     case AT_LINK_IPV6:
@@ -477,6 +509,25 @@ static void decode_link(struct way *w, uint16_t linktype)
     case AT_LINK_PPP:
     case AT_LINK_PPP_HDLC:
         decode_ppp_link(w);
+        break;
+    case AT_LINK_PPP_ETHER:
+        decode_pppoe(w);
+        break;
+    case AT_LINK_ERF:
+        decode_erf(w);
+        break;
+    case AT_LINK_FDDI:
+        decode_fddi(w);
+        break;
+    case AT_LINK_ATM_RFC1483:
+        at_way_llc(w);
+        break;
+    case AT_LINK_IEEE802_11:
+    case AT_LINK_PRISM:
+    case AT_LINK_RADIOTAP:
+    case AT_LINK_AVS:
+    case AT_LINK_PPI:
+        at_way_wlan(w, linktype);
         break;
     }
 }
@@ -511,27 +562,24 @@ static bool reads_alike(const struct at_headers *h, uint16_t linktype)
 /* What makes a filter's view of the packet uncertain. */
 static void mark_doubts(struct at_headers *h, uint16_t linktype)
 {
-    const bool ported = h->proto == PROTO_TCP || h->proto == PROTO_UDP ||
-                        h->proto == PROTO_SCTP;
-
-    if (ported && (h->flags & (AT_DECODED_PORTS | AT_DECODED_LATER)) == 0)
-        h->flags |= AT_DECODED_BAD;
+    at_way_mark_ports(h);
     if (!reads_alike(h, linktype))
         h->flags |= AT_DECODED_FOREIGN;
 }
 
 void at_decode(struct at_headers *h, const struct at_packet *pkt)
 {
-    struct way w = {
+    struct at_way w = {
         .c = {.p = pkt->data, .left = pkt->cap_bytes},
         .frame = pkt->data,
         .wire_bytes = pkt->wire_bytes,
         .h = h,
     };
 
-    *h = (struct at_headers){.net = AT_NET_OTHER};
-    if (pkt->kind != AT_KIND_PACKET)
+    *h = (struct at_headers){.net = AT_NET_OTHER, .link = pkt->linktype};
+    if (pkt->kind != AT_KIND_PACKET ||
+        (pkt->linktype == AT_LINK_ERF && pkt->format == AT_FORMAT_ERF))
         return;
-    decode_link(&w, pkt->linktype);
+    at_way_link(&w, pkt->linktype);
     mark_doubts(h, pkt->linktype);
 }

@@ -14,9 +14,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint16_t linktypes[] = {
-    AT_LINK_ETHERNET, AT_LINK_NULL,   AT_LINK_PPP,  AT_LINK_PPP_HDLC,
-    AT_LINK_RAW,      AT_LINK_C_HDLC, AT_LINK_LOOP, AT_LINK_LINUX_SLL,
-    AT_LINK_ERF,      AT_LINK_IPV4,   AT_LINK_IPV6, AT_LINK_LINUX_SLL2,
+    AT_LINK_ETHERNET,   AT_LINK_NULL,      AT_LINK_PPP,
+    AT_LINK_PPP_HDLC,   AT_LINK_RAW,       AT_LINK_C_HDLC,
+    AT_LINK_LOOP,       AT_LINK_LINUX_SLL, AT_LINK_ERF,
+    AT_LINK_IPV4,       AT_LINK_IPV6,      AT_LINK_LINUX_SLL2,
+    AT_LINK_FDDI,       AT_LINK_PPP_ETHER, AT_LINK_ATM_RFC1483,
+    AT_LINK_IEEE802_11, AT_LINK_PRISM,     AT_LINK_RADIOTAP,
+    AT_LINK_AVS,        AT_LINK_PPI,
 };
 
 enum { LINKTYPES = sizeof(linktypes) / sizeof(linktypes[0]) };
@@ -28,13 +32,34 @@ static void check(const struct at_headers *h, const struct at_packet *pkt)
 
     if (h->net_offset > pkt->cap_bytes ||
         h->transport_offset > pkt->cap_bytes ||
-        h->payload_offset > pkt->cap_bytes)
+        h->link_offset > pkt->cap_bytes || h->payload_offset > pkt->cap_bytes)
         abort();
     if ((h->net == AT_NET_OTHER) != (h->src == NULL))
         abort();
     if (h->src != NULL && (h->src < pkt->data || h->src + address > end ||
                            h->dst < pkt->data || h->dst + address > end))
         abort();
+}
+
+/* Every layer begins behind the one before it. */
+static void go_deeper(const struct at_headers *outer,
+                      const struct at_packet *pkt)
+{
+    struct at_headers h = *outer, quoted;
+    uint32_t offset;
+
+    do {
+        check(&h, pkt);
+        offset = h.net_offset;
+        if (at_decode_quoted(&quoted, &h, pkt)) {
+            check(&quoted, pkt);
+            if (quoted.link_offset <= offset)
+                abort();
+        }
+        if (!at_decode_inner(&h, &h, pkt))
+            return;
+    } while (h.link_offset > offset && h.depth <= AT_DEEPEST);
+    abort();
 }
 
 static void ask_filters(const struct at_packet *pkt)
@@ -69,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pkt.wire_bytes = pkt.cap_bytes + data[1];
     pkt.linktype = linktypes[data[0] % LINKTYPES];
     at_decode(&h, &pkt);
-    check(&h, &pkt);
+    go_deeper(&h, &pkt);
     ask_filters(&pkt);
     free(frame);
     return 0;

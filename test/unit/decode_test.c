@@ -4,59 +4,10 @@
  * What a cut packet gives may be less than the whole one gives, never
  * different; the address sanitizer watches that nothing is read past the cut.
  */
-#include "common.h"
+#include "common_frames.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- making packets -------------------------------------------------- */
-
-enum { TCP = 6, UDP = 17, ICMP = 1, ICMPV6 = 58, SCTP = 132 };
-
-static void add_ethernet(struct bytes *b, uint16_t ethertype)
-{
-    add(b, "\2\0\0\0\0\1\2\0\0\0\0\2", 12);
-    add_be16(b, ethertype);
-}
-
-static void add_ipv4(struct bytes *b, uint8_t proto, uint16_t fragment,
-                     uint16_t total, unsigned option_words)
-{
-    add(b, (uint8_t[]){(uint8_t)(0x45 + option_words), 0}, 2);
-    add_be16(b, total);
-    add_be16(b, 1);
-    add_be16(b, fragment);
-    add(b, (uint8_t[]){64, proto, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2}, 12);
-    add_zeros(b, (size_t)option_words * 4);
-}
-
-static void add_ipv6(struct bytes *b, uint8_t next, uint16_t payload)
-{
-    add(b, "\x60\0\0\0", 4);
-    add_be16(b, payload);
-    add(b, (uint8_t[]){next, 64}, 2);
-    add(b, "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16);
-    add(b, "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\2", 16);
-}
-
-static void add_tcp(struct bytes *b, unsigned words, uint8_t flags)
-{
-    add_be16(b, 1024);
-    add_be16(b, 443);
-    add_be32(b, 0x01020304);
-    add_be32(b, 0);
-    add(b, (uint8_t[]){(uint8_t)(words << 4), flags, 0, 0, 0, 0, 0, 0}, 8);
-    if (words > 5)
-        add_zeros(b, (words - 5) * 4);
-}
-
-static void add_udp(struct bytes *b, uint16_t bytes)
-{
-    add_be16(b, 53);
-    add_be16(b, 5353);
-    add_be16(b, bytes);
-    add_be16(b, 0);
-}
 
 /* ---- looking --------------------------------------------------------- */
 
@@ -338,6 +289,9 @@ static void tags_without_end(void **state)
 
 /* ---- links ----------------------------------------------------------- */
 
+#define SNAP "\xaa\xaa\3\0\0\0\x08\0"
+#define WLAN22 "\0\0\1\1\1\1\1\1\2\2\2\2\2\2\3\3\3\3\3\3\0\0"
+
 static void every_link(void **state)
 {
     static const struct {
@@ -356,8 +310,32 @@ static void every_link(void **state)
         {AT_LINK_PPP, "\x21", 1},
         {AT_LINK_PPP_HDLC, "\xff\3\0\x21", 4},
         {AT_LINK_PPP_HDLC, "\xff\3\x21", 3},
+        {AT_LINK_PPP_ETHER, "\x11\0\0\1\0\x1e\0\x21", 8},
         {AT_LINK_RAW, "", 0},
+        {14, "", 0}, /* as OpenBSD has it */
         {AT_LINK_IPV4, "", 0},
+        /* IEEE 802.2 with SNAP, under all that may come before it */
+        {AT_LINK_ATM_RFC1483, SNAP, 8},
+        {AT_LINK_ETHERNET, "\1\1\1\1\1\1\2\2\2\2\2\2\0\x24" SNAP, 22},
+        {AT_LINK_LINUX_SLL, "\0\0\0\1\0\6\0\0\0\0\0\0\0\0\0\4" SNAP, 24},
+        {AT_LINK_FDDI, "\x50\1\1\1\1\1\1\2\2\2\2\2\2" SNAP, 21},
+        {AT_LINK_IEEE802_11, "\x08\1" WLAN22 SNAP, 32},
+        {AT_LINK_IEEE802_11, "\x08\3" WLAN22 "\3\3\3\3\3\3" SNAP, 38},
+        {AT_LINK_IEEE802_11, "\x88\1" WLAN22 "\0\0" SNAP, 34},
+        {AT_LINK_IEEE802_11, "\x88\x81" WLAN22 "\0\0\0\0\0\0" SNAP, 38},
+        {AT_LINK_RADIOTAP, "\0\0\x08\0\0\0\0\0\x08\1" WLAN22 SNAP, 40},
+        /* the time, then flags that speak of padding */
+        {AT_LINK_RADIOTAP,
+         "\0\0\x18\0\3\0\0\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x88\1" WLAN22
+         "\0\0" SNAP,
+         58},
+        {AT_LINK_RADIOTAP,
+         "\0\0\x0c\0\2\0\0\0\x20\0\0\0\x88\1" WLAN22 "\0\0\0\0" SNAP, 48},
+        {AT_LINK_PPI, "\0\0\x0c\0\x69\0\0\0\2\0\0\0\x08\1" WLAN22 SNAP, 44},
+        {AT_LINK_AVS, "\x80\x21\x10\2\0\0\0\x0a\0\0\x08\1" WLAN22 SNAP, 42},
+        {AT_LINK_PRISM, "\x80\x21\x10\1\0\0\0\x0a\0\0\x08\1" WLAN22 SNAP, 42},
+        /* an ERF record of raw IPv4 */
+        {AT_LINK_ERF, "\0\0\0\0\0\0\0\0\x16\4\0\x2c\0\0\0\x1c", 16},
     };
 
     (void)state;
@@ -371,8 +349,9 @@ static void every_link(void **state)
         h = whole(link[i].linktype, &b);
         assert_int_equal(h.net_offset, link[i].n);
         assert_int_equal(h.sport, 53);
-        assert_int_equal(h.flags, AT_DECODED_PORTS);
-        cut_everywhere(link[i].linktype, &b, link[i].n + 24);
+        assert_int_equal(h.flags & ~AT_DECODED_TAGGED, AT_DECODED_PORTS);
+        cut_everywhere(link[i].linktype, &b,
+                       link[i].linktype == AT_LINK_ERF ? b.n : link[i].n + 24);
     }
 }
 
@@ -383,10 +362,51 @@ static void unknown_link_is_nothing(void **state)
 
     (void)state;
     add_ipv4(&b, UDP, 0, 28, 0);
-    h = whole(AT_LINK_ERF, &b);
+    h = whole(147 /* anyone's own */, &b);
     assert_int_equal(h.net, AT_NET_OTHER);
     assert_int_equal(h.flags, 0);
     assert_null(h.src);
+    drop(&b);
+}
+
+/* Frames of 802.11 in which there is nothing for us. */
+static void wlan_without_payload(void **state)
+{
+    static const struct {
+        const char *header;
+        size_t n;
+    } frame[] = {
+        {"\x80\0" WLAN22 SNAP, 32},                    /* a beacon */
+        {"\x48\1" WLAN22 SNAP, 32},                    /* no data */
+        {"\x08\x41" WLAN22 SNAP, 32},                  /* protected */
+        {"\x08\5" WLAN22 SNAP, 32},                    /* a part */
+        {"\x88\1" WLAN22 "\x80\0" SNAP, 34},           /* several in one */
+        {"\x09\1" WLAN22 SNAP, 32},                    /* of another version */
+        {"\x08\3" WLAN22 "\xaa\xaa\3\0\0\0" SNAP, 38}, /* two ways */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(frame) / sizeof(frame[0]); i++) {
+        struct bytes b = {.n = 0};
+
+        add(&b, frame[i].header, frame[i].n);
+        add_ipv4(&b, UDP, 0, 28, 0);
+        add_udp(&b, 8);
+        assert_int_equal(whole(AT_LINK_IEEE802_11, &b).net, AT_NET_OTHER);
+        drop(&b);
+    }
+}
+
+/* SNAP headers in VLAN tags in SNAP headers, and so on. */
+static void snap_without_end(void **state)
+{
+    struct bytes b = {.n = 0};
+
+    (void)state;
+    add_ethernet(&b, 1500);
+    for (unsigned n = 0; n < 4000; n++)
+        add(&b, "\xaa\xaa\3\0\0\0\x81\0\0\1\0\x64", 12);
+    assert_int_equal(whole(AT_LINK_ETHERNET, &b).net, AT_NET_OTHER);
     drop(&b);
 }
 
@@ -459,6 +479,8 @@ int main(void)
         cmocka_unit_test(tags_without_end),
         cmocka_unit_test(every_link),
         cmocka_unit_test(unknown_link_is_nothing),
+        cmocka_unit_test(wlan_without_payload),
+        cmocka_unit_test(snap_without_end),
         cmocka_unit_test(bad_fields),
         cmocka_unit_test(ip_length_of_zero),
         cmocka_unit_test(records_that_are_no_packets),
