@@ -424,6 +424,7 @@ static void decode_fddi(struct at_way *w)
 /* A whole ERF record as a frame; one in another is not looked into. */
 static void decode_erf(struct at_way *w)
 {
+    static const struct at_layout layout = {.format = AT_FORMAT_ERF};
     struct at_packet record;
 
     if (w->c.left < AT_ERF_HEADER || w->c.left < at_load_be16(w->c.p + 10)) {
@@ -434,7 +435,7 @@ static void decode_erf(struct at_way *w)
         w->h->flags |= AT_DECODED_BAD;
         return;
     }
-    at_erf_parse(w->c.p, &record);
+    at_erf_parse(&layout, w->c.p, &record);
     if (record.kind != AT_KIND_PACKET || record.linktype == AT_LINK_ERF)
         return;
     w->c = (struct at_cursor){.p = record.data, .left = record.cap_bytes};
@@ -577,8 +578,12 @@ void at_decode(struct at_headers *h, const struct at_packet *pkt)
     };
 
     *h = (struct at_headers){.net = AT_NET_OTHER, .link = pkt->linktype};
-    if (pkt->kind != AT_KIND_PACKET ||
-        (pkt->linktype == AT_LINK_ERF && pkt->format == AT_FORMAT_ERF))
+    if (pkt->kind != AT_KIND_PACKET)
+        return;
+    /* Of a record of ERF, and a cell of the cards before it, the frame is
+     * what it carries; only elsewhere is it a record. */
+    if (pkt->linktype == AT_LINK_ERF &&
+        (pkt->format == AT_FORMAT_ERF || pkt->erf_type != 0))
         return;
     at_way_link(&w, pkt->linktype);
     mark_doubts(h, pkt->linktype);
