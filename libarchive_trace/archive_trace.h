@@ -228,6 +228,8 @@ struct at_packet {
     uint8_t erf_type;   /* ERF: type without the extension bit; else 0 */
     uint8_t errors;     /* AT_ERROR_ bits; the captured bytes are there */
     bool edited;
+    uint8_t done;     /* AT_DONE_ bits: what at_process_packet() did */
+    uint8_t checksum; /* enum at_checksum: what it found */
 };
 
 /* ---- threads --------------------------------------------------------- */
@@ -411,17 +413,20 @@ AT_API void at_pass_close(struct at_pass *pass);
 
 /* ---- picking and merging --------------------------------------------- */
 
-/* Which packets are wanted; META and PAD records are none. */
+/* Which packets are wanted, and what is done to them; META and PAD records
+ * are none. */
 struct at_selection {
     struct at_filter *filter; /* NULL: any */
     int64_t from_ns;          /* from_ns <= time < to_ns */
     int64_t to_ns;
     bool records; /* META and PAD records of any time are wanted too */
+    const struct at_process *process; /* NULL: they stay as they are */
 };
 
 /*
- * The wanted packets of one reader, in order; they are looked for by all
- * threads of the pool.  A packet is good until the next call.
+ * The wanted packets of one reader, in order; they are looked for, and
+ * processed, by all threads of the pool.  A packet is good until the next
+ * call.
  */
 struct at_pick;
 AT_API enum at_status at_pick_open(struct at_pick **out, struct at_reader *rd,
@@ -430,6 +435,8 @@ AT_API enum at_status at_pick_open(struct at_pick **out, struct at_reader *rd,
                                    struct at_error *err);
 AT_API enum at_status at_pick_next(struct at_pick *pick, struct at_packet *pkt,
                                    struct at_error *err);
+/* Packets that were wanted, but that processing dropped, so far. */
+AT_API uint64_t at_pick_dropped(const struct at_pick *pick);
 AT_API void at_pick_close(struct at_pick *pick);
 
 /*
@@ -473,6 +480,7 @@ struct at_writer_options {
 /* Facts of the source that the target could not hold, counted by packet. */
 struct at_losses {
     uint64_t interfaces;  /* interface numbers other than 0 */
+    uint64_t directions;  /* that processing found out */
     uint64_t lost_counts; /* packets whose record told of losses before it */
     uint64_t nanoseconds; /* times cut to microseconds */
     uint64_t extensions;  /* ERF extension headers, flags, colours */
@@ -640,6 +648,119 @@ AT_API enum at_status at_filter_open(struct at_filter **out, const char *expr,
 AT_API bool at_filter_match(struct at_filter *filter,
                             const struct at_packet *pkt);
 AT_API void at_filter_close(struct at_filter *filter);
+
+/* ---- processing ------------------------------------------------------ */
+
+/* The verdict on a checksum. */
+enum at_checksum {
+    AT_CHECKSUM_UNKNOWN = 0,  /* not looked at */
+    AT_CHECKSUM_OK,           /* right */
+    AT_CHECKSUM_BAD,          /* wrong, or 0 where it must not be */
+    AT_CHECKSUM_ABSENT,       /* there is none to look at */
+    AT_CHECKSUM_UNVERIFIABLE, /* part of what it covers was not captured */
+};
+
+struct at_checksums {
+    uint8_t network;   /* enum at_checksum: of the IPv4 header */
+    uint8_t transport; /* of TCP, UDP, ICMP, ICMPv6 or SCTP */
+};
+
+/*
+ * at_checksum_verify() looks at the checksums of the outermost network layer
+ * and what it carries (RFC 1071; SCTP's CRC-32c: RFC 9260); 'headers' are
+ * what at_decode() says of 'pkt'.  A UDP checksum of 0 is ABSENT over IPv4
+ * and BAD over IPv6.  The transport of a fragment, of a packet whose length
+ * was left to the network card, or that source routing hides the last
+ * address of, is UNVERIFIABLE.  A card that computes checksums makes those
+ * of the packets its own host sends look BAD.
+ *
+ * at_checksum_overall() is one verdict on both: BAD if either is, else
+ * UNVERIFIABLE if either is, else OK if either is.
+ */
+AT_API struct at_checksums at_checksum_verify(const struct at_packet *pkt,
+                                              const struct at_headers *headers);
+AT_API enum at_checksum at_checksum_overall(struct at_checksums sums);
+
+enum at_fcs_use {
+    AT_FCS_KEEP = 0, /* lengths are as they are */
+    AT_FCS_STRIP,    /* the last 4 bytes of Ethernet frames are taken off */
+    AT_FCS_ADD,      /* Ethernet frames get 4 bytes: the CRC-32 where the
+                        frame was captured whole, else the length alone */
+};
+
+enum at_checksum_use {
+    AT_CHECKSUM_IGNORE = 0,
+    AT_CHECKSUM_TAG,  /* the verdict is stored in the packet */
+    AT_CHECKSUM_DROP, /* and packets with a bad one are dropped */
+};
+
+/*
+ * What is done to packets, in this order: checksums, direction, FCS taken
+ * off, tags stripped, FCS added, snapped.  The grammar of the texts is in
+ * at-convert(1).  Set all of it to zero, then 'size', then the fields you
+ * care about.
+ */
+struct at_process_options {
+    size_t size;           /* sizeof(struct at_process_options) */
+    const char *snap;      /* "l4+4,dns+12"; NULL: packets stay whole */
+    const char *strip;     /* "vlan,mpls,pppoe"; NULL: none */
+    const char *direction; /* "net:10.0.0.0/8"; NULL: it stays as it is */
+    enum at_fcs_use fcs;
+    enum at_checksum_use checksum;
+};
+
+/*
+ * at_process_open() compiles the options.  Text that it does not understand
+ * is AT_ERR_SYNTAX with the column in that text.  A process never changes:
+ * any number of threads may use it.
+ */
+struct at_process;
+AT_API enum at_status at_process_open(struct at_process **out,
+                                      const struct at_process_options *opts,
+                                      struct at_error *err);
+AT_API void at_process_close(struct at_process *process);
+
+/*
+ * Where packets go that cannot stay in their block.  The caller owns it, and
+ * sets 'used' to 0 once the packets before are done with.  Each packet takes
+ * at most its cap_bytes and 4 more.
+ */
+struct at_scratch {
+    uint8_t *p;
+    size_t room;
+    size_t used;
+};
+
+/* What was done to a packet. */
+enum {
+    AT_DONE_CUT = 1,      /* snapped */
+    AT_DONE_STRIPPED = 2, /* of tags */
+    AT_DONE_LEFT = 4,     /* as it was: without its tags or its FCS it would
+                             make no sense, or 'scratch' was full */
+    AT_DONE_FCS = 8,      /* FCS taken off or added */
+    AT_DONE_DIRECTED = 16,
+    AT_DONE_DROPPED = 32, /* it is not wanted any more */
+};
+
+/*
+ * at_process_packet() changes *pkt and says whether it is still wanted.  New
+ * bytes go to 'scratch'; those of the block are never changed.  A record
+ * other than a packet stays as it is.
+ */
+AT_API bool at_process_packet(const struct at_process *process,
+                              struct at_scratch *scratch,
+                              struct at_packet *pkt);
+
+/* What was done to some packets, added up by at_process_count(). */
+struct at_process_tally {
+    uint64_t cut, stripped, left, fcs;
+    uint64_t direction[4]; /* by enum at_direction, of those directed */
+    uint64_t checksum[5];  /* by enum at_checksum */
+    uint64_t dropped;
+};
+
+AT_API void at_process_count(struct at_process_tally *tally,
+                             const struct at_packet *pkt);
 
 #ifdef __cplusplus
 }

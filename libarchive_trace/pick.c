@@ -3,6 +3,10 @@
  *
  * The threads leave in each slot an array of the packets that are wanted,
  * which are views into the batch; the caller's thread only hands them out.
+ * Those that are processed may be in the slot's scratch instead, which is as
+ * large as the batch: the header of a record is larger than what processing
+ * adds to its frame.  What processing drops stays in the array, to be counted
+ * where the caller has got to.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +16,7 @@
 struct picked {
     struct at_packet *pkt;
     size_t n, room;
+    struct at_scratch scratch;
 };
 
 struct at_pick {
@@ -19,6 +24,7 @@ struct at_pick {
     struct at_pass *pass;
     const struct picked *now;
     size_t next;
+    uint64_t dropped;
 };
 
 static bool wanted(const struct at_selection *sel, const struct at_packet *pkt)
@@ -49,6 +55,36 @@ static enum at_status make_room(struct picked *picked,
     return AT_OK;
 }
 
+static enum at_status make_scratch(struct at_scratch *scratch,
+                                   const struct at_batch *batch)
+{
+    size_t n = 0;
+
+    scratch->used = 0;
+    for (size_t i = 0; i < batch->blocks; i++)
+        n += batch->block[i].place.bytes;
+    if (n <= scratch->room)
+        return AT_OK;
+    free(scratch->p);
+    scratch->room = 0;
+    scratch->p = malloc(n + n / 4);
+    if (scratch->p == NULL)
+        return AT_ERR_MEMORY;
+    scratch->room = n + n / 4;
+    return AT_OK;
+}
+
+static void pick_record(const struct at_selection *sel, struct picked *picked)
+{
+    struct at_packet *pkt = &picked->pkt[picked->n];
+
+    if (!wanted(sel, pkt))
+        return;
+    if (sel->process != NULL)
+        at_process_packet(sel->process, &picked->scratch, pkt);
+    picked->n++;
+}
+
 static enum at_status pick_work(void *ctx, void *slot,
                                 const struct at_batch *batch,
                                 struct at_error *err)
@@ -57,13 +93,15 @@ static enum at_status pick_work(void *ctx, void *slot,
     struct picked *picked = slot;
 
     picked->n = 0;
-    if (make_room(picked, batch) != AT_OK)
+    if (make_room(picked, batch) != AT_OK ||
+        (pick->selection.process != NULL &&
+         make_scratch(&picked->scratch, batch) != AT_OK))
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     for (size_t i = 0; i < batch->blocks; i++) {
         struct at_walk walk = at_walk_block(batch, i);
 
         while (at_walk_next(&walk, &picked->pkt[picked->n]))
-            picked->n += wanted(&pick->selection, &picked->pkt[picked->n]);
+            pick_record(&pick->selection, picked);
     }
     return AT_OK;
 }
@@ -74,6 +112,7 @@ static void pick_drop(void *ctx, void *slot)
 
     (void)ctx;
     free(picked->pkt);
+    free(picked->scratch.p);
 }
 
 enum at_status at_pick_open(struct at_pick **out, struct at_reader *rd,
@@ -103,23 +142,41 @@ enum at_status at_pick_open(struct at_pick **out, struct at_reader *rd,
     return AT_OK;
 }
 
+static enum at_status next_batch(struct at_pick *pick, struct at_error *err)
+{
+    const struct at_batch *batch;
+    void *slot;
+    enum at_status st;
+
+    pick->now = NULL;
+    st = at_pass_next(pick->pass, &slot, &batch, err);
+    if (st != AT_OK)
+        return st;
+    pick->now = slot;
+    pick->next = 0;
+    return AT_OK;
+}
+
 enum at_status at_pick_next(struct at_pick *pick, struct at_packet *pkt,
                             struct at_error *err)
 {
-    while (pick->now == NULL || pick->next == pick->now->n) {
-        const struct at_batch *batch;
-        void *slot;
-        enum at_status st;
+    for (;;) {
+        while (pick->now == NULL || pick->next == pick->now->n) {
+            const enum at_status st = next_batch(pick, err);
 
-        pick->now = NULL;
-        st = at_pass_next(pick->pass, &slot, &batch, err);
-        if (st != AT_OK)
-            return st;
-        pick->now = slot;
-        pick->next = 0;
+            if (st != AT_OK)
+                return st;
+        }
+        *pkt = pick->now->pkt[pick->next++];
+        if ((pkt->done & AT_DONE_DROPPED) == 0)
+            return AT_OK;
+        pick->dropped++;
     }
-    *pkt = pick->now->pkt[pick->next++];
-    return AT_OK;
+}
+
+uint64_t at_pick_dropped(const struct at_pick *pick)
+{
+    return pick->dropped;
 }
 
 void at_pick_close(struct at_pick *pick)

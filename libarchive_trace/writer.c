@@ -12,6 +12,7 @@
 #include "errors.h"
 #include "format.h"
 #include "packer.h"
+#include "process.h"
 
 enum { ERF_MOST = 65535 };
 
@@ -169,6 +170,7 @@ static enum at_status put_frame(struct at_writer *w,
     uint8_t *p = take_room(w, at_pcap_build(NULL, pkt, pkt->cap_bytes, micro));
 
     w->losses.nanoseconds += micro && at_ts_to_ns(pkt->ts) % 1000 != 0;
+    w->losses.directions += at_direction_is_set(pkt);
     if (p == NULL)
         return w->err.status;
     at_pcap_build(p, pkt, pkt->cap_bytes, micro);
@@ -232,6 +234,7 @@ static enum at_status put_new_erf(struct at_writer *w,
     if (p == NULL)
         return w->err.status;
     at_erf_build(p, pkt, cap);
+    at_direction_to_erf(p, pkt);
     w->losses.cut += !fits_erf(pkt);
     if (pkt->format != AT_FORMAT_ERF) /* else its flags are as they were */
         w->losses.interfaces += pkt->interface > 3;
@@ -272,6 +275,8 @@ static const char *lost_fact(const struct at_losses *l)
         return "a time in nanoseconds";
     if (l->interfaces > 0)
         return "an interface number";
+    if (l->directions > 0)
+        return "a direction";
     if (l->lost_counts > 0)
         return "a count of lost packets";
     if (l->extensions > 0)

@@ -131,7 +131,8 @@ static enum at_status settle_all(const struct at_query *q, struct doubts *d,
                                  const struct at_place *place, size_t n,
                                  struct at_error *err)
 {
-    const struct at_selection sel = {q->filter, q->from_ns, q->to_ns, false};
+    const struct at_selection sel = {
+        .filter = q->filter, .from_ns = q->from_ns, .to_ns = q->to_ns};
     struct at_pick *pick = NULL;
     struct at_reader *rd;
     struct at_packet pkt;

@@ -114,8 +114,9 @@ static void close_target(struct lane *lane)
 static enum at_status open_target(struct lane *lane, struct at_error *err)
 {
     const struct at_target *target = &lane->t->target[lane->next++];
-    const struct at_selection sel = {lane->q->filter, lane->q->from_ns,
-                                     lane->q->to_ns, false};
+    const struct at_selection sel = {.filter = lane->q->filter,
+                                     .from_ns = lane->q->from_ns,
+                                     .to_ns = lane->q->to_ns};
     enum at_status st = target->index != NULL
                             ? open_places(lane, target, err)
                             : at_target_open(&lane->rd, lane->q, target, err);

@@ -1,0 +1,266 @@
+/*
+ * checksum.c - whether the checksums of a packet are right
+ *
+ * The internet checksum (RFC 1071) is a one's complement sum of 16-bit words,
+ * and over a whole that contains its own complement it is 0xffff.  TCP, UDP
+ * and ICMPv6 add a pseudo-header to what they carry: both addresses, the
+ * length and the protocol.  SCTP has the CRC-32c (RFC 9260, appendix A).
+ *
+ * Only bytes that were captured can be summed up; nothing is said of the
+ * transport of a fragment.  Source routes change the address that is part of
+ * the pseudo-header, so behind one nothing is said either.
+ *
+ * Sources: RFC 791, 768, 9293, 792, 4443, 8200 section 8.1, 9260.
+ */
+#include "bytes.h"
+#include "process.h"
+
+enum {
+    PROTO_HOP_BY_HOP = 0,
+    PROTO_ICMP = 1,
+    PROTO_TCP = 6,
+    PROTO_UDP = 17,
+    PROTO_ROUTING = 43,
+    PROTO_ICMPV6 = 58,
+    PROTO_DESTINATION = 60,
+    PROTO_SCTP = 132,
+
+    IPV4_LOOSE_ROUTE = 131,
+    IPV4_STRICT_ROUTE = 137,
+    IPV6_HOME_ADDRESS = 201,
+};
+
+/* ---- sums ------------------------------------------------------------ */
+
+/* Adds 'n' bytes to a sum that at_fold() makes 16 bits of. */
+static uint64_t add_bytes(uint64_t sum, const uint8_t *p, size_t n)
+{
+    for (; n >= 4; n -= 4, p += 4)
+        sum += at_load_be32(p);
+    if (n >= 2)
+        sum += (uint64_t)at_load_be16(p) << 16;
+    if (n % 2 == 1)
+        sum += n == 1 ? (uint64_t)p[0] << 24 : (uint64_t)p[2] << 8;
+    return sum;
+}
+
+static bool sums_up(uint64_t sum)
+{
+    while (sum > 0xffff)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return sum == 0xffff;
+}
+
+/* CRC-32c, four bits at a time; 'skip' and the three bytes after it, where the
+ * sum itself stands, count as 0. */
+static uint32_t crc32c(const uint8_t *p, size_t n, size_t skip)
+{
+    static const uint32_t table[16] = {
+        0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
+        0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+        0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
+    uint32_t crc = 0xffffffff;
+
+    for (size_t i = 0; i < n; i++) {
+        crc ^= i >= skip && i < skip + 4 ? 0 : p[i];
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
+    }
+    return ~crc;
+}
+
+/* ---- what stands in the way ------------------------------------------ */
+
+static bool ipv4_is_routed(const uint8_t *option, size_t n)
+{
+    size_t at = 0;
+
+    while (at + 1 < n && option[at] != 0) {
+        if (option[at] == IPV4_LOOSE_ROUTE || option[at] == IPV4_STRICT_ROUTE)
+            return true;
+        if (option[at] != 1 && option[at + 1] < 2)
+            break;
+        at += option[at] == 1 ? 1 : option[at + 1];
+    }
+    return false;
+}
+
+static bool has_home_address(const uint8_t *option, size_t n)
+{
+    size_t at = 0;
+
+    while (at + 1 < n) {
+        if (option[at] == IPV6_HOME_ADDRESS)
+            return true;
+        at += option[at] == 0 ? 1 : (size_t)option[at + 1] + 2;
+    }
+    return false;
+}
+
+/* Whether the addresses of an IPv6 header are not those of its pseudo-header:
+ * a routing header that is not used up, or a home address. */
+static bool ipv6_is_routed(const uint8_t *p, size_t n)
+{
+    struct at_cursor c = {.p = p + 40, .left = n - 40};
+    uint8_t proto = p[6];
+
+    while (c.left >= 8) {
+        const uint8_t now = proto;
+        const size_t bytes = (size_t)c.p[1] * 8 + 8;
+
+        if (now != PROTO_HOP_BY_HOP && now != PROTO_ROUTING &&
+            now != PROTO_DESTINATION)
+            break;
+        if (now == PROTO_ROUTING && c.p[3] != 0)
+            return true;
+        if (bytes > c.left)
+            return true;
+        if (now == PROTO_DESTINATION && has_home_address(c.p + 2, bytes - 2))
+            return true;
+        proto = c.p[0];
+        at_take(&c, bytes);
+    }
+    return false;
+}
+
+static bool is_routed(const uint8_t *ip, size_t n, const struct at_headers *h)
+{
+    return h->net == AT_NET_IPV4 ? ipv4_is_routed(ip + 20, n - 20)
+                                 : ipv6_is_routed(ip, n);
+}
+
+/* ---- transport ------------------------------------------------------- */
+
+static enum at_checksum verdict(bool right)
+{
+    return right ? AT_CHECKSUM_OK : AT_CHECKSUM_BAD;
+}
+
+static uint64_t pseudo_header(const struct at_headers *h, size_t n)
+{
+    const size_t address = h->net == AT_NET_IPV4 ? 4 : 16;
+    uint64_t sum = add_bytes(0, h->src, address);
+
+    return add_bytes(sum, h->dst, address) + n + h->proto;
+}
+
+/* 'p' is the segment, of 'n' bytes, all captured. */
+static enum at_checksum verify_segment(const struct at_headers *h,
+                                       const uint8_t *p, size_t n, size_t least)
+{
+    if (n < least)
+        return AT_CHECKSUM_UNVERIFIABLE;
+    return verdict(sums_up(add_bytes(pseudo_header(h, n), p, n)));
+}
+
+/* UDP has its own length; what follows in the IP packet is none of it. */
+static enum at_checksum verify_udp(const struct at_headers *h, const uint8_t *p,
+                                   size_t n)
+{
+    size_t udp;
+
+    if (n < 8)
+        return AT_CHECKSUM_UNVERIFIABLE;
+    if (at_load_be16(p + 6) == 0)
+        return h->net == AT_NET_IPV4 ? AT_CHECKSUM_ABSENT : AT_CHECKSUM_BAD;
+    udp = at_load_be16(p + 4);
+    return udp > n ? AT_CHECKSUM_UNVERIFIABLE : verify_segment(h, p, udp, 8);
+}
+
+static enum at_checksum verify_sctp(const uint8_t *p, size_t n)
+{
+    if (n < 12)
+        return AT_CHECKSUM_UNVERIFIABLE;
+    return verdict(crc32c(p, n, 8) == at_load_le32(p + 8));
+}
+
+static enum at_checksum verify_message(const struct at_headers *h,
+                                       const uint8_t *p, size_t n)
+{
+    switch (h->proto) {
+    case PROTO_TCP:
+        return verify_segment(h, p, n, 20);
+    case PROTO_UDP:
+        return verify_udp(h, p, n);
+    case PROTO_ICMPV6:
+        return verify_segment(h, p, n, 4);
+    case PROTO_SCTP:
+        return verify_sctp(p, n);
+    default: /* ICMP */
+        return n < 4 ? AT_CHECKSUM_UNVERIFIABLE
+                     : verdict(sums_up(add_bytes(0, p, n)));
+    }
+}
+
+static bool has_checksum(const struct at_headers *h)
+{
+    return h->proto == PROTO_TCP || h->proto == PROTO_UDP ||
+           h->proto == PROTO_SCTP ||
+           h->proto == (h->net == AT_NET_IPV4 ? PROTO_ICMP : PROTO_ICMPV6);
+}
+
+static bool has_pseudo_header(const struct at_headers *h)
+{
+    return h->proto != PROTO_SCTP && h->proto != PROTO_ICMP;
+}
+
+/* A length of 0 in the IP header is one that the network card fills in. */
+static bool has_length(const uint8_t *ip, const struct at_headers *h)
+{
+    return at_load_be16(ip + (h->net == AT_NET_IPV4 ? 2 : 4)) != 0;
+}
+
+static enum at_checksum verify_transport(const struct at_packet *pkt,
+                                         const struct at_headers *h)
+{
+    const uint64_t end = (uint64_t)h->net_offset + h->ip_bytes;
+    const uint32_t at = h->transport_offset;
+    const uint8_t *ip = pkt->data + h->net_offset;
+
+    if (!has_checksum(h))
+        return AT_CHECKSUM_ABSENT;
+    if ((h->flags & AT_DECODED_FRAGMENT) != 0 || at == 0 || end < at ||
+        end > pkt->cap_bytes || !has_length(ip, h))
+        return AT_CHECKSUM_UNVERIFIABLE;
+    if (has_pseudo_header(h) && is_routed(ip, at - h->net_offset, h))
+        return AT_CHECKSUM_UNVERIFIABLE;
+    return verify_message(h, pkt->data + at, (size_t)(end - at));
+}
+
+/* ---- both layers ----------------------------------------------------- */
+
+static enum at_checksum verify_ipv4(const struct at_packet *pkt,
+                                    const struct at_headers *h)
+{
+    const uint8_t *ip = pkt->data + h->net_offset;
+    const size_t n = (size_t)(ip[0] & 15) * 4;
+
+    if (n > pkt->cap_bytes - h->net_offset)
+        return AT_CHECKSUM_UNVERIFIABLE;
+    return verdict(sums_up(add_bytes(0, ip, n)));
+}
+
+struct at_checksums at_checksum_verify(const struct at_packet *pkt,
+                                       const struct at_headers *h)
+{
+    struct at_checksums sums = {AT_CHECKSUM_ABSENT, AT_CHECKSUM_ABSENT};
+
+    if (h->net == AT_NET_IPV4)
+        sums.network = (uint8_t)verify_ipv4(pkt, h);
+    if (h->net == AT_NET_IPV4 || h->net == AT_NET_IPV6)
+        sums.transport = (uint8_t)verify_transport(pkt, h);
+    else if ((h->flags & AT_DECODED_CUT) != 0)
+        sums.network = AT_CHECKSUM_UNVERIFIABLE;
+    return sums;
+}
+
+enum at_checksum at_checksum_overall(struct at_checksums sums)
+{
+    static const enum at_checksum order[] = {
+        AT_CHECKSUM_BAD, AT_CHECKSUM_UNVERIFIABLE, AT_CHECKSUM_OK};
+
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+        if (sums.network == order[i] || sums.transport == order[i])
+            return order[i];
+    return AT_CHECKSUM_ABSENT;
+}
