@@ -20,6 +20,7 @@ enum {
 struct convert {
     struct tool_common common;
     struct tool_selection selection;
+    struct tool_process process;
     const char *format; /* as typed, or NULL: the name of the output says */
     const char *codec;
     const char *out;
@@ -59,6 +60,15 @@ static uint16_t linktype_of_file(const struct convert *c,
     return linktype;
 }
 
+/* A frame that was captured up to the limit gets longer by an FCS. */
+static uint32_t snap_bytes_of_file(const struct convert *c)
+{
+    const uint32_t n = c->in.snap_bytes;
+    const uint32_t more = c->process.fcs == AT_FCS_ADD ? 4 : 0;
+
+    return n > 0 && n < UINT32_MAX - more ? n + more : n;
+}
+
 static enum at_status write_record(struct convert *c,
                                    const struct at_packet *pkt,
                                    struct at_error *err)
@@ -72,6 +82,7 @@ static enum at_status write_record(struct convert *c,
         at_writer_losses(c->writer)->linktypes == left_out) {
         c->summary.packets++;
         c->summary.bytes += pkt->cap_bytes;
+        tool_process_count(&c->process, pkt);
     }
     return st;
 }
@@ -86,7 +97,7 @@ static enum at_status open_writer(struct convert *c,
 
     c->opts.linktype = linktype_of_file(c, pkt);
     if (c->in.n == 1)
-        c->opts.snap_bytes = c->in.snap_bytes;
+        c->opts.snap_bytes = snap_bytes_of_file(c);
     st = at_writer_open(&c->writer, c->out, &c->opts, err);
     for (; st == AT_OK && c->early > 0; c->early--)
         st = write_record(c, &record, err); /* is counted, no more */
@@ -165,6 +176,8 @@ static int finish_output(struct convert *c)
         return TOOL_FAIL; /* there is nothing in it */
     if (at_writer_commit(c->writer) != AT_OK)
         return tool_error(at_writer_error(c->writer));
+    tool_process_summary(&c->process, tool_sources_dropped(&c->in),
+                         &c->summary);
     tool_summary_print(&c->summary);
     return c->in.damaged ? TOOL_FAIL : status;
 }
@@ -193,6 +206,9 @@ static int set_up(struct convert *c, char *path[], size_t n)
     c->in.wanted.records = c->opts.format == AT_FORMAT_ERF ||
                            !is_selecting(&c->selection);
     if (status == TOOL_OK)
+        status = tool_process_open(&c->process);
+    c->in.wanted.process = c->process.process;
+    if (status == TOOL_OK)
         status = tool_sources_set(&c->in, path, n, c->out);
     if (status == TOOL_OK &&
         at_pool_open(&c->opts.pool, tool_threads(&c->common), &err) != AT_OK)
@@ -207,6 +223,7 @@ static void tear_down(struct convert *c)
     at_writer_close(c->writer);
     at_pool_close(c->opts.pool);
     at_filter_close(c->in.wanted.filter);
+    tool_process_close(&c->process);
 }
 
 /* 'operand' are the inputs and the output. */
@@ -237,13 +254,14 @@ int main(int argc, char *argv[])
                   "read the inputs one after the other, not by time"),
         TOOL_SELECTION(&c.selection),
         TOOL_INPUT(&c.in.reading),
+        TOOL_PROCESS(&c.process),
         TOOL_COMMON_BUT(&c.common,
                         TOOL_NO_SALVAGE | TOOL_NO_JSON | TOOL_NO_LOCAL),
         TOOL_END,
     };
     const int i = tool_parse(argc, argv,
-                             "[selection] [-F format] [-Z codec[:level]] "
-                             "[--sequence] input ... output",
+                             "[selection] [processing] [-F format] "
+                             "[-Z codec[:level]] [--sequence] input ... output",
                              options);
     int status;
 

@@ -67,6 +67,20 @@ struct tool_selection {
     uint64_t count;  /* -n, after the filter; UINT64_MAX if not given */
 };
 
+/*
+ * The options that change packets: bin/tool_process.c.  tool_process_open()
+ * makes of them the process, tool_process_close() frees it.
+ */
+struct tool_process {
+    const char *snap; /* as typed, or NULL */
+    const char *strip;
+    const char *direction;
+    int fcs;                       /* enum at_fcs_use */
+    int checksum;                  /* enum at_checksum_use */
+    struct at_process *process;    /* NULL where packets stay as they are */
+    struct at_process_tally tally; /* of tool_process_count() */
+};
+
 /* One line of a table of options: use the macros below. */
 struct tool_option {
     enum tool_kind {
@@ -85,6 +99,7 @@ struct tool_option {
         TOOL_KIND_COMMON,
         TOOL_KIND_SELECTION,
         TOOL_KIND_INPUT,
+        TOOL_KIND_PROCESS,
     } kind;
     char letter;         /* 0: no short name */
     bool optional;       /* the argument may be missing: --name[=ARG] */
@@ -101,6 +116,7 @@ struct tool_option {
         struct tool_common *common;
         struct tool_selection *selection;
         struct at_reader_options *reading;
+        struct tool_process *process;
     } value;
     void (*call)(void *ctx, const char *arg);
     unsigned without;
@@ -190,6 +206,12 @@ enum {
 #define TOOL_INPUT(ptr)                                                        \
     {                                                                          \
         .kind = TOOL_KIND_INPUT, .value.reading = (ptr)                        \
+    }
+
+/* --snap --strip --fcs --checksum --direction */
+#define TOOL_PROCESS(ptr)                                                      \
+    {                                                                          \
+        .kind = TOOL_KIND_PROCESS, .value.process = (ptr)                      \
     }
 
 #define TOOL_END                                                               \
@@ -382,6 +404,7 @@ struct tool_sources {
     size_t now; /* with 'sequence': the source to read */
     struct at_merge *merge;
     uint64_t closed_bytes;
+    uint64_t closed_dropped;
 };
 
 /*
@@ -407,6 +430,27 @@ enum at_status tool_sources_next(struct tool_sources *s, struct at_packet *pkt,
 uint64_t tool_sources_position(const struct tool_sources *s);
 void tool_sources_close(struct tool_sources *s);
 
+/* Packets that processing dropped among those read so far. */
+uint64_t tool_sources_dropped(const struct tool_sources *s);
+
+/* ---- packets that are changed ---------------------------------------- */
+
+/* Returns the exit status, anything wrong having been said. */
+int tool_process_open(struct tool_process *p);
+void tool_process_close(struct tool_process *p);
+
+/* Counts what was done to a packet that was written. */
+static inline void tool_process_count(struct tool_process *p,
+                                      const struct at_packet *pkt)
+{
+    if (p->process != NULL)
+        at_process_count(&p->tally, pkt);
+}
+
+/* Adds what was done to the summary; 'dropped' are packets left out. */
+void tool_process_summary(const struct tool_process *p, uint64_t dropped,
+                          struct tool_summary *summary);
+
 /* ---- traces that are written ----------------------------------------- */
 
 /*
@@ -417,6 +461,11 @@ void tool_output_options(struct at_writer_options *opts, const char *format,
                          const char *codec);
 
 /* ---- between tool.c, tool_options.c and tool_report.c ---------------- */
+
+/* The lines that TOOL_PROCESS stands for. */
+enum { TOOL_PROCESS_LINES = 6 };
+void tool_process_lines(struct tool_process *p,
+                        struct tool_option line[TOOL_PROCESS_LINES]);
 
 const char *tool_name(void);
 int64_t tool_clock(void); /* monotonic, nanoseconds */

@@ -5,8 +5,8 @@
  * today and for nothing once there is a --strict, and cannot say what the
  * user may have meant.
  *
- * The table of a tool is made flat first: TOOL_COMMON, TOOL_SELECTION and
- * TOOL_INPUT become the options they stand for.
+ * The table of a tool is made flat first: TOOL_COMMON, TOOL_SELECTION,
+ * TOOL_INPUT and TOOL_PROCESS become the options they stand for.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -203,6 +203,15 @@ static void add_input(struct table *t, struct at_reader_options *reading)
         add(t, &option[i]);
 }
 
+static void add_process(struct table *t, struct tool_process *p)
+{
+    struct tool_option line[TOOL_PROCESS_LINES];
+
+    tool_process_lines(p, line);
+    for (size_t i = 0; i < TOOL_PROCESS_LINES; i++)
+        add(t, &line[i]);
+}
+
 static void flatten(struct table *t, const struct tool_option *o)
 {
     for (; o->kind != TOOL_KIND_END; o++) {
@@ -212,6 +221,8 @@ static void flatten(struct table *t, const struct tool_option *o)
             add_selection(t, o->value.selection, o->without);
         else if (o->kind == TOOL_KIND_INPUT)
             add_input(t, o->value.reading);
+        else if (o->kind == TOOL_KIND_PROCESS)
+            add_process(t, o->value.process);
         else if (o->kind == TOOL_KIND_STOP)
             t->stop = true;
         else

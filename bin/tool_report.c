@@ -248,6 +248,7 @@ int tool_losses(const char *name, enum at_format format,
         const char *what, *more;
     } fact[] = {
         {losses->interfaces, "interface number", ""},
+        {losses->directions, "direction", ""},
         {losses->lost_counts, "count", " of lost packets"},
         {losses->nanoseconds, "time", " in nanoseconds"},
         {losses->extensions, "record",

@@ -104,6 +104,8 @@ static void close_source(struct tool_source *source)
 {
     if (source->rd != NULL)
         source->all->closed_bytes += at_reader_position(source->rd);
+    if (source->pick != NULL)
+        source->all->closed_dropped += at_pick_dropped(source->pick);
     at_pick_close(source->pick);
     at_reader_close(source->rd);
     source->pick = NULL;
@@ -177,6 +179,16 @@ uint64_t tool_sources_position(const struct tool_sources *s)
         if (s->source[i].rd != NULL)
             done += at_reader_position(s->source[i].rd);
     return done;
+}
+
+uint64_t tool_sources_dropped(const struct tool_sources *s)
+{
+    uint64_t n = s->closed_dropped;
+
+    for (size_t i = 0; i < s->n; i++)
+        if (s->source[i].pick != NULL)
+            n += at_pick_dropped(s->source[i].pick);
+    return n;
 }
 
 void tool_sources_close(struct tool_sources *s)
