@@ -254,7 +254,7 @@ AT_API void at_pool_close(struct at_pool *pool);
  * no boundaries); the block is the 'bytes' decoded ones that follow the first
  * 'skip', and it begins at 'raw_offset' of all that the file decodes to.  For
  * a plain file 'skip' is 0; for BGZF it is below 64 KiB; for a gzip stream it
- * may be anything, and only reading in sequence gets there.
+ * may be anything, and only reading in sequence gets there, or access points.
  */
 struct at_place {
     uint64_t file_offset;
@@ -292,6 +292,45 @@ AT_API struct at_walk at_walk_block(const struct at_batch *batch, size_t i);
 /* at_walk_next() stores the next record in *pkt; false when there is none. */
 AT_API bool at_walk_next(struct at_walk *walk, struct at_packet *pkt);
 
+/*
+ * Access points make a file that is one gzip stream (or several members that
+ * do not tell their size) a file that is read at any place and by many
+ * threads.  They are taken while it is read the first time and kept by the
+ * caller.  A point is the beginning of a gzip member, or of a deflate block
+ * (RFC 1951) inside one; that one needs the 32 KiB before it.  Where no block
+ * begins, or windows would take too much room, points are further apart than
+ * was asked for.
+ */
+struct at_access_point {
+    uint64_t file_bit;      /* bit of the file, the lowest of a byte first */
+    uint64_t raw_offset;    /* of the first byte that is decoded from there */
+    uint64_t member_offset; /* byte of the file where its member begins */
+    uint64_t member_raw;    /* decoded bytes of the member before the point */
+    uint32_t crc;           /* CRC-32 of those */
+    uint32_t window_bytes;  /* of 'window'; 0 at the beginning of a member */
+    const uint8_t *window;  /* what is decoded before it, as raw deflate: the
+                               last 32 KiB, or all there is of its member */
+};
+
+/*
+ * Known points of a file, in order.  They may come from anyone: a reader
+ * refuses what contradicts itself or the file (AT_ERR_CORRUPT), and holds the
+ * bytes from each point to the next against the CRCs, also where it decodes
+ * nothing else of the file.
+ *
+ * Unless it is NULL, load() is asked for windows instead of point[i].window:
+ * it stores the window_bytes bytes of point 'i' at 'to'.  It is called on the
+ * thread that uses the reader.
+ */
+struct at_access {
+    const struct at_access_point *point;
+    size_t n;
+    enum at_status (*load)(void *ctx, size_t i, uint8_t *to,
+                           struct at_error *err);
+    void *ctx;
+    const char *name; /* where they are kept, for messages */
+};
+
 struct at_reader;
 
 /* Set all of it to zero, then 'size', then the fields you care about. */
@@ -304,6 +343,11 @@ struct at_reader_options {
     /* 4 or 0: two bits of the ERF flags; 8: bit 6 is the third, as newer
      * cards have it. */
     unsigned erf_interfaces;
+    uint64_t spacing; /* gzip: take an access point about every so many
+                         decoded bytes; 0 takes none */
+    uint64_t portion; /* of those points: their windows take at most one
+                         in so many bytes of the file; 0 is 100 */
+    const struct at_access *access; /* gzip: points that are known, or NULL */
 };
 
 /* What is known of a trace once its beginning has been read. */
@@ -330,6 +374,14 @@ AT_API enum at_status at_reader_open(struct at_reader **out, const char *path,
 
 /* The strings and the struct belong to the reader. */
 AT_API const struct at_trace_info *at_reader_info(const struct at_reader *rd);
+
+/*
+ * The access points taken so far, of a reader that was opened with 'spacing';
+ * complete once it has returned AT_END or an error.  They belong to the
+ * reader.  *n is 0 where the file is not of a kind that needs them.
+ */
+AT_API const struct at_access_point *
+at_reader_access(const struct at_reader *rd, size_t *n);
 
 /*
  * at_reader_next_batch() stores the next blocks in *batch; the caller gives

@@ -124,9 +124,11 @@ static void *grow(void *array, size_t used, size_t *room, size_t size)
 enum at_status at_piece_mark(struct at_piece *piece, uint64_t raw,
                              uint64_t file)
 {
-    struct at_mark *mark = grow(piece->mark, piece->marks, &piece->mark_room,
-                                sizeof(*mark));
+    struct at_mark *mark;
 
+    if (piece->marks > 0 && piece->mark[piece->marks - 1].raw == raw)
+        piece->marks--;
+    mark = grow(piece->mark, piece->marks, &piece->mark_room, sizeof(*mark));
     if (mark == NULL)
         return AT_ERR_MEMORY;
     piece->mark = mark;
@@ -134,19 +136,27 @@ enum at_status at_piece_mark(struct at_piece *piece, uint64_t raw,
     return AT_OK;
 }
 
-enum at_status at_piece_join(struct at_piece *piece, struct at_piece *before)
+enum at_status at_piece_prepend_marks(struct at_piece *piece,
+                                      const struct at_mark *mark, size_t n)
 {
     const size_t marks = piece->marks;
+    enum at_status st = AT_OK;
+
+    for (size_t i = 0; st == AT_OK && i < n; i++)
+        st = at_piece_mark(piece, mark[i].raw, mark[i].file);
+    if (st == AT_OK && n > 0) {
+        memmove(piece->mark + n, piece->mark, marks * sizeof(*mark));
+        memcpy(piece->mark, mark, n * sizeof(*mark));
+    }
+    return st;
+}
+
+enum at_status at_piece_join(struct at_piece *piece, struct at_piece *before)
+{
     enum at_status st = at_piece_prepend(piece, before->data, before->len);
 
-    for (size_t i = 0; st == AT_OK && i < before->marks; i++)
-        st = at_piece_mark(piece, before->mark[i].raw, before->mark[i].file);
-    if (st == AT_OK && before->marks > 0) {
-        memmove(piece->mark + before->marks, piece->mark,
-                marks * sizeof(piece->mark[0]));
-        memcpy(piece->mark, before->mark,
-               before->marks * sizeof(before->mark[0]));
-    }
+    if (st == AT_OK)
+        st = at_piece_prepend_marks(piece, before->mark, before->marks);
     at_piece_put_back(before);
     return st;
 }

@@ -57,8 +57,14 @@ enum at_status at_piece_room(struct at_piece *piece, size_t n);
 enum at_status at_piece_prepend(struct at_piece *piece, const uint8_t *p,
                                 size_t n);
 
+/* Adds a mark; of several for one decoded byte the last counts, so that empty
+ * members take no memory. */
 enum at_status at_piece_mark(struct at_piece *piece, uint64_t raw,
                              uint64_t file);
+
+/* Puts marks before those of the piece. */
+enum at_status at_piece_prepend_marks(struct at_piece *piece,
+                                      const struct at_mark *mark, size_t n);
 
 /* Puts the bytes and marks of 'before' in front, and 'before' back. */
 enum at_status at_piece_join(struct at_piece *piece, struct at_piece *before);

@@ -41,6 +41,8 @@ struct at_reader {
     size_t carry_bytes, carry_room;
     uint64_t carry_end;        /* raw offset after it */
     struct at_mark carry_mark; /* where decoding begins for the carry */
+    struct at_mark *later;     /* marks inside it, in case it is two blocks */
+    size_t laters, later_room;
     uint64_t records, blocks;
     uint64_t position;     /* in the file, after the last piece taken */
     struct at_batch *held; /* by at_reader_next() */
@@ -122,6 +124,18 @@ static void describe(struct at_reader *rd)
     info->random_access = at_source_random(&rd->src);
 }
 
+/* What the caller knows of the options; zero for the rest. */
+static struct at_reader_options
+known_options(const struct at_reader_options *opts)
+{
+    struct at_reader_options known = {.pool = NULL};
+
+    if (opts != NULL)
+        memcpy(&known, opts,
+               opts->size < sizeof(known) ? opts->size : sizeof(known));
+    return known;
+}
+
 enum at_status at_reader_open(struct at_reader **out, const char *path,
                               const struct at_reader_options *opts,
                               struct at_error *err)
@@ -133,14 +147,13 @@ enum at_status at_reader_open(struct at_reader **out, const char *path,
     *out = NULL;
     if (rd == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    if (opts != NULL)
-        rd->opts = *opts;
+    rd->opts = known_options(opts);
     if (pool == NULL) {
         st = at_pool_open(&rd->own_pool, 1, err);
         pool = rd->own_pool;
     }
     if (st == AT_OK)
-        st = at_source_open(&rd->src, path, pool, err);
+        st = at_source_open(&rd->src, path, pool, &rd->opts, err);
     if (st != AT_OK) {
         at_pool_close(rd->own_pool);
         free(rd);
@@ -159,6 +172,12 @@ enum at_status at_reader_open(struct at_reader **out, const char *path,
     return AT_OK;
 }
 
+const struct at_access_point *at_reader_access(const struct at_reader *rd,
+                                               size_t *n)
+{
+    return at_gzip_points(&rd->src, n);
+}
+
 const struct at_trace_info *at_reader_info(const struct at_reader *rd)
 {
     return &rd->info;
@@ -174,6 +193,7 @@ void at_reader_close(struct at_reader *rd)
     at_source_close(&rd->src);
     at_pool_close(rd->own_pool);
     free(rd->carry);
+    free(rd->later);
     free(rd->place);
     free(rd);
 }
@@ -296,7 +316,7 @@ static bool block_is_open(const struct at_reader *rd,
 /* Whether the block is one of those asked for; the list is in order. */
 static bool wanted(struct at_reader *rd, const struct at_place *place)
 {
-    if (rd->place == NULL || rd->random)
+    if (rd->place == NULL || (rd->random && !rd->src.ops->by_raw))
         return true;
     while (rd->next_place < rd->places &&
            rd->place[rd->next_place].raw_offset +
@@ -340,6 +360,32 @@ static enum at_status cut_blocks(struct at_reader *rd, struct at_piece *piece,
     return AT_OK;
 }
 
+/* The marks of an open block go with it; other codecs begin anew at one. */
+static enum at_status keep_marks(struct at_reader *rd,
+                                 const struct at_piece *piece, uint64_t raw)
+{
+    size_t n = 0;
+
+    rd->laters = 0;
+    if (rd->src.ops->framed)
+        return AT_OK;
+    while (n < piece->marks && piece->mark[piece->marks - 1 - n].raw > raw)
+        n++;
+    if (n > rd->later_room) {
+        free(rd->later);
+        rd->later_room = 0;
+        rd->later = malloc(2 * n * sizeof(rd->later[0]));
+        if (rd->later == NULL)
+            return AT_ERR_MEMORY;
+        rd->later_room = 2 * n;
+    }
+    if (n > 0)
+        memcpy(rd->later, piece->mark + piece->marks - n,
+               n * sizeof(rd->later[0]));
+    rd->laters = n;
+    return AT_OK;
+}
+
 static enum at_status keep_carry(struct at_reader *rd,
                                  const struct at_piece *piece, const uint8_t *p)
 {
@@ -347,6 +393,9 @@ static enum at_status keep_carry(struct at_reader *rd,
 
     rd->carry_mark = mark_before(
         rd, piece, piece->raw_offset + (uint64_t)(p - piece->data));
+    if (keep_marks(rd, piece,
+                   piece->raw_offset + (uint64_t)(p - piece->data)) != AT_OK)
+        return AT_ERR_MEMORY;
     if (n > rd->carry_room) {
         free(rd->carry);
         rd->carry_room = 0;
@@ -446,7 +495,8 @@ static enum at_status next_piece(struct at_reader *rd, struct at_piece **piece)
     if (st != AT_OK)
         st = source_over(rd, st, piece);
     if (st == AT_OK &&
-        at_piece_prepend(*piece, rd->carry, rd->carry_bytes) != AT_OK)
+        (at_piece_prepend(*piece, rd->carry, rd->carry_bytes) != AT_OK ||
+         at_piece_prepend_marks(*piece, rd->later, rd->laters) != AT_OK))
         st = at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
     if (st != AT_OK)
         at_piece_put_back(*piece);
@@ -541,9 +591,10 @@ enum at_status at_reader_select(struct at_reader *rd,
     rd->places = n;
     rd->next_place = 0;
     rd->carry_bytes = 0;
+    rd->laters = 0;
     at_piece_put_back(rd->first);
     rd->first = NULL;
-    random = all_reachable(place, n);
+    random = rd->src.ops->by_raw || all_reachable(place, n);
     rd->random = random && at_source_random(&rd->src);
     rd->at_start = true;
     rd->err.status = AT_OK;

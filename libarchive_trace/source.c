@@ -43,8 +43,11 @@ static enum at_status find_codec(struct at_source *src, struct at_error *err)
         return at_error_set(err, AT_ERR_FORMAT,
                             "%s: compressed with %s, which is not read yet",
                             src->in.name, known_stranger(p, n));
-    if (n >= 2 && p[0] == 0x1f && p[1] == 0x8b)
-        src->ops = at_bgzf_detect(p, n) ? &at_codec_bgzf : &at_codec_gzip;
+    if (n >= 2 && p[0] == 0x1f && p[1] == 0x8b && at_bgzf_detect(p, n))
+        src->ops = &at_codec_bgzf;
+    else if (n >= 2 && p[0] == 0x1f && p[1] == 0x8b)
+        src->ops = src->access != NULL && src->in.seekable ? &at_codec_access
+                                                           : &at_codec_gzip;
     else
         src->ops = src->in.seekable ? &at_codec_plain : &at_codec_pipe;
     return AT_OK;
@@ -94,12 +97,17 @@ static void stop_codec(struct at_source *src)
 }
 
 enum at_status at_source_open(struct at_source *src, const char *path,
-                              struct at_pool *pool, struct at_error *err)
+                              struct at_pool *pool,
+                              const struct at_reader_options *opts,
+                              struct at_error *err)
 {
     enum at_status st;
 
     memset(src, 0, sizeof(*src));
     src->pool = pool;
+    src->access = opts->access;
+    src->spacing = opts->spacing;
+    src->portion = opts->portion;
     src->hesitant = true;
     at_shelf_init(&src->shelf);
     st = at_input_open(&src->in, path, err);

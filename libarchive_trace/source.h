@@ -31,6 +31,7 @@ struct at_codec_ops {
     enum at_codec codec;
     bool serial;
     bool framed; /* marks are where decoding can begin: blocks begin there */
+    bool by_raw; /* places are found by raw_offset; one piece has several */
     enum at_status (*open)(struct at_source *src, struct at_error *err);
     /* On the caller's thread: AT_OK with a job to run, AT_END, or an error,
      * which is met when all jobs before it have been delivered. */
@@ -56,6 +57,9 @@ struct at_source {
     struct at_error err; /* why, AT_OK or AT_END if none */
     const struct at_place *place; /* NULL: everything, in sequence */
     size_t places, next_place;
+    uint64_t spacing;               /* of the access points to take; 0: none */
+    uint64_t portion;               /* see struct at_reader_options */
+    const struct at_access *access; /* that are known; may be NULL */
 };
 
 enum {
@@ -63,9 +67,11 @@ enum {
     AT_PIECE_BYTES = 1 << 20,
 };
 
-/* Opens 'path' and finds its codec. */
+/* Opens 'path' and finds its codec; of *opts, access and spacing count. */
 enum at_status at_source_open(struct at_source *src, const char *path,
-                              struct at_pool *pool, struct at_error *err);
+                              struct at_pool *pool,
+                              const struct at_reader_options *opts,
+                              struct at_error *err);
 
 /* The next piece: AT_OK; AT_END or an error when there is none.  A piece may
  * carry an error of its own, which comes after its bytes. */
@@ -95,6 +101,11 @@ extern const struct at_codec_ops at_codec_plain;
 extern const struct at_codec_ops at_codec_pipe;
 extern const struct at_codec_ops at_codec_bgzf;
 extern const struct at_codec_ops at_codec_gzip;
+extern const struct at_codec_ops at_codec_access;
+
+/* The points that at_codec_gzip has taken up to the end it has told. */
+const struct at_access_point *at_gzip_points(const struct at_source *src,
+                                             size_t *n);
 
 /* Whether a gzip member that begins with these bytes is a BGZF block. */
 bool at_bgzf_detect(const uint8_t *p, size_t n);
