@@ -85,7 +85,8 @@ ifndef ISAL
 ISAL := $(call has_header,isa-l/igzip_lib.h)
 endif
 # pkg-config's word where there is one, else what it has always been
-LIBS := $(shell for l in zlib:-lz libdeflate:-ldeflate sqlite3:-lsqlite3 \
+LIBS := $(shell for l in zlib:-lz libdeflate:-ldeflate libzstd:-lzstd \
+	liblzma:-llzma bzip2:-lbz2 liblz4:-llz4 sqlite3:-lsqlite3 \
 	libcrypto:-lcrypto libpcap:-lpcap; do \
 	$(PKG_CONFIG) --libs $${l%%:*} 2>/dev/null || echo $${l$(hash)*:}; done)
 ifeq ($(ISAL),yes)

@@ -135,13 +135,20 @@ enum at_format {
 enum at_codec {
     AT_CODEC_UNKNOWN = 0,
     AT_CODEC_NONE,
-    AT_CODEC_GZIP, /* RFC 1952, members in any number: read one after one */
-    AT_CODEC_BGZF, /* gzip in blocks of 64 KiB with their size in "BC" */
+    AT_CODEC_GZIP,  /* RFC 1952, members in any number: read one after one */
+    AT_CODEC_BGZF,  /* gzip in blocks of 64 KiB with their size in "BC" */
+    AT_CODEC_ZSTD,  /* RFC 8878, frames in any number */
+    AT_CODEC_XZ,    /* The .xz File Format 1.1.0, streams in any number */
+    AT_CODEC_BZIP2, /* streams in any number */
+    AT_CODEC_LZ4,   /* LZ4 Frame Format 1.6.3, frames in any number */
 };
 
-/* Names as on the command line: "erf", "pcap", "pcap-us", "tsh", "legacyatm",
- * "legacypos", "legacyeth"; "none", "gzip", "bgzf".  The parsers return
- * ..._UNKNOWN for other text. */
+/*
+ * Names as on the command line: "erf", "pcap", "pcap-us", "tsh", "legacyatm",
+ * "legacypos", "legacyeth"; "none", "gzip" (or "gz"), "bgzf", "zstd" ("zst"),
+ * "xz", "bzip2" ("bz2"), "lz4".  The parsers return ..._UNKNOWN for other
+ * text.
+ */
 AT_API const char *at_format_name(enum at_format format);
 AT_API enum at_format at_format_parse(const char *name);
 /* Whether at_writer_open() takes it. */
@@ -149,9 +156,19 @@ AT_API bool at_format_writable(enum at_format format);
 AT_API const char *at_codec_name(enum at_codec codec);
 AT_API enum at_codec at_codec_parse(const char *name);
 
-/* The format that the name of a file to be written stands for, ".gz" aside:
- * ERF for ".erf", else PCAP. */
+/* The format that the name of a file to be written stands for, the suffix of
+ * a codec aside: ERF for ".erf", else PCAP. */
 AT_API enum at_format at_format_by_name(const char *path);
+
+/* The codec that the suffix of a file to be written stands for (BGZF for
+ * ".gz"), NONE if it is none; and the way back, "" for NONE. */
+AT_API enum at_codec at_codec_by_name(const char *path);
+AT_API const char *at_codec_suffix(enum at_codec codec);
+
+/* The levels that a codec compresses with, and the one it takes unless told
+ * otherwise; false where it has none. */
+AT_API bool at_codec_levels(enum at_codec codec, int *least, int *most,
+                            int *usual);
 
 /* LINKTYPE_ numbers (https://www.tcpdump.org/linktypes.html) that are decoded
  * or written; a trace may have any other. */
@@ -522,7 +539,8 @@ struct at_writer_options {
     struct at_pool *pool;  /* NULL: the caller's thread compresses too */
     enum at_format format; /* UNKNOWN: by the suffix of the name, else PCAP */
     enum at_codec codec;   /* UNKNOWN: by the suffix, else NONE */
-    int level;             /* of compression, 1 to 12; 0 is the default */
+    int level;             /* see at_codec_levels(); 0: the usual one; -1: 0,
+                              which xz alone has */
     uint16_t linktype;     /* pcap: of the file; not needed for ERF */
     uint32_t snap_bytes;   /* pcap header; 0 means 262144 */
     bool strict;           /* a fact that cannot be held is AT_ERR_LOSS */

@@ -16,15 +16,7 @@ static const char *const format_names[] = {
     [AT_FORMAT_LEGACY_ETH] = "legacyeth",
 };
 
-static const char *const codec_names[] = {
-    [AT_CODEC_UNKNOWN] = "unknown",
-    [AT_CODEC_NONE] = "none",
-    [AT_CODEC_GZIP] = "gzip",
-    [AT_CODEC_BGZF] = "bgzf",
-};
-
 enum { FORMATS = sizeof(format_names) / sizeof(format_names[0]) };
-enum { CODECS = sizeof(codec_names) / sizeof(codec_names[0]) };
 
 const char *at_format_name(enum at_format format)
 {
@@ -43,19 +35,6 @@ bool at_format_writable(enum at_format format)
 {
     return format == AT_FORMAT_ERF || format == AT_FORMAT_PCAP ||
            format == AT_FORMAT_PCAP_US;
-}
-
-const char *at_codec_name(enum at_codec codec)
-{
-    return (unsigned)codec < CODECS ? codec_names[codec] : "unknown";
-}
-
-enum at_codec at_codec_parse(const char *name)
-{
-    for (int i = 1; i < CODECS; i++)
-        if (strcmp(name, codec_names[i]) == 0)
-            return (enum at_codec)i;
-    return AT_CODEC_UNKNOWN;
 }
 
 /* Formats that we know by name only, so that the message can say so. */

@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const struct at_pack_ops *const packs[] = {
-    &at_pack_none,
-    &at_pack_bgzf,
+    &at_pack_none, &at_pack_bgzf,  &at_pack_zstd,
+    &at_pack_xz,   &at_pack_bzip2, &at_pack_lz4,
 };
 
 const struct at_pack_ops *at_pack_ops_of(enum at_codec codec)
@@ -60,7 +60,7 @@ static void drop_job(void *ctx, void *slot)
     const struct at_packer *pk = ctx;
     struct at_packing *job = slot;
 
-    if (job->tool != NULL)
+    if (job->tool != NULL && pk->ops->drop != NULL)
         pk->ops->drop(job->tool);
     free(job->raw);
     free(job->out);

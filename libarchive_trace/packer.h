@@ -95,5 +95,9 @@ bool at_packing_room(struct at_packing *job, size_t n);
 
 extern const struct at_pack_ops at_pack_none;
 extern const struct at_pack_ops at_pack_bgzf;
+extern const struct at_pack_ops at_pack_zstd;
+extern const struct at_pack_ops at_pack_xz;
+extern const struct at_pack_ops at_pack_bzip2;
+extern const struct at_pack_ops at_pack_lz4;
 
 #endif

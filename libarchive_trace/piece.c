@@ -80,6 +80,23 @@ enum at_status at_piece_room(struct at_piece *piece, size_t n)
     return AT_OK;
 }
 
+enum at_status at_piece_grow(struct at_piece *piece, size_t n)
+{
+    const size_t at = (size_t)(piece->data - piece->room);
+    uint8_t *room;
+
+    if (piece->room_bytes - at - piece->len >= n)
+        return AT_OK;
+    n += piece->len; /* at least twice as much */
+    room = realloc(piece->room, at + piece->len + n);
+    if (room == NULL)
+        return AT_ERR_MEMORY;
+    piece->room = room;
+    piece->room_bytes = at + piece->len + n;
+    piece->data = room + at;
+    return AT_OK;
+}
+
 /* Moves the piece to an allocation with 'n' more bytes before its data. */
 static enum at_status piece_move(struct at_piece *piece, size_t n)
 {
@@ -121,19 +138,38 @@ static void *grow(void *array, size_t used, size_t *room, size_t size)
     return array;
 }
 
-enum at_status at_piece_mark(struct at_piece *piece, uint64_t raw,
-                             uint64_t file)
+/* Adds a mark as it is. */
+static enum at_status add_mark(struct at_piece *piece, struct at_mark one)
 {
-    struct at_mark *mark;
+    struct at_mark *mark = grow(piece->mark, piece->marks, &piece->mark_room,
+                                sizeof(*mark));
 
-    if (piece->marks > 0 && piece->mark[piece->marks - 1].raw == raw)
-        piece->marks--;
-    mark = grow(piece->mark, piece->marks, &piece->mark_room, sizeof(*mark));
     if (mark == NULL)
         return AT_ERR_MEMORY;
     piece->mark = mark;
-    mark[piece->marks++] = (struct at_mark){raw, file};
+    mark[piece->marks++] = one;
     return AT_OK;
+}
+
+enum at_status at_piece_mark(struct at_piece *piece, uint64_t raw,
+                             uint64_t file)
+{
+    const size_t n = piece->marks;
+
+    /* Members that hold nothing must not cost memory. */
+    if (n > 1 && piece->mark[n - 1].raw == raw &&
+        piece->mark[n - 2].raw == raw) {
+        piece->mark[n - 1].file = file;
+        return AT_OK;
+    }
+    return add_mark(piece, (struct at_mark){raw, file});
+}
+
+void at_piece_shift(struct at_piece *piece, uint64_t raw)
+{
+    piece->raw_offset += raw;
+    for (size_t i = 0; i < piece->marks; i++)
+        piece->mark[i].raw += raw;
 }
 
 enum at_status at_piece_prepend_marks(struct at_piece *piece,
@@ -143,7 +179,7 @@ enum at_status at_piece_prepend_marks(struct at_piece *piece,
     enum at_status st = AT_OK;
 
     for (size_t i = 0; st == AT_OK && i < n; i++)
-        st = at_piece_mark(piece, mark[i].raw, mark[i].file);
+        st = add_mark(piece, mark[i]);
     if (st == AT_OK && n > 0) {
         memmove(piece->mark + n, piece->mark, marks * sizeof(*mark));
         memcpy(piece->mark, mark, n * sizeof(*mark));

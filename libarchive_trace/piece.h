@@ -53,18 +53,23 @@ void at_piece_put_back(struct at_piece *piece);
 /* Makes room for 'n' bytes at piece->data; what it held is lost. */
 enum at_status at_piece_room(struct at_piece *piece, size_t n);
 
+/* Makes room for 'n' bytes after those at piece->data, which stay. */
+enum at_status at_piece_grow(struct at_piece *piece, size_t n);
+
 /* Puts 'n' bytes before those at piece->data. */
 enum at_status at_piece_prepend(struct at_piece *piece, const uint8_t *p,
                                 size_t n);
 
-/* Adds a mark; of several for one decoded byte the last counts, so that empty
- * members take no memory. */
+/* Marks come in order; of many at the same 'raw' two are kept. */
 enum at_status at_piece_mark(struct at_piece *piece, uint64_t raw,
                              uint64_t file);
 
 /* Puts marks before those of the piece. */
 enum at_status at_piece_prepend_marks(struct at_piece *piece,
                                       const struct at_mark *mark, size_t n);
+
+/* The piece, which counted from 0, begins at decoded byte 'raw'. */
+void at_piece_shift(struct at_piece *piece, uint64_t raw);
 
 /* Puts the bytes and marks of 'before' in front, and 'before' back. */
 enum at_status at_piece_join(struct at_piece *piece, struct at_piece *before);

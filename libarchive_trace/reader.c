@@ -309,14 +309,14 @@ static bool block_is_open(const struct at_reader *rd,
 {
     const uint64_t raw = piece->raw_offset + (uint64_t)(from - piece->data);
 
-    return !rd->src.ops->framed && !rd->random && piece->err.status == AT_OK &&
+    return !rd->src.ops->framed && piece->err.status == AT_OK &&
            (size_t)(end - from) < block_room(rd, raw);
 }
 
 /* Whether the block is one of those asked for; the list is in order. */
 static bool wanted(struct at_reader *rd, const struct at_place *place)
 {
-    if (rd->place == NULL || (rd->random && !rd->src.ops->by_raw))
+    if (rd->place == NULL)
         return true;
     while (rd->next_place < rd->places &&
            rd->place[rd->next_place].raw_offset +
@@ -383,6 +383,45 @@ static enum at_status keep_marks(struct at_reader *rd,
         memcpy(rd->later, piece->mark + piece->marks - n,
                n * sizeof(rd->later[0]));
     rd->laters = n;
+    return AT_OK;
+}
+
+/*
+ * The same where the piece holds places that were asked for: each is a block,
+ * and what lies between two of one frame is passed over.
+ */
+static enum at_status cut_places(struct at_reader *rd, struct at_piece *piece,
+                                 struct at_frame *last)
+{
+    const uint8_t *end = piece->data + piece->len;
+
+    *last = (struct at_frame){.at = piece->data};
+    for (; last->at < end && rd->next_place < rd->places; rd->next_place++) {
+        const struct at_place *place = &rd->place[rd->next_place];
+        const uint64_t gap = place->raw_offset - piece->raw_offset -
+                             (uint64_t)(last->at - piece->data);
+        const uint8_t *from, *stop;
+        struct at_block *block;
+
+        if (gap > (uint64_t)(end - last->at))
+            break; /* it is in the next piece, or nowhere */
+        from = last->at + gap;
+        stop = place->bytes < (uint64_t)(end - from) ? from + place->bytes
+                                                     : end;
+        *last = at_frame(&rd->layout, from, stop, stop);
+        if (last->at > from) {
+            block = at_piece_add_block(piece);
+            if (block == NULL)
+                return AT_ERR_MEMORY;
+            *block = (struct at_block){from, &rd->layout, *place,
+                                       last->records};
+            block->place.bytes = (uint64_t)(last->at - from);
+            rd->records += last->records;
+            rd->blocks++;
+        }
+        if (last->at < stop)
+            break;
+    }
     return AT_OK;
 }
 
@@ -509,7 +548,7 @@ static const uint8_t *after_header(struct at_reader *rd,
 {
     const uint8_t *p = piece->data;
 
-    if (rd->at_start && !rd->random)
+    if (rd->at_start)
         p += rd->layout.header_bytes;
     rd->at_start = false;
     return p;
@@ -529,7 +568,9 @@ enum at_status at_reader_next_batch(struct at_reader *rd,
         if (st != AT_OK)
             return st;
         rd->position = piece->file_end;
-        if (cut_blocks(rd, piece, after_header(rd, piece), &last) != AT_OK ||
+        if ((rd->random ? cut_places(rd, piece, &last)
+                        : cut_blocks(rd, piece, after_header(rd, piece),
+                                     &last)) != AT_OK ||
             keep_carry(rd, piece, last.at) != AT_OK)
             at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
         else

@@ -2,9 +2,9 @@
  * source.h - the decoded bytes of a file, piece by piece, in order
  *
  * A codec prepares jobs on the caller's thread and runs them on the pool's.
- * Where blocks are independent (plain files, BGZF) jobs run side by side;
- * where they are not (a gzip stream, a pipe) one runs after the other, still
- * ahead of the caller.
+ * Where blocks are independent (plain files, BGZF, frames of zstd and the
+ * like) jobs run side by side; where they are not (a gzip stream, a pipe) one
+ * runs after the other, still ahead of the caller.
  */
 #ifndef AT_SOURCE_H
 #define AT_SOURCE_H
@@ -25,13 +25,22 @@ struct at_job {
     uint8_t *in;          /* compressed bytes, in a buffer of in_room */
     size_t in_bytes, in_room;
     void *tool; /* what the codec keeps for this slot */
+    bool again; /* the data from again_at on is for ops->onward to decode */
+    uint64_t again_at;
 };
+
+struct at_frame_ops;
+struct at_stream_ops;
 
 struct at_codec_ops {
     enum at_codec codec;
     bool serial;
-    bool framed; /* marks are where decoding can begin: blocks begin there */
-    bool by_raw; /* places are found by raw_offset; one piece has several */
+    bool framed;   /* marks are where decoding can begin: blocks begin there */
+    bool relative; /* read in sequence, pieces count from 0 until delivered */
+    bool by_raw;   /* places are found by raw_offset; one piece has several */
+    const struct at_frame_ops *frames;  /* for codec_frames.c */
+    const struct at_stream_ops *stream; /* for codec_stream.c */
+    const struct at_codec_ops *onward;  /* what goes on where frames end */
     enum at_status (*open)(struct at_source *src, struct at_error *err);
     /* On the caller's thread: AT_OK with a job to run, AT_END, or an error,
      * which is met when all jobs before it have been delivered. */
@@ -48,11 +57,13 @@ struct at_source {
     struct at_pool *pool;
     struct at_lane *lane;
     const struct at_codec_ops *ops;
-    const struct at_codec_ops *next_ops; /* the codec changes when drained */
-    void *state;                         /* of the codec */
-    uint64_t raw_offset;                 /* of the next piece prepared */
-    size_t target;                       /* decoded bytes for it, about */
-    bool ended;                          /* nothing more to prepare */
+    const struct at_codec_ops *first_ops; /* what the file begins with */
+    const struct at_codec_ops *next_ops;  /* the codec changes when drained */
+    bool again;                           /* it changes at once */
+    void *state;                          /* of the codec */
+    uint64_t raw_offset;                  /* of the next piece prepared */
+    size_t target;                        /* decoded bytes for it, about */
+    bool ended;                           /* nothing more to prepare */
     bool hesitant;       /* one job at a time: perhaps the rest is not wanted */
     struct at_error err; /* why, AT_OK or AT_END if none */
     const struct at_place *place; /* NULL: everything, in sequence */
@@ -97,11 +108,33 @@ bool at_source_take_places(struct at_source *src, struct at_place *run);
 /* Makes room for 'n' bytes at job->in. */
 enum at_status at_job_room(struct at_job *job, size_t n);
 
+/*
+ * Prepares the job for the next run of places, and in it room for the bytes
+ * to read.  On a pool's thread at_job_read() reads them, at_job_is_full()
+ * says when nothing more has to be decoded, and at_job_cut() leaves the bytes
+ * of the places alone in the piece.  For a job of no places the last two do
+ * nothing.
+ */
+enum at_status at_job_place(struct at_job *job);
+enum at_status at_job_read(struct at_job *job);
+bool at_job_is_full(const struct at_job *job);
+void at_job_cut(struct at_job *job);
+
+/* An error of the piece: what begins at byte 'at' of job->in is damaged. */
+enum at_status at_job_damaged(struct at_job *job, size_t at, const char *what,
+                              const char *how);
+
 extern const struct at_codec_ops at_codec_plain;
 extern const struct at_codec_ops at_codec_pipe;
 extern const struct at_codec_ops at_codec_bgzf;
 extern const struct at_codec_ops at_codec_gzip;
 extern const struct at_codec_ops at_codec_access;
+extern const struct at_codec_ops at_codec_zstd;
+extern const struct at_codec_ops at_codec_lz4;
+extern const struct at_codec_ops at_codec_bzip2;        /* of a file */
+extern const struct at_codec_ops at_codec_bzip2_stream; /* of a pipe */
+extern const struct at_codec_ops at_codec_xz;           /* of a file */
+extern const struct at_codec_ops at_codec_xz_stream;    /* of any */
 
 /* The points that at_codec_gzip has taken up to the end it has told. */
 const struct at_access_point *at_gzip_points(const struct at_source *src,
@@ -109,5 +142,8 @@ const struct at_access_point *at_gzip_points(const struct at_source *src,
 
 /* Whether a gzip member that begins with these bytes is a BGZF block. */
 bool at_bgzf_detect(const uint8_t *p, size_t n);
+
+/* Whether the file can be read by at_codec_xz. */
+bool at_xz_has_blocks(const struct at_input *in);
 
 #endif

@@ -36,21 +36,18 @@ static bool ends_with(const char *s, size_t n, const char *suffix)
 
 enum at_format at_format_by_name(const char *path)
 {
-    size_t n = strlen(path);
+    const char *suffix = at_codec_suffix(at_codec_by_name(path));
+    const size_t n = strlen(path) - strlen(suffix);
 
-    if (ends_with(path, n, ".gz"))
-        n -= 3;
     return ends_with(path, n, ".erf") ? AT_FORMAT_ERF : AT_FORMAT_PCAP;
 }
 
 static void choose_by_name(struct at_writer_options *o, const char *path)
 {
-    const bool gz = ends_with(path, strlen(path), ".gz");
-
     if (o->format == AT_FORMAT_UNKNOWN)
         o->format = at_format_by_name(path);
     if (o->codec == AT_CODEC_UNKNOWN)
-        o->codec = gz ? AT_CODEC_BGZF : AT_CODEC_NONE;
+        o->codec = at_codec_by_name(path);
     if (o->codec == AT_CODEC_GZIP)
         o->codec = AT_CODEC_BGZF; /* which is gzip, and can be read anywhere */
 }

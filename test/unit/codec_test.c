@@ -408,12 +408,7 @@ static void other_codecs_are_named(void **state)
 {
     static const struct {
         const char *magic, *name;
-    } known[] = {{"BZh9", "bzip2"},
-                 {"\xfd"
-                  "7zXZ",
-                  "xz"},
-                 {"\x28\xb5\x2f\xfd", "zstd"},
-                 {"\x04\x22\x4d\x18", "lz4"}};
+    } known[] = {{"\x89LZO", "lzop"}, {"\x02\x21\x4c\x18", "lz4"}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {

@@ -264,6 +264,15 @@ static void erf_in_both(void **state)
     written_and_selected(AT_FORMAT_ERF, AT_CODEC_BGZF, false);
 }
 
+static void other_codecs(void **state)
+{
+    (void)state;
+    for (int c = AT_CODEC_ZSTD; c <= AT_CODEC_LZ4; c++) {
+        written_and_selected(AT_FORMAT_PCAP, (enum at_codec)c, true);
+        written_and_selected(AT_FORMAT_ERF, (enum at_codec)c, false);
+    }
+}
+
 /* Packs the trace again with members of 'least' to 'most' decoded bytes. */
 static const char *repacked(void (*member)(struct bytes *, const void *,
                                            size_t),
@@ -312,10 +321,12 @@ static void gzip_of_one_member(void **state)
 /* What the writer says of its blocks is what a reader finds. */
 static void places_of_the_writer(void **state)
 {
-    static const enum at_codec codec[] = {AT_CODEC_NONE, AT_CODEC_BGZF};
+    static const enum at_codec codec[] = {AT_CODEC_NONE,  AT_CODEC_BGZF,
+                                          AT_CODEC_ZSTD,  AT_CODEC_XZ,
+                                          AT_CODEC_BZIP2, AT_CODEC_LZ4};
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof(codec) / sizeof(codec[0]); i++) {
         const char *path = temporary("trace");
         struct at_writer *w = write_trace(path, NULL, AT_FORMAT_PCAP, codec[i],
                                           1000, true);
@@ -356,17 +367,19 @@ static struct bytes written_with(unsigned threads, enum at_codec codec)
 
 static void same_bytes_by_any_number_of_threads(void **state)
 {
-    struct bytes one = written_with(1, AT_CODEC_BGZF);
-
     (void)state;
-    for (unsigned threads = 2; threads <= 8; threads += 3) {
-        struct bytes more = written_with(threads, AT_CODEC_BGZF);
+    for (int c = AT_CODEC_BGZF; c <= AT_CODEC_LZ4; c++) {
+        struct bytes one = written_with(1, (enum at_codec)c);
 
-        assert_int_equal(more.n, one.n);
-        assert_memory_equal(more.p, one.p, one.n);
-        drop(&more);
+        for (unsigned threads = 2; threads <= 8; threads += 3) {
+            struct bytes more = written_with(threads, (enum at_codec)c);
+
+            assert_int_equal(more.n, one.n);
+            assert_memory_equal(more.p, one.p, one.n);
+            drop(&more);
+        }
+        drop(&one);
     }
-    drop(&one);
 }
 
 /* Blocks do not depend on threads either, nor on how a reader came there. */
@@ -395,10 +408,12 @@ static void same_blocks_by_any_number_of_threads(void **state)
 /* A place that lies past the end of a file, or is none of its blocks. */
 static void places_of_another_file(void **state)
 {
-    static const enum at_codec codec[] = {AT_CODEC_NONE, AT_CODEC_BGZF};
+    static const enum at_codec codec[] = {AT_CODEC_NONE,  AT_CODEC_BGZF,
+                                          AT_CODEC_ZSTD,  AT_CODEC_XZ,
+                                          AT_CODEC_BZIP2, AT_CODEC_LZ4};
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof(codec) / sizeof(codec[0]); i++) {
         const char *path = temporary("trace");
         const struct at_place wrong[] = {
             {1000, 500, 1000, 0, 500},
@@ -484,6 +499,7 @@ int main(void)
         cmocka_unit_test(plain_pcap),
         cmocka_unit_test(bgzf_pcap),
         cmocka_unit_test(erf_in_both),
+        cmocka_unit_test(other_codecs),
         cmocka_unit_test(foreign_bgzf),
         cmocka_unit_test(gzip_members),
         cmocka_unit_test(gzip_of_one_member),

@@ -1,0 +1,279 @@
+/*
+ * codec_frames.c - compressed data in pieces that can be decoded alone
+ */
+#include "codec_frames.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+
+enum {
+    READ_BYTES = 256 << 10,
+    SKIP_HEADER = 8,
+    TOTAL_MOST = 1 << 30, /* decoded bytes of a job; an index can ask */
+};
+
+/* Compressed bytes that were read and belong to no job yet. */
+struct rest {
+    uint8_t *p;
+    size_t at, have, room;
+    bool eof;
+    bool closed; /* the last frame seen was an empty one */
+};
+
+enum at_status at_frames_open(struct at_source *src, struct at_error *err)
+{
+    src->state = calloc(1, sizeof(struct rest));
+    return src->state != NULL
+               ? AT_OK
+               : at_error_set(err, AT_ERR_MEMORY, "out of memory");
+}
+
+void at_frames_close(struct at_source *src)
+{
+    struct rest *rest = src->state;
+
+    free(rest->p);
+    free(rest);
+}
+
+/* Reads on until 'want' bytes are there or the file is over. */
+static enum at_status fill(struct at_source *src, struct rest *rest,
+                           size_t want)
+{
+    const size_t left = rest->have - rest->at;
+    const size_t n = want > left + READ_BYTES ? want - left : READ_BYTES;
+    size_t got;
+    enum at_status st;
+
+    if (rest->eof || left >= want)
+        return AT_OK;
+    if (rest->at > 0)
+        memmove(rest->p, rest->p + rest->at, left);
+    rest->at = 0;
+    rest->have = left;
+    if (rest->room < left + n) {
+        uint8_t *p = realloc(rest->p, left + n);
+
+        if (p == NULL)
+            return at_error_set(&src->err, AT_ERR_MEMORY, "out of memory");
+        rest->p = p;
+        rest->room = left + n;
+    }
+    st = at_input_read(&src->in, rest->p + left, n, &got, &src->err);
+    if (st != AT_OK)
+        return st;
+    rest->have += got;
+    rest->eof = got < n;
+    return AT_OK;
+}
+
+/* The frames that the next job takes: their bytes, and what stopped us. */
+static size_t take_frames(const struct at_source *src, struct rest *rest,
+                          enum at_look *look)
+{
+    const struct at_frame_ops *ops = src->ops->frames;
+    const size_t left = rest->have - rest->at;
+    struct at_frame_found f;
+    size_t n = 0, raw = 0;
+
+    *look = AT_LOOK_OK;
+    while (raw < src->target && n < left) {
+        *look = ops->look(rest->p + rest->at + n, left - n, rest->eof, &f);
+        if (*look != AT_LOOK_OK)
+            break;
+        n += f.bytes;
+        raw += f.raw_bytes;
+        rest->closed = f.raw_bytes == 0;
+    }
+    return n;
+}
+
+/* Takes frames, and reads on while not even one is whole. */
+static enum at_status find_frames(struct at_source *src, struct rest *rest,
+                                  size_t *n, enum at_look *look)
+{
+    enum at_status st = fill(src, rest, READ_BYTES);
+
+    for (*n = 0; st == AT_OK;) {
+        const size_t left = rest->have - rest->at;
+
+        *n = take_frames(src, rest, look);
+        if (*n > 0 || *look != AT_LOOK_MORE || rest->eof ||
+            left > src->ops->frames->most)
+            break;
+        st = fill(src, rest, 2 * left);
+    }
+    return st;
+}
+
+static enum at_status go_onward(struct at_source *src, struct rest *rest)
+{
+    src->next_ops = src->ops->onward;
+    return at_input_unread(&src->in, rest->p + rest->at, rest->have - rest->at,
+                           &src->err) == AT_OK
+               ? AT_END
+               : src->err.status;
+}
+
+static bool only_zeros(const uint8_t *p, size_t n)
+{
+    while (n > 0 && *p == 0) {
+        p++;
+        n--;
+    }
+    return n == 0;
+}
+
+/* There is no whole frame where one should begin: says why. */
+static enum at_status no_frame(struct at_source *src, struct rest *rest,
+                               enum at_look look)
+{
+    const struct at_frame_ops *ops = src->ops->frames;
+    const unsigned long long at = src->in.offset - (rest->have - rest->at);
+
+    if (ops->closed && rest->eof &&
+        only_zeros(rest->p + rest->at, rest->have - rest->at))
+        rest->at = rest->have;
+    if (rest->at == rest->have && (rest->closed || !ops->closed))
+        return AT_END;
+    if (rest->at == rest->have)
+        return at_error_set(&src->err, AT_ERR_TRUNCATED,
+                            "%s: cut short: no closing block at byte %llu",
+                            src->in.name, at);
+    if (!ops->closed || look == AT_LOOK_OTHER)
+        return go_onward(src, rest);
+    if (look == AT_LOOK_MORE)
+        return at_error_set(&src->err, AT_ERR_TRUNCATED,
+                            "%s: cut short: the %s at byte %llu is incomplete",
+                            src->in.name, ops->frame, at);
+    return at_error_set(&src->err, AT_ERR_CORRUPT,
+                        "%s: no %s begins at byte %llu, where the one before "
+                        "has ended",
+                        src->in.name, ops->member, at);
+}
+
+enum at_status at_frames_prepare(struct at_source *src, struct at_job *job)
+{
+    struct rest *rest = src->state;
+    enum at_look look = AT_LOOK_OK;
+    enum at_status st;
+    size_t n;
+
+    if (src->place != NULL)
+        return at_job_place(job);
+    st = find_frames(src, rest, &n, &look);
+    if (st != AT_OK)
+        return st;
+    if (n == 0)
+        return no_frame(src, rest, look);
+    if (at_job_room(job, n) != AT_OK)
+        return at_error_set(&src->err, AT_ERR_MEMORY, "out of memory");
+    memcpy(job->in, rest->p + rest->at, n);
+    job->in_bytes = n;
+    job->file_offset = src->in.offset - (rest->have - rest->at);
+    job->skip = 0;
+    job->bytes = 0;
+    job->piece->raw_offset = 0; /* it is known when the piece is delivered */
+    rest->at += n;
+    return AT_OK;
+}
+
+/* Decoded bytes of all frames in the job; less where one is damaged, which
+ * decoding them one by one will then tell. */
+static uint64_t raw_total(const struct at_job *job)
+{
+    const struct at_frame_ops *ops = job->src->ops->frames;
+    struct at_frame_found f;
+    uint64_t total = 0;
+
+    for (size_t at = 0; at < job->in_bytes; at += f.bytes) {
+        if (ops->look(job->in + at, job->in_bytes - at, true, &f) !=
+                AT_LOOK_OK ||
+            total > TOTAL_MOST)
+            break;
+        total += f.raw_bytes;
+    }
+    return total;
+}
+
+static enum at_status unpack_frame(struct at_job *job, size_t at, size_t *n)
+{
+    const struct at_frame_ops *ops = job->src->ops->frames;
+    struct at_piece *piece = job->piece;
+    const size_t before = piece->len;
+    struct at_frame_found f = {.bytes = 0};
+    const char *wrong = "header damaged";
+
+    if (at_piece_mark(piece, piece->raw_offset + piece->len,
+                      job->file_offset + at) != AT_OK)
+        return at_error_set(&piece->err, AT_ERR_MEMORY, "out of memory");
+    if (ops->look(job->in + at, job->in_bytes - at, true, &f) == AT_LOOK_OK)
+        wrong = ops->unpack(job->tool, job->in + at, &f, piece);
+    *n = f.bytes;
+    if (wrong == NULL)
+        return AT_OK;
+    piece->len = before;
+    if (ops->unsure && job->src->place == NULL) {
+        job->again = true;
+        job->again_at = job->file_offset + at;
+        return AT_END;
+    }
+    return at_job_damaged(job, at, ops->frame, wrong);
+}
+
+static enum at_status ready(struct at_job *job)
+{
+    const struct at_frame_ops *ops = job->src->ops->frames;
+    uint64_t total;
+
+    if (job->tool == NULL)
+        job->tool = ops->open();
+    total = raw_total(job);
+    if (total > TOTAL_MOST)
+        return at_job_damaged(job, 0, ops->frame, "too much for one piece");
+    if (job->tool == NULL || at_piece_room(job->piece, total) != AT_OK)
+        return at_error_set(&job->piece->err, AT_ERR_MEMORY, "out of memory");
+    return AT_OK;
+}
+
+void at_frames_run(struct at_source *src, struct at_job *job)
+{
+    struct at_piece *piece = job->piece;
+    enum at_status st = src->place == NULL ? AT_OK : at_job_read(job);
+    size_t at = 0, n = 0;
+
+    if (st == AT_OK)
+        st = ready(job);
+    piece->raw_offset -= job->skip; /* for the marks */
+    while (st == AT_OK && at < job->in_bytes && !at_job_is_full(job)) {
+        st = unpack_frame(job, at, &n);
+        at += st == AT_OK ? n : 0;
+    }
+    piece->raw_offset += job->skip;
+    piece->file_end = job->file_offset + at;
+    at_job_cut(job);
+}
+
+void at_frames_drop(struct at_job *job)
+{
+    job->src->ops->frames->close(job->tool);
+}
+
+bool at_is_skippable(const uint8_t *p, size_t n)
+{
+    return n > 0 && (p[0] & 0xf0) == 0x50 &&
+           memcmp(p + 1, "\x2a\x4d\x18", n < 4 ? n - 1 : 3) == 0;
+}
+
+enum at_look at_look_skippable(const uint8_t *p, size_t n,
+                               struct at_frame_found *f)
+{
+    if (n < SKIP_HEADER)
+        return AT_LOOK_MORE;
+    if (at_load_le32(p + 4) > AT_FRAME_MOST)
+        return AT_LOOK_OTHER;
+    *f = (struct at_frame_found){SKIP_HEADER + at_load_le32(p + 4), 0};
+    return n < f->bytes ? AT_LOOK_MORE : AT_LOOK_OK;
+}
