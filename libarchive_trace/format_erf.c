@@ -282,9 +282,9 @@ static uint16_t linktype_of(const struct at_packet *pkt)
 
 static uint8_t interface_of(const struct at_layout *layout, uint8_t flags)
 {
-    const uint8_t third = layout->third_bit ? (flags & FLAG_THIRD) >> 4 : 0;
+    const int third = layout->third_bit ? (flags & FLAG_THIRD) >> 4 : 0;
 
-    return third | (flags & 3);
+    return (uint8_t)(third | (flags & 3));
 }
 
 static uint8_t direction_of(uint32_t interface)
