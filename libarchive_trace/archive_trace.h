@@ -740,8 +740,8 @@ struct at_checksums {
  * and what it carries (RFC 1071; SCTP's CRC-32c: RFC 9260); 'headers' are
  * what at_decode() says of 'pkt'.  A UDP checksum of 0 is ABSENT over IPv4
  * and BAD over IPv6.  The transport of a fragment, of a packet whose length
- * was left to the network card, or that source routing hides the last
- * address of, is UNVERIFIABLE.  A card that computes checksums makes those
+ * was left to the network card, or behind a route of an unknown kind, is
+ * UNVERIFIABLE.  A card that computes checksums makes those
  * of the packets its own host sends look BAD.
  *
  * at_checksum_overall() is one verdict on both: BAD if either is, else

@@ -6,11 +6,14 @@
  * and ICMPv6 add a pseudo-header to what they carry: both addresses, the
  * length and the protocol.  SCTP has the CRC-32c (RFC 9260, appendix A).
  *
- * Only bytes that were captured can be summed up; nothing is said of the
- * transport of a fragment.  Source routes change the address that is part of
- * the pseudo-header, so behind one nothing is said either.
+ * The addresses are those of the first sender and the last receiver, so a
+ * source route or a home address stands in for what the IP header has now.
  *
- * Sources: RFC 791, 768, 9293, 792, 4443, 8200 section 8.1, 9260.
+ * Only bytes that were captured can be summed up; nothing is said of the
+ * transport of a fragment, nor behind a route of an unknown kind.
+ *
+ * Sources: RFC 791, 768, 9293, 792, 4443, 8200 section 8.1, 9260; routes:
+ * 2460 section 4.4, 6275, 8754.
  */
 #include "bytes.h"
 #include "process.h"
@@ -69,64 +72,97 @@ static uint32_t crc32c(const uint8_t *p, size_t n, size_t skip)
     return ~crc;
 }
 
-/* ---- what stands in the way ------------------------------------------ */
+/* ---- whose addresses ------------------------------------------------- */
 
-static bool ipv4_is_routed(const uint8_t *option, size_t n)
+/* The addresses of a pseudo-header: those of the sender and of the last
+ * receiver, which a source route or a home address keeps elsewhere. */
+struct ends {
+    const uint8_t *src, *dst;
+};
+
+/* A route in 'n' bytes of IPv4 options that is not used up; false where they
+ * make no sense. */
+static bool ipv4_ends(struct ends *e, const uint8_t *option, size_t n)
 {
-    size_t at = 0;
+    for (size_t at = 0; at < n && option[at] != 0;) {
+        const uint8_t kind = option[at];
+        const size_t bytes = kind == 1 || at + 1 >= n ? 1 : option[at + 1];
 
-    while (at + 1 < n && option[at] != 0) {
-        if (option[at] == IPV4_LOOSE_ROUTE || option[at] == IPV4_STRICT_ROUTE)
-            return true;
-        if (option[at] != 1 && option[at + 1] < 2)
-            break;
-        at += option[at] == 1 ? 1 : option[at + 1];
+        if (kind != 1 && (bytes < 2 || bytes > n - at))
+            return false;
+        if (kind == IPV4_LOOSE_ROUTE || kind == IPV4_STRICT_ROUTE) {
+            if (bytes < 3)
+                return false;
+            if (option[at + 2] <= bytes && bytes >= 7)
+                e->dst = option + at + bytes - 4;
+        }
+        at += bytes;
     }
-    return false;
+    return true;
 }
 
-static bool has_home_address(const uint8_t *option, size_t n)
+/* The home address (RFC 6275 section 6.3) among destination options. */
+static bool read_options(struct ends *e, const uint8_t *option, size_t n)
 {
-    size_t at = 0;
+    for (size_t at = 0; at < n;) {
+        const size_t bytes = option[at] == 0 || at + 1 >= n
+                                 ? 1
+                                 : (size_t)option[at + 1] + 2;
 
-    while (at + 1 < n) {
-        if (option[at] == IPV6_HOME_ADDRESS)
-            return true;
-        at += option[at] == 0 ? 1 : (size_t)option[at + 1] + 2;
+        if (bytes > n - at)
+            return false;
+        if (option[at] == IPV6_HOME_ADDRESS && bytes == 18)
+            e->src = option + at + 2;
+        at += bytes;
     }
-    return false;
+    return true;
 }
 
-/* Whether the addresses of an IPv6 header are not those of its pseudo-header:
- * a routing header that is not used up, or a home address. */
-static bool ipv6_is_routed(const uint8_t *p, size_t n)
+/* A routing header of 'n' bytes, not used up: of type 0 (RFC 2460), 2
+ * (RFC 6275) or 4 (RFC 8754). */
+static bool read_route(struct ends *e, const uint8_t *p, size_t n)
+{
+    enum { SOURCE = 0, MOBILE = 2, SEGMENTS = 4 };
+
+    if (n < 24)
+        return false;
+    if (p[2] == SOURCE)
+        e->dst = p + n - 16;
+    else if (p[2] == MOBILE || p[2] == SEGMENTS)
+        e->dst = p + 8;
+    return p[2] == SOURCE || p[2] == MOBILE || p[2] == SEGMENTS;
+}
+
+static bool ipv6_ends(struct ends *e, const uint8_t *p, size_t n)
 {
     struct at_cursor c = {.p = p + 40, .left = n - 40};
     uint8_t proto = p[6];
 
-    while (c.left >= 8) {
-        const uint8_t now = proto;
-        const size_t bytes = (size_t)c.p[1] * 8 + 8;
+    while (proto == PROTO_HOP_BY_HOP || proto == PROTO_ROUTING ||
+           proto == PROTO_DESTINATION) {
+        const uint8_t *header = c.p;
+        const size_t bytes = c.left < 8 ? 8 : (size_t)header[1] * 8 + 8;
 
-        if (now != PROTO_HOP_BY_HOP && now != PROTO_ROUTING &&
-            now != PROTO_DESTINATION)
-            break;
-        if (now == PROTO_ROUTING && c.p[3] != 0)
-            return true;
-        if (bytes > c.left)
-            return true;
-        if (now == PROTO_DESTINATION && has_home_address(c.p + 2, bytes - 2))
-            return true;
-        proto = c.p[0];
-        at_take(&c, bytes);
+        if (at_take(&c, bytes) == NULL)
+            return false;
+        if (proto == PROTO_ROUTING && header[3] != 0 &&
+            !read_route(e, header, bytes))
+            return false;
+        if (proto == PROTO_DESTINATION &&
+            !read_options(e, header + 2, bytes - 2))
+            return false;
+        proto = header[0];
     }
-    return false;
+    return true;
 }
 
-static bool is_routed(const uint8_t *ip, size_t n, const struct at_headers *h)
+/* The header at 'ip' is of 'n' bytes, with all that belongs to it. */
+static bool find_ends(struct ends *e, const uint8_t *ip, size_t n,
+                      const struct at_headers *h)
 {
-    return h->net == AT_NET_IPV4 ? ipv4_is_routed(ip + 20, n - 20)
-                                 : ipv6_is_routed(ip, n);
+    *e = (struct ends){h->src, h->dst};
+    return h->net == AT_NET_IPV4 ? ipv4_ends(e, ip + 20, n - 20)
+                                 : ipv6_ends(e, ip, n);
 }
 
 /* ---- transport ------------------------------------------------------- */
@@ -136,25 +172,28 @@ static enum at_checksum verdict(bool right)
     return right ? AT_CHECKSUM_OK : AT_CHECKSUM_BAD;
 }
 
-static uint64_t pseudo_header(const struct at_headers *h, size_t n)
+static uint64_t pseudo_header(const struct at_headers *h, const struct ends *e,
+                              size_t n)
 {
     const size_t address = h->net == AT_NET_IPV4 ? 4 : 16;
-    uint64_t sum = add_bytes(0, h->src, address);
+    uint64_t sum = add_bytes(0, e->src, address);
 
-    return add_bytes(sum, h->dst, address) + n + h->proto;
+    return add_bytes(sum, e->dst, address) + n + h->proto;
 }
 
 /* 'p' is the segment, of 'n' bytes, all captured. */
 static enum at_checksum verify_segment(const struct at_headers *h,
-                                       const uint8_t *p, size_t n, size_t least)
+                                       const struct ends *e, const uint8_t *p,
+                                       size_t n, size_t least)
 {
     if (n < least)
         return AT_CHECKSUM_UNVERIFIABLE;
-    return verdict(sums_up(add_bytes(pseudo_header(h, n), p, n)));
+    return verdict(sums_up(add_bytes(pseudo_header(h, e, n), p, n)));
 }
 
 /* UDP has its own length; what follows in the IP packet is none of it. */
-static enum at_checksum verify_udp(const struct at_headers *h, const uint8_t *p,
+static enum at_checksum verify_udp(const struct at_headers *h,
+                                   const struct ends *e, const uint8_t *p,
                                    size_t n)
 {
     size_t udp;
@@ -164,7 +203,7 @@ static enum at_checksum verify_udp(const struct at_headers *h, const uint8_t *p,
     if (at_load_be16(p + 6) == 0)
         return h->net == AT_NET_IPV4 ? AT_CHECKSUM_ABSENT : AT_CHECKSUM_BAD;
     udp = at_load_be16(p + 4);
-    return udp > n ? AT_CHECKSUM_UNVERIFIABLE : verify_segment(h, p, udp, 8);
+    return udp > n ? AT_CHECKSUM_UNVERIFIABLE : verify_segment(h, e, p, udp, 8);
 }
 
 static enum at_checksum verify_sctp(const uint8_t *p, size_t n)
@@ -175,15 +214,16 @@ static enum at_checksum verify_sctp(const uint8_t *p, size_t n)
 }
 
 static enum at_checksum verify_message(const struct at_headers *h,
-                                       const uint8_t *p, size_t n)
+                                       const struct ends *e, const uint8_t *p,
+                                       size_t n)
 {
     switch (h->proto) {
     case PROTO_TCP:
-        return verify_segment(h, p, n, 20);
+        return verify_segment(h, e, p, n, 20);
     case PROTO_UDP:
-        return verify_udp(h, p, n);
+        return verify_udp(h, e, p, n);
     case PROTO_ICMPV6:
-        return verify_segment(h, p, n, 4);
+        return verify_segment(h, e, p, n, 4);
     case PROTO_SCTP:
         return verify_sctp(p, n);
     default: /* ICMP */
@@ -199,11 +239,6 @@ static bool has_checksum(const struct at_headers *h)
            h->proto == (h->net == AT_NET_IPV4 ? PROTO_ICMP : PROTO_ICMPV6);
 }
 
-static bool has_pseudo_header(const struct at_headers *h)
-{
-    return h->proto != PROTO_SCTP && h->proto != PROTO_ICMP;
-}
-
 /* A length of 0 in the IP header is one that the network card fills in. */
 static bool has_length(const uint8_t *ip, const struct at_headers *h)
 {
@@ -216,15 +251,16 @@ static enum at_checksum verify_transport(const struct at_packet *pkt,
     const uint64_t end = (uint64_t)h->net_offset + h->ip_bytes;
     const uint32_t at = h->transport_offset;
     const uint8_t *ip = pkt->data + h->net_offset;
+    struct ends ends;
 
     if (!has_checksum(h))
         return AT_CHECKSUM_ABSENT;
     if ((h->flags & AT_DECODED_FRAGMENT) != 0 || at == 0 || end < at ||
         end > pkt->cap_bytes || !has_length(ip, h))
         return AT_CHECKSUM_UNVERIFIABLE;
-    if (has_pseudo_header(h) && is_routed(ip, at - h->net_offset, h))
+    if (!find_ends(&ends, ip, at - h->net_offset, h))
         return AT_CHECKSUM_UNVERIFIABLE;
-    return verify_message(h, pkt->data + at, (size_t)(end - at));
+    return verify_message(h, &ends, pkt->data + at, (size_t)(end - at));
 }
 
 /* ---- both layers ----------------------------------------------------- */

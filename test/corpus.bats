@@ -51,3 +51,19 @@ captures() {
             at-info -q "$@" >/dev/null 2>&1
             [ $? -eq 1 ]' -
 }
+
+@test "corpus: verdicts on checksums are tshark's" {
+    need tshark
+    # those made for it, and every fiftieth of the others that are small
+    {
+        find "$CORPUS" -path '*chksum*' -name '*.pcap'
+        find "$CORPUS/tcpdump" "$CORPUS/zeek" -name '*.pcap' -size -100k |
+            sort | awk 'NR % 50 == 0'
+    } >list
+    [ "$(wc -l <list)" -gt 10 ]
+    # what tshark decodes and we do not: other links, MACsec
+    grep -vE 'nflog|macsec|e1000g' list | xargs -d '\n' \
+        python3 "$TOP/test/checksums.py" >found || true
+    cat found
+    [ ! -s found ]
+}

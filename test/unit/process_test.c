@@ -843,7 +843,7 @@ static void test_checksum_udp_zero(void **state)
 static void test_checksum_nothing_to_say(void **state)
 {
     struct bytes fragment = later4(), request = arp(), gre = carried4(GRE, 9);
-    struct bytes tcp = tcp4(5, 10), routed = udp4(1, 2, 10);
+    struct bytes tcp = tcp4(5, 10);
 
     (void)state;
     check_verdicts(&fragment, AT_CHECKSUM_OK, AT_CHECKSUM_UNVERIFIABLE);
@@ -855,15 +855,101 @@ static void test_checksum_nothing_to_say(void **state)
     put_be16(tcp.p + 24, sum_of(tcp.p + 14, 20, 0));
     check_verdicts(&tcp, AT_CHECKSUM_OK, AT_CHECKSUM_UNVERIFIABLE);
 
-    memcpy(routed.p + 34, "\x83\x03\x04\0", 4); /* loose source route */
-    put_be16(routed.p + 24, 0);
-    put_be16(routed.p + 24, sum_of(routed.p + 14, 24, 0));
-    check_verdicts(&routed, AT_CHECKSUM_OK, AT_CHECKSUM_UNVERIFIABLE);
     drop(&fragment);
     drop(&request);
     drop(&gre);
     drop(&tcp);
-    drop(&routed);
+}
+
+/* UDP whose last receiver is in a route that 'pointer' says is at its end, or
+ * not yet. */
+static struct bytes routed4(uint8_t pointer)
+{
+    struct bytes b = {0};
+    size_t ip, at;
+
+    add_ethernet(&b, 0x0800);
+    ip = add_ipv4(&b, UDP, 0, 2);
+    at = add_udp(&b, 1, 2);
+    add_payload(&b, 9);
+    end_segment(&b, ip, at, 6, UDP);
+    memcpy(b.p + ip + 20, (uint8_t[]){1, 131, 7, pointer}, 4);
+    memcpy(b.p + ip + 24, b.p + ip + 16, 4);
+    b.p[ip + 16] ^= 0x40;
+    end_ipv4(&b, ip);
+    return b;
+}
+
+static void test_checksum_ipv4_route(void **state)
+{
+    struct bytes b = routed4(4), used_up = routed4(8), broken = routed4(4);
+
+    (void)state;
+    check_verdicts(&b, AT_CHECKSUM_OK, AT_CHECKSUM_OK);
+    check_verdicts(&used_up, AT_CHECKSUM_OK, AT_CHECKSUM_BAD);
+    broken.p[34 + 2] = 40; /* longer than the header */
+    put_be16(broken.p + 24, 0);
+    end_ipv4(&broken, 14);
+    check_verdicts(&broken, AT_CHECKSUM_OK, AT_CHECKSUM_UNVERIFIABLE);
+    drop(&b);
+    drop(&used_up);
+    drop(&broken);
+}
+
+/* UDP behind an extension header of 24 bytes that ends in an address, which
+ * changes places with the one at 'moved' of the IP header. */
+static struct bytes routed6(uint8_t kind, const char *header, size_t moved)
+{
+    struct bytes b = {0};
+    size_t ip, at, address;
+
+    add_ethernet(&b, 0x86dd);
+    ip = add_ipv6(&b, kind);
+    add(&b, (uint8_t[]){UDP, 2}, 2);
+    add(&b, header, 6);
+    address = b.n;
+    add(&b, "\x20\1\x0d\xb8\0\7\0\0\0\0\0\0\0\0\0\7", 16);
+    at = add_udp(&b, 1, 2);
+    add_payload(&b, 9);
+    end_segment(&b, ip, at, 6, UDP);
+    for (size_t i = 0; i < 16; i++) {
+        const uint8_t byte = b.p[address + i];
+
+        b.p[address + i] = b.p[ip + moved + i];
+        b.p[ip + moved + i] = byte;
+    }
+    end_ipv6(&b, ip);
+    return b;
+}
+
+static void test_checksum_ipv6_route(void **state)
+{
+    enum { ROUTING = 43, OPTIONS = 60, FROM = 8, TO = 24 };
+    const struct {
+        uint8_t kind;
+        const char *header;
+        size_t moved;
+        int expected;
+    } cases[] = {
+        {ROUTING, "\0\1\0\0\0\0", TO, AT_CHECKSUM_OK},
+        {ROUTING, "\2\1\0\0\0\0", TO, AT_CHECKSUM_OK},
+        {ROUTING, "\4\1\0\0\0\0", TO, AT_CHECKSUM_OK},
+        {ROUTING, "\0\0\0\0\0\0", TO, AT_CHECKSUM_BAD}, /* used up */
+        {ROUTING, "\3\1\0\0\0\0", TO, AT_CHECKSUM_UNVERIFIABLE},
+        {OPTIONS, "\1\2\0\0\xc9\x10", FROM, AT_CHECKSUM_OK},
+        {OPTIONS, "\1\2\0\0\xc8\x10", FROM, AT_CHECKSUM_BAD},
+        {OPTIONS, "\1\2\0\0\xc9\x40", FROM, AT_CHECKSUM_UNVERIFIABLE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct bytes b = routed6(cases[i].kind, cases[i].header,
+                                 cases[i].moved);
+
+        if (verify(b.p, b.n, b.n).transport != cases[i].expected)
+            fail_msg("case %zu", i);
+        drop(&b);
+    }
 }
 
 static void test_checksum_drop(void **state)
@@ -1120,6 +1206,8 @@ int main(void)
         cmocka_unit_test(test_checksum_sctp),
         cmocka_unit_test(test_checksum_udp_zero),
         cmocka_unit_test(test_checksum_nothing_to_say),
+        cmocka_unit_test(test_checksum_ipv4_route),
+        cmocka_unit_test(test_checksum_ipv6_route),
         cmocka_unit_test(test_checksum_drop),
         cmocka_unit_test(test_direction),
         cmocka_unit_test(test_direction_six_and_arp),
