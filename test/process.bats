@@ -135,6 +135,34 @@ END
     done
 }
 
+@test "process: ERF records that are cut keep all else they say" {
+    at-convert -q --snap 40 "$TEST_DATA/link.erf" x.erf
+    python3 - "$TEST_DATA/link.erf" x.erf <<'END'
+import struct, sys
+
+def parse(path):
+    data, at = open(path, "rb").read(), 0
+    while at < len(data):
+        rlen, lctr, wlen = struct.unpack_from(">HHH", data, at + 10)
+        head = 16
+        while data[at + (8 if head == 16 else head - 8)] & 0x80:
+            head += 8
+        frame = head + (2 if data[at + 8] & 0x7f in (2, 11, 16, 20) else 0)
+        meta = data[at + 8] & 0x7f in (27, 48)
+        yield (data[at:at + 10], lctr, wlen, data[at + 16:at + head],
+               data[at + frame:at + rlen][:rlen if meta else min(wlen, 40)])
+        at += rlen
+
+before, after = list(parse(sys.argv[1])), list(parse(sys.argv[2]))
+assert before == after, next(p for p in zip(before, after) if p[0] != p[1])
+assert len(after) > 100
+END
+    [ "$(wc -c <x.erf)" -lt "$(wc -c <"$TEST_DATA/link.erf")" ]
+    at-convert -q --fcs strip "$TEST_DATA/link.erf" y.erf
+    diff <(records "$TEST_DATA/link.erf" | awk '{ print $1, $3 - 4 }') \
+        <(records y.erf | awk '{ print $1, $3 }')
+}
+
 # ---- tags and FCS --------------------------------------------------------
 
 @test "process: --strip vlan leaves what was between the tags" {
