@@ -397,7 +397,7 @@ struct tool_sources {
     struct tool_source *source;
     size_t n;
     uint16_t linktype;    /* of the first input, once it is open */
-    uint32_t snap_bytes;  /* likewise */
+    uint32_t snap_bytes;  /* of a sole input, likewise; else 0 */
     uint64_t total_bytes; /* of all inputs; 0: not known */
     bool damaged;         /* an input has given an error, which was said */
 

@@ -95,7 +95,9 @@ static enum at_status open_source(struct tool_source *source,
         st = at_pick_open(&source->pick, source->rd, s->pool, &s->wanted, err);
     if (st == AT_OK && source == s->source) {
         s->linktype = at_reader_info(source->rd)->linktype;
-        s->snap_bytes = at_reader_info(source->rd)->snap_bytes;
+        /* Another input may have longer packets. */
+        if (s->n == 1)
+            s->snap_bytes = at_reader_info(source->rd)->snap_bytes;
     }
     return st;
 }

@@ -431,10 +431,13 @@ static void say_known(struct ingest *in, const struct candidate *c)
 static enum at_status first_time(const struct at_ingest *how, const char *path,
                                  uint64_t *first, struct at_error *err)
 {
+    struct at_reader_options opts = how->reading;
     struct at_reader *rd;
     struct at_packet pkt = {.ts = 0};
-    enum at_status st = at_reader_open(&rd, path, &how->reading, err);
+    enum at_status st;
 
+    opts.size = sizeof(opts);
+    st = at_reader_open(&rd, path, &opts, err);
     if (st != AT_OK)
         return st;
     do

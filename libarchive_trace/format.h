@@ -102,6 +102,9 @@ bool at_erf_says_more(const struct at_packet *pkt);
 int at_erf_type_for(const struct at_packet *pkt);
 
 enum { AT_PCAP_HEADER = 24, AT_PCAP_RECORD = 16, AT_ERF_HEADER = 16 };
+/* The most captured bytes a record of a file with this snapshot length has. */
+uint32_t at_pcap_cap_limit(uint32_t snap_bytes);
+
 void at_pcap_header(uint8_t out[AT_PCAP_HEADER], uint16_t linktype,
                     uint32_t snap_bytes, bool micro);
 

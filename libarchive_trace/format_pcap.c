@@ -61,6 +61,13 @@ static bool read_magic(struct at_layout *layout, const uint8_t *p)
     return false;
 }
 
+/* Snapshot lengths of 0 are written, and of more than any frame has. */
+uint32_t at_pcap_cap_limit(uint32_t snap_bytes)
+{
+    return snap_bytes > CAP_LIMIT && snap_bytes <= SNAP_BELIEVED ? snap_bytes
+                                                                 : CAP_LIMIT;
+}
+
 enum at_status at_pcap_detect(struct at_layout *layout, const uint8_t *p,
                               size_t n, const char **what)
 {
@@ -82,9 +89,7 @@ enum at_status at_pcap_detect(struct at_layout *layout, const uint8_t *p,
     layout->lengths_unsure = minor == 3;
     layout->snap_bytes = load32(layout->swapped, p + 16);
     layout->linktype = (uint16_t)load32(layout->swapped, p + 20);
-    layout->cap_limit = CAP_LIMIT;
-    if (layout->snap_bytes > CAP_LIMIT && layout->snap_bytes <= SNAP_BELIEVED)
-        layout->cap_limit = layout->snap_bytes;
+    layout->cap_limit = at_pcap_cap_limit(layout->snap_bytes);
     return AT_OK;
 }
 

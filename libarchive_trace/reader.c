@@ -23,7 +23,9 @@
 #include "packer.h"
 #include "source.h"
 
-enum { DETECT_BYTES = 32 << 10 }; /* that the format is judged by */
+/* What the format is judged by; the most where that does not suffice, as for
+ * ERF with records of up to 64 KiB. */
+enum { DETECT_BYTES = 32 << 10, DETECT_MOST = 192 << 10 };
 
 struct at_reader {
     struct at_source src;
@@ -52,6 +54,17 @@ struct at_reader {
 
 /* ---- opening --------------------------------------------------------- */
 
+static bool can_be_judged(struct at_reader *rd, const struct at_piece *piece)
+{
+    const char *what;
+
+    if (piece->err.status != AT_OK || piece->len >= DETECT_MOST)
+        return true;
+    return piece->len >= DETECT_BYTES &&
+           at_layout_choose(&rd->layout, rd->opts.format, piece->data,
+                            piece->len, false, &what) == AT_OK;
+}
+
 /* Takes pieces until the format can be judged or there are no more. */
 static enum at_status take_first(struct at_reader *rd, struct at_error *err)
 {
@@ -74,7 +87,7 @@ static enum at_status take_first(struct at_reader *rd, struct at_error *err)
         if (before != NULL && at_piece_join(piece, before) != AT_OK)
             return at_error_set(err, AT_ERR_MEMORY, "out of memory");
         before = piece;
-    } while (piece->len < DETECT_BYTES && piece->err.status == AT_OK);
+    } while (!can_be_judged(rd, piece));
     rd->first = piece;
     return AT_OK;
 }

@@ -164,13 +164,16 @@ static enum at_status put_frame(struct at_writer *w,
                                 const struct at_packet *pkt)
 {
     const bool micro = w->opts.format == AT_FORMAT_PCAP_US;
-    uint8_t *p = take_room(w, at_pcap_build(NULL, pkt, pkt->cap_bytes, micro));
+    const uint32_t most = at_pcap_cap_limit(w->opts.snap_bytes);
+    const uint32_t cap = pkt->cap_bytes < most ? pkt->cap_bytes : most;
+    uint8_t *p = take_room(w, at_pcap_build(NULL, pkt, cap, micro));
 
+    w->losses.cut += cap < pkt->cap_bytes; /* or readers would call it damage */
     w->losses.nanoseconds += micro && at_ts_to_ns(pkt->ts) % 1000 != 0;
     w->losses.directions += at_direction_is_set(pkt);
     if (p == NULL)
         return w->err.status;
-    at_pcap_build(p, pkt, pkt->cap_bytes, micro);
+    at_pcap_build(p, pkt, cap, micro);
     return AT_OK;
 }
 

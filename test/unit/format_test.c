@@ -112,6 +112,83 @@ static void pcap_fraction_of_seconds(void **state)
     drop(&b);
 }
 
+/* What the file's header says of the snapshot length is believed as far as
+ * it is larger than what all files have, and could be true. */
+static void pcap_snapshot_lengths(void **state)
+{
+    static const struct {
+        uint32_t snap, most;
+    } kind[] = {{0, 262144},
+                {68, 262144},
+                {65535, 262144},
+                {262144, 262144},
+                {262145, 262145},
+                {1 << 20, 1 << 20},
+                {128 << 20, 128 << 20},
+                {0x8000001, 262144},
+                {0xffffffff, 262144}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(kind) / sizeof(kind[0]); i++)
+        for (uint32_t over = 0; over < 2; over++) {
+            struct bytes b = pcap_file(false, 0xa1b2c3d4, 4, 1, 0,
+                                       kind[i].most + over, 40, 0, 40);
+            struct at_layout layout;
+            struct at_frame f;
+
+            for (int j = 0; j < 4; j++)
+                b.p[16 + j] = (uint8_t)(kind[i].snap >> 8 * j);
+            layout = detect_as(AT_FORMAT_PCAP_US, b.p, b.n);
+            f = at_frame(&layout, b.p + 24, b.p + b.n, b.p + b.n);
+            assert_int_equal(layout.snap_bytes, kind[i].snap);
+            assert_int_equal(f.bad, over);
+            assert_int_equal(f.need, over ? 0 : 16 + (size_t)kind[i].most);
+            drop(&b);
+        }
+}
+
+/* Version 543.0 was written by who mixed up the bytes of 2.2. */
+static void pcap_versions(void **state)
+{
+    static const struct {
+        uint16_t major, minor;
+        enum at_status st;
+    } kind[] = {{2, 0, AT_OK},           {2, 4, AT_OK},
+                {2, 5, AT_OK},           {543, 0, AT_OK},
+                {543, 1, AT_ERR_FORMAT}, {1, 4, AT_ERR_FORMAT},
+                {3, 0, AT_ERR_FORMAT}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(kind) / sizeof(kind[0]); i++) {
+        struct bytes b = pcap_file(false, 0xa1b2c3d4, kind[i].minor, 1, 0, 40,
+                                   40, 0, 40);
+        struct at_layout layout;
+        const char *what;
+
+        b.p[4] = (uint8_t)kind[i].major;
+        b.p[5] = (uint8_t)(kind[i].major >> 8);
+        assert_int_equal(at_layout_detect(&layout, b.p, b.n, true, &what),
+                         kind[i].st);
+        drop(&b);
+    }
+}
+
+/* Some writers capture more than there was; both lengths are carried. */
+static void pcap_captured_more_than_there_was(void **state)
+{
+    struct bytes b = pcap_file(true, 0xa1b23c4d, 4, 1, 0, 40, 20, 0, 40);
+    const struct at_layout layout = detect_as(AT_FORMAT_PCAP, b.p, b.n);
+    const struct at_packet pkt = parse_one(&layout, b.p + 24, b.n - 24);
+    uint8_t out[64];
+
+    (void)state;
+    assert_int_equal(pkt.cap_bytes, 40);
+    assert_int_equal(pkt.wire_bytes, 20);
+    assert_int_equal(at_pcap_build(out, &pkt, 40, false), 56);
+    assert_memory_equal(out + 8, "\x28\0\0\0\x14\0\0\0", 8);
+    drop(&b);
+}
+
 static void pcap_length_of_nonsense_is_damage(void **state)
 {
     static const uint32_t length[] = {262145, 0x7fffffff, 0xffffffff,
@@ -213,6 +290,9 @@ int main(void)
         cmocka_unit_test(pcap_old_lengths),
         cmocka_unit_test(pcap_high_bits_of_linktype),
         cmocka_unit_test(pcap_fraction_of_seconds),
+        cmocka_unit_test(pcap_snapshot_lengths),
+        cmocka_unit_test(pcap_versions),
+        cmocka_unit_test(pcap_captured_more_than_there_was),
         cmocka_unit_test(pcap_length_of_nonsense_is_damage),
         cmocka_unit_test(pcap_cut),
         cmocka_unit_test(pcap_built_reads_back),
