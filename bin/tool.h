@@ -401,7 +401,7 @@ struct tool_sources {
     uint64_t total_bytes; /* of all inputs; 0: not known */
     bool damaged;         /* an input has given an error, which was said */
 
-    size_t now; /* with 'sequence': the source to read */
+    size_t now; /* the source of the last packet, or to read */
     struct at_merge *merge;
     uint64_t closed_bytes;
     uint64_t closed_dropped;
@@ -425,6 +425,9 @@ enum at_status tool_sources_open(struct tool_sources *s, struct at_error *err);
  */
 enum at_status tool_sources_next(struct tool_sources *s, struct at_packet *pkt,
                                  struct at_error *err);
+
+/* What ->wanted.note made of the packet given out last: at_pick_note(). */
+const char *tool_sources_note(const struct tool_sources *s, size_t *n);
 
 /* Bytes of the inputs read so far, about; for progress. */
 uint64_t tool_sources_position(const struct tool_sources *s);

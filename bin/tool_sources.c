@@ -170,7 +170,12 @@ enum at_status tool_sources_next(struct tool_sources *s, struct at_packet *pkt,
 {
     if (s->sequence)
         return sequence_next(s, pkt, err);
-    return at_merge_next(s->merge, pkt, NULL, err);
+    return at_merge_next(s->merge, pkt, &s->now, err);
+}
+
+const char *tool_sources_note(const struct tool_sources *s, size_t *n)
+{
+    return at_pick_note(s->source[s->now].pick, n);
 }
 
 uint64_t tool_sources_position(const struct tool_sources *s)

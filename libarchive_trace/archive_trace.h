@@ -482,6 +482,19 @@ AT_API void at_pass_close(struct at_pass *pass);
 
 /* ---- picking and merging --------------------------------------------- */
 
+/*
+ * Bytes that grow.  All zero is empty; 'failed' is set for good once memory
+ * ran out.  at_text_close() frees them and makes it empty.
+ */
+struct at_text {
+    char *p;
+    size_t n;
+    size_t room;
+    bool failed;
+};
+AT_API void at_text_add(struct at_text *t, const void *p, size_t n);
+AT_API void at_text_close(struct at_text *t);
+
 /* Which packets are wanted, and what is done to them; META and PAD records
  * are none. */
 struct at_selection {
@@ -490,6 +503,11 @@ struct at_selection {
     int64_t to_ns;
     bool records; /* META and PAD records of any time are wanted too */
     const struct at_process *process; /* NULL: they stay as they are */
+
+    /* Unless NULL, this is called for every wanted record by the thread that
+     * found it, and may append to *note; see at_pick_note(). */
+    void (*note)(void *ctx, struct at_text *note, const struct at_packet *pkt);
+    void *ctx;
 };
 
 /*
@@ -506,6 +524,8 @@ AT_API enum at_status at_pick_next(struct at_pick *pick, struct at_packet *pkt,
                                    struct at_error *err);
 /* Packets that were wanted, but that processing dropped, so far. */
 AT_API uint64_t at_pick_dropped(const struct at_pick *pick);
+/* The 'n' bytes that were noted of the packet given out last; good as long. */
+AT_API const char *at_pick_note(const struct at_pick *pick, size_t *n);
 AT_API void at_pick_close(struct at_pick *pick);
 
 /*

@@ -18,6 +18,7 @@ enum {
     PROTO_IPV4 = 4,
     PROTO_IPV6 = 41,
     PROTO_GRE = 47,
+    PROTO_AH = 51,
     PROTO_ETHERIP = 97,
     PROTO_MPLS = 137,
     PROTO_ETHERNET = 143,
@@ -339,6 +340,19 @@ static bool find_etherip(struct found *f)
            found_as(f, AT_TUNNEL_ETHERIP, AT_LINK_ETHERNET);
 }
 
+/* IPv4 has no chain of headers; in IPv6 at_decode() has passed this one. */
+static bool find_behind_ah(struct found *f)
+{
+    const uint8_t *p = at_take(&f->c, 8);
+
+    if (p == NULL || at_take(&f->c, (size_t)p[1] * 4) == NULL)
+        return false;
+    if (p[0] != PROTO_IPV4 && p[0] != PROTO_IPV6)
+        return false;
+    return found_as(f, AT_TUNNEL_IP,
+                    p[0] == PROTO_IPV4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
+}
+
 /* UDP's own header is passed already. */
 static bool find(struct found *f, const struct at_headers *h)
 {
@@ -351,6 +365,8 @@ static bool find(struct found *f, const struct at_headers *h)
         return found_as(f, AT_TUNNEL_IP, ETHERTYPE_IPV6);
     case PROTO_GRE:
         return find_gre(f);
+    case PROTO_AH:
+        return find_behind_ah(f);
     case PROTO_ETHERIP:
         return find_etherip(f);
     case PROTO_MPLS:

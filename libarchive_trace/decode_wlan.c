@@ -80,13 +80,16 @@ static bool skip_prism(struct at_way *w)
     return length >= 8 && at_way_take(w, length - 8) != NULL;
 }
 
-static bool skip_ppi(struct at_way *w)
+/* What follows is of the link type that the header tells; libpcap knows IEEE
+ * 802.11 only. */
+static bool skip_ppi(struct at_way *w, uint32_t *linktype)
 {
     const uint8_t *p = at_way_take(w, 8);
 
-    return p != NULL && p[0] == 0 && at_load_le16(p + 2) >= 8 &&
-           at_load_le32(p + 4) == AT_LINK_IEEE802_11 &&
-           at_way_take(w, (size_t)at_load_le16(p + 2) - 8) != NULL;
+    if (p == NULL || p[0] != 0 || at_load_le16(p + 2) < 8)
+        return false;
+    *linktype = at_load_le32(p + 4);
+    return at_way_take(w, (size_t)at_load_le16(p + 2) - 8) != NULL;
 }
 
 static size_t round_up_4(size_t n)
@@ -153,6 +156,7 @@ static void decode_frame(struct at_way *w, bool padded)
 
 void at_way_wlan(struct at_way *w, uint16_t linktype)
 {
+    uint32_t inner = AT_LINK_IEEE802_11;
     bool padded = false, there = true;
 
     switch (linktype) {
@@ -164,9 +168,11 @@ void at_way_wlan(struct at_way *w, uint16_t linktype)
         there = skip_prism(w);
         break;
     case AT_LINK_PPI:
-        there = skip_ppi(w);
+        there = skip_ppi(w, &inner);
         break;
     }
-    if (there)
+    if (there && inner == AT_LINK_ETHERNET)
+        at_way_link(w, AT_LINK_ETHERNET);
+    else if (there && inner == AT_LINK_IEEE802_11)
         decode_frame(w, padded);
 }

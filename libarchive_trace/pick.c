@@ -2,7 +2,8 @@
  * pick.c - the wanted packets of one reader, found by all threads
  *
  * The threads leave in each slot an array of the packets that are wanted,
- * which are views into the batch; the caller's thread only hands them out.
+ * which are views into the batch, and what was noted of them; the caller's
+ * thread only hands them out.
  * Those that are processed may be in the slot's scratch instead, which is as
  * large as the batch: the header of a record is larger than what processing
  * adds to its frame.  What processing drops stays in the array, to be counted
@@ -17,6 +18,8 @@ struct picked {
     struct at_packet *pkt;
     size_t n, room;
     struct at_scratch scratch;
+    struct at_text notes; /* of all packets */
+    size_t *note_end;     /* of each, in 'notes'; NULL where none are made */
 };
 
 struct at_pick {
@@ -37,7 +40,7 @@ static bool wanted(const struct at_selection *sel, const struct at_packet *pkt)
            (sel->filter == NULL || at_filter_match(sel->filter, pkt));
 }
 
-static enum at_status make_room(struct picked *picked,
+static enum at_status make_room(struct picked *picked, bool notes,
                                 const struct at_batch *batch)
 {
     size_t n = 0;
@@ -47,11 +50,14 @@ static enum at_status make_room(struct picked *picked,
     if (n <= picked->room)
         return AT_OK;
     free(picked->pkt);
+    free(picked->note_end);
     picked->room = 0;
-    picked->pkt = malloc((n + n / 4) * sizeof(picked->pkt[0]));
-    if (picked->pkt == NULL)
+    n += n / 4;
+    picked->pkt = malloc(n * sizeof(picked->pkt[0]));
+    picked->note_end = notes ? malloc(n * sizeof(picked->note_end[0])) : NULL;
+    if (picked->pkt == NULL || (notes && picked->note_end == NULL))
         return AT_ERR_MEMORY;
-    picked->room = n + n / 4;
+    picked->room = n;
     return AT_OK;
 }
 
@@ -82,6 +88,10 @@ static void pick_record(const struct at_selection *sel, struct picked *picked)
         return;
     if (sel->process != NULL)
         at_process_packet(sel->process, &picked->scratch, pkt);
+    if (sel->note != NULL) {
+        sel->note(sel->ctx, &picked->notes, pkt);
+        picked->note_end[picked->n] = picked->notes.n;
+    }
     picked->n++;
 }
 
@@ -93,7 +103,8 @@ static enum at_status pick_work(void *ctx, void *slot,
     struct picked *picked = slot;
 
     picked->n = 0;
-    if (make_room(picked, batch) != AT_OK ||
+    picked->notes.n = 0;
+    if (make_room(picked, pick->selection.note != NULL, batch) != AT_OK ||
         (pick->selection.process != NULL &&
          make_scratch(&picked->scratch, batch) != AT_OK))
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
@@ -103,6 +114,8 @@ static enum at_status pick_work(void *ctx, void *slot,
         while (at_walk_next(&walk, &picked->pkt[picked->n]))
             pick_record(&pick->selection, picked);
     }
+    if (picked->notes.failed)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     return AT_OK;
 }
 
@@ -113,6 +126,8 @@ static void pick_drop(void *ctx, void *slot)
     (void)ctx;
     free(picked->pkt);
     free(picked->scratch.p);
+    free(picked->note_end);
+    at_text_close(&picked->notes);
 }
 
 enum at_status at_pick_open(struct at_pick **out, struct at_reader *rd,
@@ -177,6 +192,19 @@ enum at_status at_pick_next(struct at_pick *pick, struct at_packet *pkt,
 uint64_t at_pick_dropped(const struct at_pick *pick)
 {
     return pick->dropped;
+}
+
+const char *at_pick_note(const struct at_pick *pick, size_t *n)
+{
+    const struct picked *picked = pick->now;
+    size_t start;
+
+    *n = 0;
+    if (picked == NULL || picked->note_end == NULL || pick->next == 0)
+        return "";
+    start = pick->next > 1 ? picked->note_end[pick->next - 2] : 0;
+    *n = picked->note_end[pick->next - 1] - start;
+    return *n > 0 ? picked->notes.p + start : "";
 }
 
 void at_pick_close(struct at_pick *pick)

@@ -3,13 +3,15 @@
  *
  * The second byte is how much longer than the capture the frame was on the
  * wire.  Nothing may be read past the capture, and a filter must give the
- * same answer to the same packet.
+ * same answer to the same packet.  The frame is dumped as an ERF record too,
+ * if it can be one.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "archive_trace.h"
+#include "dump.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -62,6 +64,48 @@ static void go_deeper(const struct at_headers *outer,
     abort();
 }
 
+/* Nothing of a packet gets into the text as it is. */
+static void dump(const struct at_packet *pkt)
+{
+    for (int format = AT_DUMP_LAYERS; format <= AT_DUMP_JSON; format++) {
+        const struct at_dump_options opts = {
+            .format = (enum at_dump_format)format,
+            .bytes = AT_DUMP_FRAME,
+        };
+        struct at_text text = {.n = 0};
+
+        at_dump_packet(&opts, &text, pkt);
+        for (size_t i = 0; i < text.n; i++)
+            if ((text.p[i] < 0x20 || text.p[i] > 0x7e) && text.p[i] != '\n')
+                abort();
+        at_text_close(&text);
+    }
+}
+
+static void dump_record(const struct at_packet *frame)
+{
+    enum { HEADER = 16, META = 27, MORE = 0x80 };
+    struct at_packet pkt = *frame;
+    uint32_t at = HEADER;
+
+    if (frame->cap_bytes < HEADER)
+        return;
+    pkt.format = AT_FORMAT_ERF;
+    pkt.record = frame->data;
+    pkt.record_bytes = frame->cap_bytes;
+    pkt.erf_type = pkt.record[8] & 0x7f;
+    pkt.kind = pkt.erf_type == META ? AT_KIND_META : AT_KIND_PACKET;
+    if (pkt.record[8] & MORE)
+        while (at + 8 <= pkt.record_bytes && (pkt.record[at] & MORE))
+            at += 8;
+    if (at > pkt.record_bytes)
+        at = pkt.record_bytes;
+    pkt.data = pkt.record + at;
+    pkt.cap_bytes = pkt.record_bytes - at;
+    pkt.wire_bytes = pkt.cap_bytes;
+    dump(&pkt);
+}
+
 static void ask_filters(const struct at_packet *pkt)
 {
     static const char *const expr[] = {"tcp port 80 or host 10.0.0.1",
@@ -96,6 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     at_decode(&h, &pkt);
     go_deeper(&h, &pkt);
     ask_filters(&pkt);
+    dump(&pkt);
+    dump_record(&pkt);
     free(frame);
     return 0;
 }

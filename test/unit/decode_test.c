@@ -332,6 +332,7 @@ static void every_link(void **state)
         {AT_LINK_RADIOTAP,
          "\0\0\x0c\0\2\0\0\0\x20\0\0\0\x88\1" WLAN22 "\0\0\0\0" SNAP, 48},
         {AT_LINK_PPI, "\0\0\x0c\0\x69\0\0\0\2\0\0\0\x08\1" WLAN22 SNAP, 44},
+        {AT_LINK_PPI, "\0\0\x08\0\1\0\0\0\1\1\1\1\1\1\2\2\2\2\2\2\x08\0", 22},
         {AT_LINK_AVS, "\x80\x21\x10\2\0\0\0\x0a\0\0\x08\1" WLAN22 SNAP, 42},
         {AT_LINK_PRISM, "\x80\x21\x10\1\0\0\0\x0a\0\0\x08\1" WLAN22 SNAP, 42},
         /* an ERF record of raw IPv4 */

@@ -68,6 +68,12 @@ static struct bytes ip_in_ipv6(const struct bytes *in)
     return b;
 }
 
+static struct bytes ip_behind_ah(const struct bytes *in)
+{
+    return in_ipv4(51, is_v6(in) ? "\x29\1\0\0SPI_seq_" : "\4\1\0\0SPI_seq_",
+                   12, in);
+}
+
 static struct bytes gre_with(const char *head, size_t n, size_t type_at,
                              const struct bytes *in)
 {
@@ -253,29 +259,18 @@ static const struct kind {
     struct bytes (*put)(const struct bytes *in);
     enum at_tunnel tunnel;
 } kinds[] = {
-    {ip_in_ipv4, AT_TUNNEL_IP},
-    {ip_in_ipv6, AT_TUNNEL_IP},
-    {gre, AT_TUNNEL_GRE},
-    {gre_with_all, AT_TUNNEL_GRE},
-    {gre_ethernet, AT_TUNNEL_GRE},
-    {gre_mpls, AT_TUNNEL_GRE},
-    {gre_wccp, AT_TUNNEL_GRE},
-    {pptp, AT_TUNNEL_GRE},
-    {erspan_i, AT_TUNNEL_ERSPAN},
-    {erspan_ii, AT_TUNNEL_ERSPAN},
-    {erspan_iii, AT_TUNNEL_ERSPAN},
-    {etherip, AT_TUNNEL_ETHERIP},
-    {ethernet_in_ip, AT_TUNNEL_ETHERIP},
-    {mpls_in_ip, AT_TUNNEL_MPLS},
-    {mpls_in_udp, AT_TUNNEL_MPLS},
-    {vxlan, AT_TUNNEL_VXLAN},
-    {vxlan_of_linux, AT_TUNNEL_VXLAN},
-    {vxlan_gpe, AT_TUNNEL_VXLAN},
-    {geneve, AT_TUNNEL_GENEVE},
-    {gtp, AT_TUNNEL_GTP},
-    {gtp_with_all, AT_TUNNEL_GTP},
-    {teredo, AT_TUNNEL_TEREDO},
-    {l2tp, AT_TUNNEL_L2TP},
+    {ip_in_ipv4, AT_TUNNEL_IP},    {ip_in_ipv6, AT_TUNNEL_IP},
+    {ip_behind_ah, AT_TUNNEL_IP},  {gre, AT_TUNNEL_GRE},
+    {gre_with_all, AT_TUNNEL_GRE}, {gre_ethernet, AT_TUNNEL_GRE},
+    {gre_mpls, AT_TUNNEL_GRE},     {gre_wccp, AT_TUNNEL_GRE},
+    {pptp, AT_TUNNEL_GRE},         {erspan_i, AT_TUNNEL_ERSPAN},
+    {erspan_ii, AT_TUNNEL_ERSPAN}, {erspan_iii, AT_TUNNEL_ERSPAN},
+    {etherip, AT_TUNNEL_ETHERIP},  {ethernet_in_ip, AT_TUNNEL_ETHERIP},
+    {mpls_in_ip, AT_TUNNEL_MPLS},  {mpls_in_udp, AT_TUNNEL_MPLS},
+    {vxlan, AT_TUNNEL_VXLAN},      {vxlan_of_linux, AT_TUNNEL_VXLAN},
+    {vxlan_gpe, AT_TUNNEL_VXLAN},  {geneve, AT_TUNNEL_GENEVE},
+    {gtp, AT_TUNNEL_GTP},          {gtp_with_all, AT_TUNNEL_GTP},
+    {teredo, AT_TUNNEL_TEREDO},    {l2tp, AT_TUNNEL_L2TP},
     {capwap, AT_TUNNEL_CAPWAP},
 };
 
