@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "opening.h"
 #include "tool.h"
 
 enum {
@@ -93,7 +94,7 @@ static int open_side(struct diff *d, struct side *s, const char *path)
     opts.size = sizeof(opts);
     opts.pool = d->pool;
     s->path = path;
-    if (at_reader_open(&s->rd, path, &opts, &err) != AT_OK ||
+    if (at_indexed_open(&s->rd, path, &opts, &err) != AT_OK ||
         at_pick_open(&s->pick, s->rd, d->pool, &d->wanted, &err) != AT_OK) {
         tool_error(&err);
         return -1;

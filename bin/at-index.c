@@ -58,11 +58,16 @@ static int index_one(struct index *index, const char *trace)
 int main(int argc, char *argv[])
 {
     struct index index = {
-        .how = {.timeouts = at_timeouts_default, .stream = ""},
+        .how = {.timeouts = at_timeouts_default,
+                .stream = "",
+                .reading.spacing = AT_INDEX_SPACING},
     };
     const struct tool_option options[] = {
         TOOL_TEXT('o', "output", &index.output, "INDEX",
                   "write the index there, not to FILE.idx"),
+        TOOL_COUNT(0, "spacing", &index.how.reading.spacing, "SIZE",
+                   "gzip: note a point to read from about every so many "
+                   "decoded bytes (4Mi); 0: none"),
         TOOL_TEXT(0, "stream", &index.how.stream, "NAME",
                   "the stream that the file is of"),
         TOOL_CALL(0, "timeout", set_timeouts, &index.how.timeouts, "LIST",
@@ -76,7 +81,8 @@ int main(int argc, char *argv[])
     struct at_error err;
     int status = TOOL_OK;
     int i = tool_parse(argc, argv,
-                       "[-o index] [--timeout list] [-j threads] file ...",
+                       "[-o index] [--spacing size] [--timeout list] "
+                       "[-j threads] file ...",
                        options);
 
     if (i == argc)

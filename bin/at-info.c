@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "opening.h"
 #include "tool.h"
 
 enum { MOST_LINKTYPES = 16 };
@@ -273,7 +274,7 @@ static int info_file(struct info *info, const char *path)
 
     opts.size = sizeof(opts);
     opts.pool = info->pool;
-    if (at_reader_open(&rd, path, &opts, &err) != AT_OK)
+    if (at_indexed_open(&rd, path, &opts, &err) != AT_OK)
         return tool_error(&err);
     info->trace = at_reader_info(rd);
     memset(&info->total, 0, sizeof(info->total));

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "opening.h"
 #include "tool.h"
 
 /* One input; closed while 'rd' is NULL. */
@@ -90,7 +91,7 @@ static enum at_status open_source(struct tool_source *source,
 
     opts.size = sizeof(opts);
     opts.pool = s->pool;
-    st = at_reader_open(&source->rd, source->path, &opts, err);
+    st = at_indexed_open(&source->rd, source->path, &opts, err);
     if (st == AT_OK)
         st = at_pick_open(&source->pick, source->rd, s->pool, &s->wanted, err);
     if (st == AT_OK && source == s->source) {

@@ -605,6 +605,30 @@ static void write_ports(struct writing *w)
     sqlite3_finalize(st);
 }
 
+static void write_access(struct writing *w, const struct at_index_about *about)
+{
+    sqlite3_stmt *st;
+
+    if (about->accesses == 0)
+        return;
+    at_sql_exec(&w->sql, AT_INDEX_ACCESS);
+    st = at_sql_prepare(&w->sql,
+                        "INSERT INTO access VALUES(?, ?, ?, ?, ?, ?, ?)");
+    for (size_t i = 0; i < about->accesses && w->sql.err.status == AT_OK; i++) {
+        const struct at_access_point *p = &about->access[i];
+
+        at_sql_bind(st, 1, (int64_t)i);
+        at_sql_bind(st, 2, (int64_t)p->file_bit);
+        at_sql_bind(st, 3, (int64_t)p->raw_offset);
+        at_sql_bind(st, 4, (int64_t)p->member_offset);
+        at_sql_bind(st, 5, (int64_t)p->member_raw);
+        at_sql_bind(st, 6, p->crc);
+        at_sql_bind_blob(st, 7, p->window, p->window_bytes);
+        at_sql_run(&w->sql, st);
+    }
+    sqlite3_finalize(st);
+}
+
 static enum at_status sync_file(const char *path, struct at_error *err)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -648,6 +672,7 @@ static enum at_status write_all(struct at_builder *b, struct writing *w,
     write_flows(w);
     write_hosts(w);
     write_ports(w);
+    write_access(w, about);
     return at_sql_exec(&w->sql, "COMMIT");
 }
 

@@ -21,6 +21,8 @@ struct at_index_about {
     uint32_t snap_bytes;
     const char *stream;
     bool complete;
+    const struct at_access_point *access; /* of a gzip file */
+    size_t accesses;
 };
 
 /* Sums over what is in. */

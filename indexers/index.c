@@ -28,6 +28,9 @@ struct at_index {
     bool by_point;
     uint8_t (*addr)[16]; /* by host id, as far as they were asked for */
     uint8_t *addr_bytes; /* 0: not asked for yet */
+    struct at_access_point *access;
+    size_t accesses, access_room;
+    sqlite3_stmt *history_by_id;
 };
 
 /* ---- opening --------------------------------------------------------- */
@@ -222,6 +225,8 @@ void at_index_close(struct at_index *ix)
     sqlite3_finalize(ix->host_by_id);
     sqlite3_finalize(ix->scan);
     sqlite3_finalize(ix->point);
+    sqlite3_finalize(ix->history_by_id);
+    free(ix->access);
     at_sql_close(&ix->sql);
     free(ix->addr);
     free(ix->addr_bytes);
@@ -583,4 +588,92 @@ enum at_status at_index_places(struct at_index *ix, const struct at_set *blocks,
     free(*place);
     *place = NULL;
     return sql_error(ix, err);
+}
+
+/* ---- access points --------------------------------------------------- */
+
+static enum at_status add_access(struct at_index *ix, sqlite3_stmt *st)
+{
+    if (ix->accesses == ix->access_room) {
+        const size_t room = ix->access_room * 2 + 64;
+        struct at_access_point *p = realloc(ix->access, room * sizeof(*p));
+
+        if (p == NULL)
+            return AT_ERR_MEMORY;
+        ix->access = p;
+        ix->access_room = room;
+    }
+    ix->access[ix->accesses++] = (struct at_access_point){
+        .file_bit = (uint64_t)sqlite3_column_int64(st, 0),
+        .raw_offset = (uint64_t)sqlite3_column_int64(st, 1),
+        .member_offset = (uint64_t)sqlite3_column_int64(st, 2),
+        .member_raw = (uint64_t)sqlite3_column_int64(st, 3),
+        .crc = (uint32_t)sqlite3_column_int64(st, 4),
+        .window_bytes = (uint32_t)sqlite3_column_int64(st, 5),
+    };
+    return AT_OK;
+}
+
+/* The reader asks for the window of a point. */
+static enum at_status load_history(void *ctx, size_t i, uint8_t *to,
+                                   struct at_error *err)
+{
+    struct at_index *ix = ctx;
+    enum at_status st;
+    bool good = false;
+
+    at_sql_bind(ix->history_by_id, 1, (int64_t)i);
+    st = at_sql_step(&ix->sql, ix->history_by_id);
+    if (st == AT_OK) {
+        const void *p = sqlite3_column_blob(ix->history_by_id, 0);
+        const int n = sqlite3_column_bytes(ix->history_by_id, 0);
+
+        good = p != NULL && n >= 0 && (size_t)n == ix->access[i].window_bytes;
+        if (good)
+            memcpy(to, p, (size_t)n);
+    }
+    sqlite3_reset(ix->history_by_id);
+    if (st < 0)
+        return sql_error(ix, err);
+    return good ? AT_OK : corrupt(ix, "an access point has no window", err);
+}
+
+static enum at_status read_access(struct at_index *ix, struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &ix->sql, "SELECT file_bit, raw_offset, member_offset, member_raw, crc,"
+                  " length(history) FROM access ORDER BY id");
+    enum at_status r;
+
+    while ((r = at_sql_step(&ix->sql, st)) == AT_OK)
+        if (add_access(ix, st) != AT_OK)
+            break;
+    sqlite3_finalize(st);
+    if (r == AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    ix->history_by_id = at_sql_prepare(
+        &ix->sql, "SELECT history FROM access WHERE id = ?");
+    return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
+}
+
+enum at_status at_index_access(struct at_index *ix, struct at_access *access,
+                               struct at_error *err)
+{
+    enum at_status st = AT_OK;
+
+    *access = (struct at_access){.n = 0};
+    if (ix->history_by_id == NULL &&
+        one_number(ix, "SELECT count(*) FROM sqlite_master"
+                       " WHERE type = 'table' AND name = 'access'") == 1)
+        st = read_access(ix, err);
+    if (st != AT_OK)
+        return st;
+    *access = (struct at_access){
+        .point = ix->access,
+        .n = ix->accesses,
+        .load = load_history,
+        .ctx = ix,
+        .name = ix->sql.name,
+    };
+    return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
 }

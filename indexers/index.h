@@ -38,6 +38,14 @@ enum at_status at_index_open(struct at_index **out, const char *path,
 const struct at_index_info *at_index_info(const struct at_index *ix);
 void at_index_close(struct at_index *ix);
 
+/*
+ * The access points of the trace, if the index has any (access->n is 0 if
+ * not).  They belong to the index, which must stay open for as long as a
+ * reader uses them.
+ */
+enum at_status at_index_access(struct at_index *ix, struct at_access *access,
+                               struct at_error *err);
+
 /* A set of numbers from 0 to below 'n'. */
 struct at_set {
     uint64_t *word;

@@ -128,6 +128,7 @@ static enum at_status index_reader(struct job *job, struct at_reader *rd,
     about.linktype = job->trace->linktype;
     about.snap_bytes = job->trace->snap_bytes;
     about.complete = st == AT_OK;
+    about.access = at_reader_access(rd, &about.accesses);
     if (at_identity_of(&about.identity, trace, &later) != AT_OK ||
         publish(job, path, &about, &later) != AT_OK) {
         return st == AT_OK ? at_error_copy(err, &later) : st;

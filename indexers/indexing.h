@@ -6,6 +6,9 @@
 
 #include "builder.h"
 
+/* Decoded bytes from one access point to the next, if nobody says other. */
+#define AT_INDEX_SPACING (UINT64_C(4) << 20)
+
 /* Called now and then from the caller's thread; false stops the work. */
 typedef bool at_progress_fn(void *ctx, uint64_t done_bytes,
                             uint64_t total_bytes, uint64_t packets);

@@ -20,6 +20,9 @@
  *          list of flows that it is an end of
  *   port   flows is the list of flows with that port at either end; only
  *          ports below meta 'port_limit' are here, but then all of them
+ *   access of a gzip file: where decoding can begin (struct at_access_point),
+ *          history being the window; not there if there are no points, so an
+ *          index from before there were any is one without
  */
 #ifndef AT_SCHEMA_H
 #define AT_SCHEMA_H
@@ -42,6 +45,11 @@ enum {
     " vlan INT, marks INT, blocks BLOB);"                                      \
     "CREATE TABLE host(id INTEGER PRIMARY KEY, addr BLOB, flows BLOB);"        \
     "CREATE TABLE port(port INTEGER PRIMARY KEY, flows BLOB);"
+
+#define AT_INDEX_ACCESS                                                        \
+    "CREATE TABLE access(id INTEGER PRIMARY KEY, file_bit INT,"                \
+    " raw_offset INT, member_offset INT, member_raw INT, crc INT,"             \
+    " history BLOB);"
 
 /* For people with sqlite3: the columns of the command line, ns since 1970. */
 #define AT_INDEX_VIEWS                                                         \

@@ -21,6 +21,7 @@ enum {
     STEP_BYTES = 32, /* shorter than the header of nearly any block */
     SEARCH_BYTES = 256 << 10,
     MOST_PATIENCE = 64,
+    RETRY_BYTES = 128 << 10,
     LEVEL = 6,
     PORTION = 100,
     ROW_BYTES = 128,
@@ -172,7 +173,7 @@ static enum at_status take_block(struct at_recorder *r,
 
     if (packed > 0 && affordable(r, g, packed))
         return add_point(r, &point, packed);
-    r->due = g->raw + r->spacing / 8 + 1;
+    r->due = g->raw + r->spacing / 8 + RETRY_BYTES;
     r->searching = false;
     return AT_OK;
 }

@@ -344,6 +344,8 @@ struct at_access {
     size_t n;
     enum at_status (*load)(void *ctx, size_t i, uint8_t *to,
                            struct at_error *err);
+    void (*drop)(void *ctx); /* may be NULL: the reader is done with it all,
+                                or could not be opened */
     void *ctx;
     const char *name; /* where they are kept, for messages */
 };

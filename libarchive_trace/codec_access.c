@@ -395,6 +395,8 @@ static enum at_status make_piece(const struct at_source *src,
     struct chain *chain = link->chain;
     struct at_gunzip *g = &chain->g;
     struct at_piece *piece = job->piece;
+    /* always the same, so that a piece is allocated once */
+    const uint64_t room = job->bytes < WHOLE_BYTES ? WHOLE_BYTES : job->bytes;
     enum at_status st = AT_OK;
 
     if (link->number == 0)
@@ -402,7 +404,7 @@ static enum at_status make_piece(const struct at_source *src,
     if (st == AT_OK)
         st = decode_to(src, chain, piece->raw_offset, NULL);
     if (st == AT_OK &&
-        (at_piece_room(piece, (size_t)job->bytes) != AT_OK ||
+        (at_piece_room(piece, (size_t)room) != AT_OK ||
          (g->inside && at_piece_mark(piece, g->raw - g->member_raw,
                                      g->member_offset) != AT_OK)))
         st = at_error_set(&chain->err, AT_ERR_MEMORY, "out of memory");

@@ -31,6 +31,7 @@ struct at_reader {
     struct at_source src;
     struct at_pool *own_pool;
     struct at_reader_options opts;
+    struct at_access access; /* as opts.access; all zero if there is none */
     struct at_layout layout;
     struct at_trace_info info;
     struct at_error err;    /* sticky */
@@ -149,6 +150,32 @@ known_options(const struct at_reader_options *opts)
     return known;
 }
 
+static void drop_access(const struct at_access *access)
+{
+    if (access->drop != NULL)
+        access->drop(access->ctx);
+}
+
+static enum at_status no_reader(const struct at_reader_options *opts,
+                                struct at_error *err)
+{
+    const struct at_reader_options known = known_options(opts);
+
+    if (known.access != NULL)
+        drop_access(known.access);
+    return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+}
+
+static void take_options(struct at_reader *rd,
+                         const struct at_reader_options *opts)
+{
+    rd->opts = known_options(opts);
+    if (rd->opts.access == NULL)
+        return;
+    rd->access = *rd->opts.access;
+    rd->opts.access = &rd->access;
+}
+
 enum at_status at_reader_open(struct at_reader **out, const char *path,
                               const struct at_reader_options *opts,
                               struct at_error *err)
@@ -159,8 +186,8 @@ enum at_status at_reader_open(struct at_reader **out, const char *path,
 
     *out = NULL;
     if (rd == NULL)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    rd->opts = known_options(opts);
+        return no_reader(opts, err);
+    take_options(rd, opts);
     if (pool == NULL) {
         st = at_pool_open(&rd->own_pool, 1, err);
         pool = rd->own_pool;
@@ -169,6 +196,7 @@ enum at_status at_reader_open(struct at_reader **out, const char *path,
         st = at_source_open(&rd->src, path, pool, &rd->opts, err);
     if (st != AT_OK) {
         at_pool_close(rd->own_pool);
+        drop_access(&rd->access);
         free(rd);
         return st;
     }
@@ -205,6 +233,7 @@ void at_reader_close(struct at_reader *rd)
     at_piece_put_back(rd->first);
     at_source_close(&rd->src);
     at_pool_close(rd->own_pool);
+    drop_access(&rd->access);
     free(rd->carry);
     free(rd->later);
     free(rd->place);

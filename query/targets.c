@@ -8,6 +8,7 @@
 #include "catalog.h"
 #include "files.h"
 #include "indexing.h"
+#include "opening.h"
 #include "query.h"
 
 static enum at_status out_of_memory(struct at_error *err)
@@ -129,6 +130,8 @@ enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,
         opts = q->reading;
     opts.size = sizeof(opts);
     opts.pool = q->pool;
+    if (target->index != NULL && !target->segment)
+        return at_indexed_open(rd, target->trace, &opts, err);
     return at_reader_open(rd, target->trace, &opts, err);
 }
 
