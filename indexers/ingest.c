@@ -377,9 +377,7 @@ static enum at_status ingest_report(void *ctx, void *slot,
 static enum at_status read_into_drafts(struct ingest *in, const char *path,
                                        bool *damaged, struct at_error *err)
 {
-    /* Our own segments, read again, say what they are. */
-    struct at_reader_options opts = in->again ? (struct at_reader_options){0}
-                                              : in->how->reading;
+    struct at_reader_options opts = {.format = AT_FORMAT_UNKNOWN};
     const struct at_run run = {
         .slot_bytes = sizeof(struct at_sights),
         .ctx = in,
@@ -390,6 +388,8 @@ static enum at_status read_into_drafts(struct ingest *in, const char *path,
     struct at_reader *rd;
     enum at_status st;
 
+    if (!in->again) /* our own segments, read again, say what they are */
+        opts = in->how->reading;
     opts.size = sizeof(opts);
     opts.pool = in->how->pool;
     st = at_reader_open(&rd, path, &opts, err);
