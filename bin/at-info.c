@@ -14,6 +14,7 @@ enum { MOST_LINKTYPES = 16 };
 /* Sums over some records; those of two stretches add up to one. */
 struct tally {
     uint64_t packets, meta, pad;
+    uint64_t timed; /* packets that have a time */
     uint64_t captured_bytes, wire_bytes;
     uint64_t lost;
     uint64_t first, last;      /* earliest and latest time; 32.32 */
@@ -47,7 +48,7 @@ static void tally_linktype(struct tally *t, uint16_t linktype)
 
 static void tally_time(struct tally *t, uint64_t ts)
 {
-    if (t->packets == 0) {
+    if (t->timed++ == 0) {
         t->first = t->last = t->ts_begin = t->ts_end = ts;
         return;
     }
@@ -67,7 +68,8 @@ static void tally_packet(struct tally *t, const struct at_packet *pkt)
         t->pad += pkt->kind == AT_KIND_PAD;
         return;
     }
-    tally_time(t, pkt->ts);
+    if (!pkt->timeless)
+        tally_time(t, pkt->ts);
     if (t->linktypes == 0 || t->linktype[t->linktypes - 1] != pkt->linktype)
         tally_linktype(t, pkt->linktype);
     t->packets++;
@@ -77,20 +79,25 @@ static void tally_packet(struct tally *t, const struct at_packet *pkt)
     t->interfaces |= 1u << (pkt->interface < 31 ? pkt->interface : 31);
 }
 
-/* Adds what comes after 't' in the file. */
-static void tally_join(struct tally *t, const struct tally *next)
+static void tally_join_times(struct tally *t, const struct tally *next)
 {
-    t->meta += next->meta;
-    t->pad += next->pad;
-    if (next->packets == 0)
-        return;
     tally_time(t, next->ts_begin);
+    t->timed += next->timed - 1;
     t->backward += next->backward;
     if (next->first < t->first)
         t->first = next->first;
     if (next->last > t->last)
         t->last = next->last;
     t->ts_end = next->ts_end;
+}
+
+/* Adds what comes after 't' in the file. */
+static void tally_join(struct tally *t, const struct tally *next)
+{
+    t->meta += next->meta;
+    t->pad += next->pad;
+    if (next->timed > 0)
+        tally_join_times(t, next);
     t->packets += next->packets;
     t->captured_bytes += next->captured_bytes;
     t->wire_bytes += next->wire_bytes;
@@ -147,7 +154,7 @@ static unsigned streams_of(const struct tally *t)
 
 static void print_json_time(const char *key, const struct tally *t, uint64_t ts)
 {
-    if (t->packets == 0)
+    if (t->timed == 0)
         printf(",\"%s\":null", key);
     else
         printf(",\"%s\":\"%" PRId64 "\"", key, at_ts_to_ns(ts));
@@ -231,14 +238,16 @@ static void print_table(const struct info *info, enum at_status st)
     print_number("packets", t->packets);
     print_number("captured bytes", t->captured_bytes);
     print_number("wire bytes", t->wire_bytes);
-    if (t->packets > 0)
+    if (t->timed > 0)
         print_times(info);
     if (streams_of(t) > 1)
         print_number("interfaces", streams_of(t));
     if (t->lost > 0)
         print_number("lost", t->lost);
     if (t->meta > 0)
-        print_number("META records", t->meta);
+        print_number(trace->format == AT_FORMAT_PCAPNG ? "other blocks"
+                                                       : "META records",
+                     t->meta);
     if (t->pad > 0)
         print_number("PAD records", t->pad);
     if (st < 0)

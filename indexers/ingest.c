@@ -240,7 +240,7 @@ static bool needs_new_draft(const struct ingest *in,
     if (d->writer == NULL || erf != (d->format == AT_FORMAT_ERF) ||
         (!erf && pkt->linktype != d->linktype))
         return true;
-    if (in->again || pkt->kind != AT_KIND_PACKET)
+    if (in->again || pkt->kind != AT_KIND_PACKET || pkt->timeless)
         return false;
     return ns >= d->end_ns ||
            (in->how->rotate_bytes > 0 && d->bytes >= in->how->rotate_bytes);
@@ -279,6 +279,17 @@ static enum at_status end_stretch(struct ingest *in, struct stretch *s,
     return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
 }
 
+/* Blocks of a pcapng file that are no packets: no segment holds them. */
+static enum at_status pass_over(struct ingest *in, struct stretch *s,
+                                struct at_error *err)
+{
+    const enum at_status st = end_stretch(in, s, err);
+
+    s->from++;
+    in->input[in->inputs - 1].records++;
+    return st;
+}
+
 static enum at_status put_record(struct ingest *in, struct stretch *s,
                                  const struct at_packet *pkt,
                                  struct at_error *err)
@@ -287,6 +298,8 @@ static enum at_status put_record(struct ingest *in, struct stretch *s,
     struct draft *d = &in->draft;
     enum at_status st;
 
+    if (pkt->kind != AT_KIND_PACKET && pkt->timeless)
+        return pass_over(in, s, err);
     if (needs_new_draft(in, pkt, ns)) {
         st = end_stretch(in, s, err);
         if (st == AT_OK)
@@ -442,7 +455,7 @@ static enum at_status first_time(const struct at_ingest *how, const char *path,
         return st;
     do
         st = at_reader_next(rd, &pkt);
-    while (st == AT_OK && pkt.kind == AT_KIND_PAD);
+    while (st == AT_OK && (pkt.kind == AT_KIND_PAD || pkt.timeless));
     *first = pkt.ts;
     if (st < 0)
         at_error_copy(err, at_reader_error(rd));

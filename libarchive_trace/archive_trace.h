@@ -1,9 +1,9 @@
 /*
  * archive_trace.h - read, filter and write packet traces
  *
- * A trace is a capture file in ERF or pcap form, plain or compressed.  It is
- * read in blocks: runs of whole records that lie together in memory and, in
- * the file, begin at a place that can be found again.  Everything that is
+ * A trace is a capture file in ERF, pcap or pcapng form, plain or compressed.
+ * It is read in blocks: runs of whole records that lie together in memory and,
+ * in the file, begin at a place that can be found again.  Everything that is
  * done to a trace is done block by block, by as many threads as the caller's
  * pool has; results come back in the order of the file, so that they are the
  * same for any number of threads.
@@ -130,6 +130,7 @@ enum at_format {
     AT_FORMAT_LEGACY_ATM, /* DAG cards before ERF, by the kind of link */
     AT_FORMAT_LEGACY_POS,
     AT_FORMAT_LEGACY_ETH,
+    AT_FORMAT_PCAPNG, /* pcapng: sections, interfaces, options */
 };
 
 enum at_codec {
@@ -144,10 +145,10 @@ enum at_codec {
 };
 
 /*
- * Names as on the command line: "erf", "pcap", "pcap-us", "tsh", "legacyatm",
- * "legacypos", "legacyeth"; "none", "gzip" (or "gz"), "bgzf", "zstd" ("zst"),
- * "xz", "bzip2" ("bz2"), "lz4".  The parsers return ..._UNKNOWN for other
- * text.
+ * Names as on the command line: "erf", "pcap", "pcap-us", "pcapng", "tsh",
+ * "legacyatm", "legacypos", "legacyeth"; "none", "gzip" (or "gz"), "bgzf",
+ * "zstd" ("zst"), "xz", "bzip2" ("bz2"), "lz4".  The parsers return ..._UNKNOWN
+ * for other text.
  */
 AT_API const char *at_format_name(enum at_format format);
 AT_API enum at_format at_format_parse(const char *name);
@@ -157,7 +158,7 @@ AT_API const char *at_codec_name(enum at_codec codec);
 AT_API enum at_codec at_codec_parse(const char *name);
 
 /* The format that the name of a file to be written stands for, the suffix of
- * a codec aside: ERF for ".erf", else PCAP. */
+ * a codec aside: ERF for ".erf", PCAPNG for ".pcapng", else PCAP. */
 AT_API enum at_format at_format_by_name(const char *path);
 
 /* The codec that the suffix of a file to be written stands for (BGZF for
@@ -199,7 +200,7 @@ enum {
 
 enum at_kind {
     AT_KIND_PACKET = 0, /* a captured frame */
-    AT_KIND_META,       /* ERF META: provenance; no packet */
+    AT_KIND_META,       /* ERF META; any pcapng block that is no packet */
     AT_KIND_PAD,        /* ERF PAD: nothing */
 };
 
@@ -238,6 +239,7 @@ struct at_packet {
     uint32_t record_bytes;
     uint32_t interface; /* its number in the file; 0 where there are none */
     uint32_t lost;      /* packets lost before this one, where it says so */
+    uint32_t source;    /* of several that are read as one: see at_merge */
     uint16_t linktype;  /* AT_LINK_ number */
     uint8_t kind;       /* enum at_kind */
     uint8_t direction;  /* enum at_direction */
@@ -247,7 +249,49 @@ struct at_packet {
     bool edited;
     uint8_t done;     /* AT_DONE_ bits: what at_process_packet() did */
     uint8_t checksum; /* enum at_checksum: what it found */
+    bool timeless;    /* the file gives it no time; 'ts' is 0 */
 };
+
+/*
+ * What a pcapng record says beside the fields above, option by option
+ * (draft-ietf-opsawg-pcapng section 3.5; codes in archive_trace(5)).  The
+ * bytes are the file's and live as long as the packet's batch is held.
+ */
+struct at_options {
+    const uint8_t *at; /* the next one */
+    const uint8_t *end;
+    bool swapped; /* numbers in them are big-endian */
+};
+
+struct at_option {
+    const uint8_t *data;
+    uint16_t code;
+    uint16_t bytes; /* at 'data' */
+};
+
+/* Those of the record itself, and those of the interface that a packet was
+ * seen on; none for records of other formats. */
+AT_API struct at_options at_packet_options(const struct at_packet *pkt);
+AT_API struct at_options at_interface_options(const struct at_packet *pkt);
+
+/* at_options_next() stores the next option; false when there is none. */
+AT_API bool at_options_next(struct at_options *options,
+                            struct at_option *option);
+
+/* The value of an option of 1, 2, 4 or 8 bytes as a number; else 0. */
+AT_API uint64_t at_option_number(const struct at_options *options,
+                                 const struct at_option *option);
+
+/*
+ * Texts are UTF-8 as the file has them, unchecked, without a 0 at the end;
+ * false where there is none.  at_comment_next() goes on through the options.
+ */
+AT_API bool at_comment_next(struct at_options *options, const char **text,
+                            size_t *bytes);
+AT_API bool at_interface_name(const struct at_packet *pkt, const char **text,
+                              size_t *bytes);
+AT_API bool at_interface_description(const struct at_packet *pkt,
+                                     const char **text, size_t *bytes);
 
 /* ---- threads --------------------------------------------------------- */
 
@@ -375,8 +419,9 @@ struct at_trace_info {
     enum at_format format;
     enum at_codec codec;
     uint64_t file_bytes; /* 0 where it is not a file */
-    uint16_t linktype;   /* pcap: of all packets; ERF: of the first one */
-    uint32_t snap_bytes; /* pcap: the snapshot length; ERF: 0 */
+    uint16_t linktype;   /* pcap: of all packets; ERF: of the first one;
+                            pcapng: of the first interface */
+    uint32_t snap_bytes; /* as the file states it; ERF: 0 */
     bool random_access;  /* at_reader_select() will not read in sequence */
 };
 
@@ -423,8 +468,9 @@ AT_API enum at_status at_reader_next(struct at_reader *rd,
 /*
  * at_reader_select() makes the reader go through these places only, which
  * must be blocks of this very file in ascending order.  'place' is copied.
- * Where the file has no random access, blocks that overlap none of the
- * places are left out of what is read in sequence.
+ * Where the file has no random access, and in pcapng, whose blocks mean
+ * nothing without the descriptions before them, all of it is read in sequence
+ * and blocks that overlap none of the places are left out.
  */
 AT_API enum at_status at_reader_select(struct at_reader *rd,
                                        const struct at_place *place, size_t n);
@@ -546,7 +592,8 @@ struct at_merge;
 AT_API enum at_status at_merge_open(struct at_merge **out,
                                     const struct at_merge_source *source,
                                     size_t n, struct at_error *err);
-/* *from, unless NULL, is the number of the packet's source. */
+/* *from, unless NULL, is the number of the packet's source; pkt->source is
+ * set to it. */
 AT_API enum at_status at_merge_next(struct at_merge *m, struct at_packet *pkt,
                                     size_t *from, struct at_error *err);
 AT_API void at_merge_close(struct at_merge *m);

@@ -14,6 +14,7 @@ static const char *const format_names[] = {
     [AT_FORMAT_LEGACY_ATM] = "legacyatm",
     [AT_FORMAT_LEGACY_POS] = "legacypos",
     [AT_FORMAT_LEGACY_ETH] = "legacyeth",
+    [AT_FORMAT_PCAPNG] = "pcapng",
 };
 
 enum { FORMATS = sizeof(format_names) / sizeof(format_names[0]) };
@@ -40,8 +41,6 @@ bool at_format_writable(enum at_format format)
 /* Formats that we know by name only, so that the message can say so. */
 static const char *known_stranger(const uint8_t *p, size_t n)
 {
-    if (n >= 4 && memcmp(p, "\x0a\x0d\x0d\x0a", 4) == 0)
-        return "pcapng, which is not read yet";
     if (n >= 8 && memcmp(p, "snoop\0\0\0", 8) == 0)
         return "snoop";
     return NULL;
@@ -57,6 +56,8 @@ enum at_status at_layout_detect(struct at_layout *layout, const uint8_t *p,
         return AT_ERR_FORMAT;
     *layout = (struct at_layout){.format = AT_FORMAT_UNKNOWN};
     st = at_pcap_detect(layout, p, n, what);
+    if (st == AT_ERR_FORMAT && *what == NULL)
+        st = at_pcapng_detect(layout, p, n, what);
     if (st == AT_ERR_FORMAT && *what == NULL)
         st = at_erf_detect(layout, p, n, whole, what);
     return st;
@@ -119,6 +120,8 @@ struct at_frame at_frame(const struct at_layout *layout, const uint8_t *p,
 {
     if (layout->format == AT_FORMAT_ERF)
         return at_erf_frame(p, stop, end);
+    if (layout->format == AT_FORMAT_PCAPNG)
+        return at_pcapng_frame(layout, p, stop, end);
     if (layout->record_bytes > 0)
         return even_frame(layout, p, stop, end);
     return at_pcap_frame(layout, p, stop, end);
@@ -133,6 +136,8 @@ void at_record_parse(const struct at_layout *layout, const uint8_t *p,
         at_tsh_parse(p, pkt);
     else if (layout->record_bytes > 0)
         at_legacy_parse(layout->format, p, pkt);
+    else if (layout->format == AT_FORMAT_PCAPNG)
+        at_pcapng_parse(layout, p, pkt);
     else
         at_pcap_parse(layout, p, pkt);
     pkt->layout = layout;

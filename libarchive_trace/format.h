@@ -1,8 +1,8 @@
 /*
  * format.h - the records of each capture format
  *
- * A layout says how the records of one file are built.  It is made from the
- * file's first bytes and never changes, so every thread may read it.
+ * A layout says how the records of one file are built, or of one section of a
+ * pcapng file.  What a thread may read of it never changes.
  */
 #ifndef AT_FORMAT_H
 #define AT_FORMAT_H
@@ -14,14 +14,19 @@ struct at_layout {
     uint16_t linktype;     /* pcap: of the file */
     uint8_t header_bytes;  /* of the file, before the first record */
     uint8_t record_header; /* pcap: bytes before the frame, 16 or 24 */
-    bool swapped;          /* pcap: big-endian */
+    bool swapped;          /* big-endian */
     bool lengths_swapped;  /* pcap before 2.3: wire length comes first */
     bool lengths_unsure;   /* pcap 2.3: either order was written */
     uint32_t snap_bytes;   /* pcap: as the header says */
     uint32_t cap_limit;    /* pcap: a larger captured length is damage */
     uint8_t record_bytes;  /* of every record, where all are of one length */
     bool third_bit;        /* ERF: bit 6 of the flags is of the interface */
+    struct at_section *section; /* pcapng: what the layout is part of */
 };
+
+/* Layouts of sections are counted (section.h); others and NULL are not. */
+void at_layout_hold(const struct at_layout *layout);
+void at_layout_drop(const struct at_layout *layout);
 
 /*
  * Finds the format of a file that begins with the 'n' bytes at 'p', all of
@@ -45,6 +50,9 @@ struct at_frame {
     uint32_t records;  /* whole ones passed */
     bool bad;          /* no record can begin like what is at 'at' */
     size_t need;       /* bytes that the record at 'at' has; 0: not known */
+    bool no_memory;    /* pcapng: for what there is to keep of it */
+    uint32_t type;     /* pcapng: of the block at 'at' */
+    const char *why;   /* pcapng: what is wrong with it, a predicate */
 };
 
 /*
@@ -78,6 +86,31 @@ bool at_tsh_begins(const uint8_t *p, size_t n); /* could be a record */
 void at_tsh_parse(const uint8_t *p, struct at_packet *pkt);
 void at_legacy_parse(enum at_format format, const uint8_t *p,
                      struct at_packet *pkt);
+
+enum at_status at_pcapng_detect(struct at_layout *layout, const uint8_t *p,
+                                size_t n, const char **what);
+struct at_frame at_pcapng_frame(const struct at_layout *layout,
+                                const uint8_t *p, const uint8_t *stop,
+                                const uint8_t *end);
+void at_pcapng_parse(const struct at_layout *layout, const uint8_t *p,
+                     struct at_packet *pkt);
+
+/* What a block of that type is called in messages. */
+const char *at_pcapng_name(uint32_t type);
+
+/* Link type and snap length of the first interface described in the bytes
+ * from 'p' to 'end', the beginning of a file; left alone if there is none. */
+void at_pcapng_first(const uint8_t *p, const uint8_t *end, uint16_t *linktype,
+                     uint32_t *snap_bytes);
+
+/*
+ * Where a section header is at 'p', whole and good, it replaces *now by a new
+ * section, held by the caller.  'records' of what is returned is 0 where the
+ * walk cannot go on with *now: the header is not whole, or bad, or there was
+ * no section yet.
+ */
+struct at_frame at_pcapng_enter(const struct at_layout **now, const uint8_t *p,
+                                const uint8_t *end);
 
 /*
  * The other way: each returns the bytes of a record for 'pkt' whose frame is

@@ -109,6 +109,7 @@ static enum at_status begin_sources(struct at_merge *m, struct at_error *err)
         if (st != AT_OK)
             continue;
         h->source = i;
+        h->pkt.source = (uint32_t)i;
         sift_up(m, m->n++);
     }
     return AT_OK;
@@ -123,6 +124,7 @@ static enum at_status advance_top(struct at_merge *m, struct at_error *err)
     if (st < 0)
         return st;
     m->out = false;
+    m->heap[0].pkt.source = (uint32_t)m->heap[0].source;
     if (st == AT_END)
         m->heap[0] = m->heap[--m->n];
     sift_down(m);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format.h"
+
 void at_shelf_init(struct at_shelf *shelf)
 {
     pthread_mutex_init(&shelf->lock, NULL);
@@ -58,6 +60,8 @@ void at_piece_put_back(struct at_piece *piece)
 
     if (piece == NULL)
         return;
+    for (size_t i = 0; i < piece->batch.blocks; i++)
+        at_layout_drop(piece->block[i].layout);
     shelf = piece->shelf;
     pthread_mutex_lock(&shelf->lock);
     piece->next = shelf->spare;

@@ -32,7 +32,9 @@ struct at_reader {
     struct at_pool *own_pool;
     struct at_reader_options opts;
     struct at_access access; /* as opts.access; all zero if there is none */
-    struct at_layout layout;
+    struct at_layout layout;     /* of the file, by its first bytes */
+    const struct at_layout *now; /* of what comes next; pcapng: the section,
+                                    NULL before the first */
     struct at_trace_info info;
     struct at_error err;    /* sticky */
     struct at_piece *first; /* read to find the format, not yet handed out */
@@ -116,26 +118,37 @@ static enum at_status detect(struct at_reader *rd, struct at_error *err)
         return at_error_set(err, st, "%s: not %s", name,
                             at_format_name(rd->opts.format));
     return at_error_set(err, st, "%s: not a trace: %s", name,
-                        what != NULL ? what : "neither ERF nor pcap");
+                        what != NULL ? what : "neither ERF, pcap nor pcapng");
 }
 
 static void describe(struct at_reader *rd)
 {
     struct at_trace_info *info = &rd->info;
-    struct at_packet pkt = {.linktype = rd->layout.linktype};
     const uint8_t *p = rd->first->data + rd->layout.header_bytes;
-    const struct at_frame f = at_frame(&rd->layout, p, p + 1,
-                                       rd->first->data + rd->first->len);
+    const uint8_t *end = rd->first->data + rd->first->len;
+    struct at_packet pkt;
 
-    if (f.records > 0)
+    info->linktype = rd->layout.linktype;
+    info->snap_bytes = rd->layout.snap_bytes;
+    if (rd->layout.format == AT_FORMAT_PCAPNG) {
+        at_pcapng_first(p, end, &info->linktype, &info->snap_bytes);
+    } else if (at_frame(&rd->layout, p, p + 1, end).records > 0) {
         at_record_parse(&rd->layout, p, &pkt);
+        info->linktype = pkt.linktype;
+    }
     info->name = rd->src.in.name;
     info->format = rd->layout.format;
     info->codec = rd->src.ops->codec;
     info->file_bytes = rd->src.in.size;
-    info->linktype = pkt.linktype;
-    info->snap_bytes = rd->layout.snap_bytes;
-    info->random_access = at_source_random(&rd->src);
+    info->random_access = at_source_random(&rd->src) &&
+                          rd->layout.format != AT_FORMAT_PCAPNG;
+}
+
+static void go_to_start(struct at_reader *rd)
+{
+    at_layout_drop(rd->now);
+    rd->now = rd->layout.format == AT_FORMAT_PCAPNG ? NULL : &rd->layout;
+    rd->at_start = true;
 }
 
 /* What the caller knows of the options; zero for the rest. */
@@ -208,7 +221,7 @@ enum at_status at_reader_open(struct at_reader **out, const char *path,
         return st;
     }
     describe(rd);
-    rd->at_start = true;
+    go_to_start(rd);
     *out = rd;
     return AT_OK;
 }
@@ -231,6 +244,7 @@ void at_reader_close(struct at_reader *rd)
     if (rd->held != NULL)
         at_batch_release(rd->held);
     at_piece_put_back(rd->first);
+    at_layout_drop(rd->now);
     at_source_close(&rd->src);
     at_pool_close(rd->own_pool);
     drop_access(&rd->access);
@@ -323,8 +337,11 @@ static size_t block_room(const struct at_reader *rd, uint64_t raw)
     return AT_BLOCK_FILL - (raw == header ? header : 0);
 }
 
-/* Walks over the records of the block that begins at 'from'. */
-static struct at_frame walk_block(const struct at_reader *rd,
+/*
+ * Walks over the records of the block that begins at 'from'.  Where a section
+ * of a pcapng file begins, it is entered first.
+ */
+static struct at_frame walk_block(struct at_reader *rd,
                                   const struct at_piece *piece,
                                   const uint8_t *from, const uint8_t *end)
 {
@@ -332,16 +349,21 @@ static struct at_frame walk_block(const struct at_reader *rd,
     const size_t room = block_room(rd, raw);
     struct at_frame f;
 
+    if (rd->layout.format == AT_FORMAT_PCAPNG) {
+        f = at_pcapng_enter(&rd->now, from, end);
+        if (f.records == 0)
+            return f;
+    }
     if (rd->src.ops->framed) {
         const uint64_t n = mark_after(piece, raw + 1).raw - raw;
 
         if (n <= room)
-            return at_frame(&rd->layout, from, from + n, end);
+            return at_frame(rd->now, from, from + n, end);
     }
     if ((size_t)(end - from) <= room)
-        return at_frame(&rd->layout, from, end, end);
-    f = at_frame(&rd->layout, from, from + room, from + room);
-    return f.at > from ? f : at_frame(&rd->layout, from, from + 1, end);
+        return at_frame(rd->now, from, end, end);
+    f = at_frame(rd->now, from, from + room, from + room);
+    return f.at > from ? f : at_frame(rd->now, from, from + 1, end);
 }
 
 /* Whether what follows this piece may belong to the block at 'from'. */
@@ -369,6 +391,20 @@ static bool wanted(struct at_reader *rd, const struct at_place *place)
                                               place->raw_offset + place->bytes;
 }
 
+/* A block holds the layout of its records; see at_piece_put_back(). */
+static enum at_status add_block(struct at_reader *rd, struct at_piece *piece,
+                                const struct at_place *place,
+                                const uint8_t *from, uint32_t records)
+{
+    struct at_block *block = at_piece_add_block(piece);
+
+    if (block == NULL)
+        return AT_ERR_MEMORY;
+    *block = (struct at_block){from, rd->now, *place, records};
+    at_layout_hold(rd->now);
+    return AT_OK;
+}
+
 /*
  * Cuts the records from 'p' on into blocks.  Returns how the walk ended: at
  * the end of the piece, inside a record, or at damage.
@@ -382,7 +418,6 @@ static enum at_status cut_blocks(struct at_reader *rd, struct at_piece *piece,
     while (last->at < end) {
         const uint8_t *from = last->at;
         struct at_place place;
-        struct at_block *block;
 
         if (block_is_open(rd, piece, from, end))
             break;
@@ -390,16 +425,13 @@ static enum at_status cut_blocks(struct at_reader *rd, struct at_piece *piece,
         if (last->at == from)
             break;
         place = place_of(rd, piece, from, last->at);
-        if (wanted(rd, &place)) {
-            block = at_piece_add_block(piece);
-            if (block == NULL)
-                return AT_ERR_MEMORY;
-            *block = (struct at_block){from, &rd->layout, place, last->records};
-        }
+        if (wanted(rd, &place) &&
+            add_block(rd, piece, &place, from, last->records) != AT_OK)
+            return AT_ERR_MEMORY;
         rd->records += last->records;
         rd->blocks++;
     }
-    return AT_OK;
+    return last->no_memory ? AT_ERR_MEMORY : AT_OK;
 }
 
 /* The marks of an open block go with it; other codecs begin anew at one. */
@@ -497,13 +529,20 @@ static const char *in_what(const struct at_reader *rd)
     return rd->src.ops->codec == AT_CODEC_NONE ? "" : " of what it decodes to";
 }
 
-static void say_damage(struct at_reader *rd, uint64_t at)
+static void say_damage(struct at_reader *rd, uint64_t at,
+                       const struct at_frame *f)
 {
-    at_error_set(&rd->err, AT_ERR_CORRUPT,
-                 "%s: damaged: no %s record can begin as at byte %llu%s",
-                 rd->info.name,
-                 rd->layout.format == AT_FORMAT_ERF ? "ERF" : "pcap",
-                 (unsigned long long)at, in_what(rd));
+    if (f->why != NULL)
+        at_error_set(&rd->err, AT_ERR_CORRUPT,
+                     "%s: damaged: the %s at byte %llu%s %s", rd->info.name,
+                     at_pcapng_name(f->type), (unsigned long long)at,
+                     in_what(rd), f->why);
+    else
+        at_error_set(&rd->err, AT_ERR_CORRUPT,
+                     "%s: damaged: no %s record can begin as at byte %llu%s",
+                     rd->info.name,
+                     rd->layout.format == AT_FORMAT_ERF ? "ERF" : "pcap",
+                     (unsigned long long)at, in_what(rd));
 }
 
 static void say_truncated(struct at_reader *rd, uint64_t at,
@@ -526,7 +565,7 @@ static void note_end(struct at_reader *rd, const struct at_piece *piece,
     const uint64_t at = piece->raw_offset + (uint64_t)(last->at - piece->data);
 
     if (last->bad) {
-        say_damage(rd, at);
+        say_damage(rd, at, last);
     } else if (piece->err.status < 0) {
         rd->err = piece->err;
     } else if (rd->random && rd->carry_bytes > 0) {
@@ -677,9 +716,10 @@ enum at_status at_reader_select(struct at_reader *rd,
     rd->laters = 0;
     at_piece_put_back(rd->first);
     rd->first = NULL;
-    random = rd->src.ops->by_raw || all_reachable(place, n);
+    random = rd->layout.format != AT_FORMAT_PCAPNG &&
+             (rd->src.ops->by_raw || all_reachable(place, n));
     rd->random = random && at_source_random(&rd->src);
-    rd->at_start = true;
+    go_to_start(rd);
     rd->err.status = AT_OK;
     return at_source_restart(&rd->src, random ? copy : NULL, n, &rd->err);
 }

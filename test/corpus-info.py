@@ -26,8 +26,8 @@ def rows(path):
 def comparable(fmt):
     base = fmt.split("+")[0].split("(")[0]
     codec = fmt.split("+")[1] if "+" in fmt else ""
-    return (base == "erf" or base.startswith("pcap-")) and codec in (
-        "", "gz", "gz(cut)")
+    return (base == "erf" or base.startswith(("pcap-", "pcapng-"))) and (
+        codec in ("", "gz", "gz(cut)", "le"))
 
 
 def info(corpus, names):

@@ -51,7 +51,7 @@ read_as_expected() {
 refused() {
     run --separate-stderr at-info "$name.erf"
     [ "$status" -eq 1 ]
-    [ "$stderr" = "at-info: $name.erf: not a trace: neither ERF nor pcap" ]
+    [ "$stderr" = "at-info: $name.erf: not a trace: neither ERF, pcap nor pcapng" ]
 }
 
 @test "erf: a file that begins with a type that there is not is no ERF" {

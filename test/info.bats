@@ -123,7 +123,7 @@ json() { # key
     echo 'this is a text, and no trace of packets' >text
     run --separate-stderr at-info text
     [ "$status" -eq 1 ]
-    [ "$stderr" = "at-info: text: not a trace: neither ERF nor pcap" ]
+    [ "$stderr" = "at-info: text: not a trace: neither ERF, pcap nor pcapng" ]
     one_message
 }
 
