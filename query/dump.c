@@ -269,26 +269,26 @@ static void put_brief(struct at_dump *d, struct at_headers *h)
 
 /* ---- bytes ----------------------------------------------------------- */
 
+/* "    0x0010  4500 003c 8be7 4000 ...  E..<..@..." */
 static void put_hex_line(struct at_text *t, size_t at, const uint8_t *p,
                          size_t n)
 {
-    char chars[HEX_LINE];
+    static const char digit[] = "0123456789abcdef";
+    enum { CHARS = HEX_LINE / 2 * 5 + 3 };
+    char line[CHARS + HEX_LINE + 1];
 
     at_dump_puts(t, "    0x");
     at_dump_put_hex(t, at, at > 0xffff ? 8 : 4);
-    at_dump_puts(t, " ");
-    for (size_t i = 0; i < HEX_LINE; i++) {
-        at_dump_puts(t, i % 2 == 0 ? " " : "");
-        if (i < n)
-            at_dump_put_hex(t, p[i], 2);
-        else
-            at_dump_puts(t, "  ");
-        if (i < n)
-            chars[i] = p[i] >= 0x20 && p[i] < 0x7f ? (char)p[i] : '.';
+    memset(line, ' ', CHARS);
+    for (size_t i = 0; i < n; i++) {
+        char *two = line + 2 + i / 2 * 5 + i % 2 * 2;
+
+        two[0] = digit[p[i] >> 4];
+        two[1] = digit[p[i] & 15];
+        line[CHARS + i] = p[i] >= 0x20 && p[i] < 0x7f ? (char)p[i] : '.';
     }
-    at_dump_puts(t, "  ");
-    at_text_add(t, chars, n);
-    at_dump_puts(t, "\n");
+    line[CHARS + n] = '\n';
+    at_text_add(t, line, CHARS + n + 1);
 }
 
 static void put_bytes(struct at_dump *d)

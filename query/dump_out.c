@@ -26,6 +26,22 @@ void at_dump_put_num(struct at_text *t, uint64_t n)
     at_text_add(t, buf + i, sizeof(buf) - i);
 }
 
+static void put_hex_bytes(struct at_text *t, const uint8_t *p, size_t n)
+{
+    static const char digit[] = "0123456789abcdef";
+    char buf[128];
+    size_t used = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        buf[used++] = digit[p[i] >> 4];
+        buf[used++] = digit[p[i] & 15];
+        if (used == sizeof(buf) || i + 1 == n) {
+            at_text_add(t, buf, used);
+            used = 0;
+        }
+    }
+}
+
 void at_dump_put_hex(struct at_text *t, uint64_t n, int digits)
 {
     static const char digit[] = "0123456789abcdef";
@@ -174,8 +190,7 @@ void at_dump_bytes(struct at_dump *d, const char *name, const uint8_t *p,
     put_name(d, name);
     if (d->json)
         at_dump_puts(d->text, "\"");
-    for (size_t i = 0; i < n; i++)
-        at_dump_put_hex(d->text, p[i], 2);
+    put_hex_bytes(d->text, p, n);
     if (d->json)
         at_dump_puts(d->text, "\"");
 }
