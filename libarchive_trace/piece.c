@@ -108,7 +108,8 @@ static enum at_status piece_move(struct at_piece *piece, size_t n)
 
     if (room == NULL)
         return AT_ERR_MEMORY;
-    memcpy(room + n + AT_HEADROOM, piece->data, piece->len);
+    if (piece->len > 0)
+        memcpy(room + n + AT_HEADROOM, piece->data, piece->len);
     free(piece->room);
     piece->room = room;
     piece->room_bytes = n + AT_HEADROOM + piece->len;
