@@ -71,6 +71,8 @@ static enum at_status print_all(struct dump *d, struct at_error *err)
         st = tool_sources_next(&d->in, &pkt, err);
         if (st != AT_OK)
             break;
+        if (pkt.kind != AT_KIND_PACKET && pkt.format != AT_FORMAT_ERF)
+            continue; /* blocks of pcapng have no text yet */
         print(d);
         d->packets += pkt.kind == AT_KIND_PACKET;
     }
