@@ -2,7 +2,7 @@
 # at-dump as a user meets it.  What it says of packets tcpdump and tshark must
 # say too.
 
-# shellcheck disable=SC2016 # what is in single quotes the inner shell expands
+# shellcheck disable=SC2016,SC2086 # for the inner shell; words of options
 
 bats_require_minimum_version 1.5.0
 
@@ -93,9 +93,9 @@ END
 @test "at-dump: the output is the same for any number of threads" {
     for args in '' -b '--json -x'; do
         for f in link.erf bittorrent.pcap.gz http.pcap; do
-            at-dump -j 1 $args "$TEST_DATA/$f" >1
-            at-dump -j 2 $args "$TEST_DATA/$f" | cmp - 1
-            at-dump -j 3 $args "$TEST_DATA/$f" | cmp - 1
+            at-dump -j 1 $args "$TEST_DATA/$f" >one
+            at-dump -j 2 $args "$TEST_DATA/$f" | cmp - one
+            at-dump -j 3 $args "$TEST_DATA/$f" | cmp - one
         done
     done
 }
@@ -112,7 +112,7 @@ END
     # Each packet has the text of its own, however the inputs mix.
     at-convert -q "$TEST_DATA"/{lan,dns,ssh,vxlan}.pcap all.pcap
     at-dump --json all.pcap | cmp - out
-    cat "$TEST_DATA/dns.pcap" | at-dump -b - >piped
+    at-dump -b - <"$TEST_DATA/dns.pcap" >piped
     at-dump -b "$TEST_DATA/dns.pcap" | cmp - piped
     at-dump -b --sequence "$TEST_DATA"/{tls,dns}.pcap >out
     at-dump -b "$TEST_DATA/tls.pcap" | cmp - <(head -n "$(at-dump -b "$TEST_DATA/tls.pcap" | wc -l)" out)
