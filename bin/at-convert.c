@@ -30,7 +30,6 @@ struct convert {
 
     struct at_writer_options opts;
     struct at_writer *writer; /* NULL until a packet tells the link type */
-    uint64_t early;           /* META and PAD records before that */
     struct tool_progress progress;
     struct tool_summary summary;
 };
@@ -92,16 +91,16 @@ static enum at_status open_writer(struct convert *c,
                                   const struct at_packet *pkt,
                                   struct at_error *err)
 {
-    const struct at_packet record = {.kind = AT_KIND_META};
-    enum at_status st;
-
     c->opts.linktype = linktype_of_file(c, pkt);
     if (c->in.n == 1)
         c->opts.snap_bytes = snap_bytes_of_file(c);
-    st = at_writer_open(&c->writer, c->out, &c->opts, err);
-    for (; st == AT_OK && c->early > 0; c->early--)
-        st = write_record(c, &record, err); /* is counted, no more */
-    return st;
+    return at_writer_open(&c->writer, c->out, &c->opts, err);
+}
+
+/* Whether there is a place for records that are no packets. */
+static bool holds_records(enum at_format format)
+{
+    return format == AT_FORMAT_ERF || format == AT_FORMAT_PCAPNG;
 }
 
 static enum at_status put_packet(struct convert *c, const struct at_packet *pkt,
@@ -111,9 +110,9 @@ static enum at_status put_packet(struct convert *c, const struct at_packet *pkt,
 
     if (pkt->kind == AT_KIND_PAD && is_selecting(&c->selection))
         return AT_OK;
-    if (c->writer == NULL && c->opts.format != AT_FORMAT_ERF &&
+    if (c->writer == NULL && !holds_records(c->opts.format) &&
         pkt->kind != AT_KIND_PACKET) {
-        c->early++;
+        at_losses_count(&c->opts.losses, pkt);
         return AT_OK;
     }
     c->picked += pkt->kind == AT_KIND_PACKET;
@@ -203,11 +202,16 @@ static int set_up(struct convert *c, char *path[], size_t n)
     int status = tool_selection_compile(&c->in.wanted, &c->selection);
     struct at_error err;
 
-    c->in.wanted.records = c->opts.format == AT_FORMAT_ERF ||
+    c->in.wanted.records = holds_records(c->opts.format) ||
                            !is_selecting(&c->selection);
     if (status == TOOL_OK)
         status = tool_process_open(&c->process);
     c->in.wanted.process = c->process.process;
+    if (n == 1 || c->in.sequence)
+        c->opts.sections = is_selecting(&c->selection) ||
+                                   c->process.process != NULL
+                               ? AT_SECTIONS_KEPT
+                               : AT_SECTIONS_WHOLE;
     if (status == TOOL_OK)
         status = tool_sources_set(&c->in, path, n, c->out);
     if (status == TOOL_OK &&
@@ -246,7 +250,8 @@ int main(int argc, char *argv[])
     struct convert c = {.opts = {.size = sizeof(c.opts)}};
     const struct tool_option options[] = {
         TOOL_TEXT('F', "output-format", &c.format, "FORMAT",
-                  "write erf, pcap or pcap-us (default: by the output's name)"),
+                  "write erf, pcap, pcap-us or pcapng (default: by the "
+                  "output's name)"),
         TOOL_TEXT('Z', "compress", &c.codec, "CODEC[:LEVEL]",
                   "compress: none or bgzf, level 1 to 12 (default: by the "
                   "output's name)"),

@@ -289,7 +289,7 @@ int main(int argc, char *argv[])
         TOOL_TEXT('w', "write", &ask.output, "OUT",
                   "write the packets there instead of listing flows"),
         TOOL_TEXT('F', "output-format", &ask.format_name, "FORMAT",
-                  "of OUT: erf, pcap or pcap-us; default by its suffix"),
+                  "of OUT: erf, pcap, pcap-us or pcapng; default by its suffix"),
         TOOL_TEXT('Z', "compress", &ask.codec_name, "CODEC[:LEVEL]",
                   "of OUT: none or bgzf; default by its suffix"),
         TOOL_CHOICE(0, "format", &ask.format, "table|csv|json",

@@ -64,6 +64,6 @@ void tool_output_options(struct at_writer_options *opts, const char *format,
     opts->format = at_format_parse(format);
     if (!at_format_writable(opts->format))
         tool_usage_error("no format to write is called '%s'; there are erf, "
-                         "pcap and pcap-us",
+                         "pcap, pcap-us and pcapng",
                          format);
 }

@@ -602,6 +602,30 @@ AT_API void at_merge_close(struct at_merge *m);
 
 struct at_writer;
 
+/* Which sections a pcapng file gets that is written. */
+enum at_sections {
+    AT_SECTIONS_ONE = 0, /* one, whose interfaces are of any source */
+    AT_SECTIONS_KEPT,    /* those of the sources, which come one after the
+                            other; some of their records may be left out */
+    AT_SECTIONS_WHOLE,   /* the same, and no record is left out */
+};
+
+/* Facts of the source that the target could not hold, counted by packet. */
+struct at_losses {
+    uint64_t interfaces;  /* interface numbers other than 0 */
+    uint64_t directions;  /* that processing found out, or pcapng said */
+    uint64_t lost_counts; /* packets whose record told of losses before it */
+    uint64_t nanoseconds; /* times cut to microseconds */
+    uint64_t extensions;  /* ERF extension headers, flags, colours; options */
+    uint64_t meta;        /* META and PAD records left out */
+    uint64_t comments;
+    uint64_t descriptions; /* of interfaces and sections: names and the like */
+    uint64_t blocks;       /* pcapng blocks of other kinds left out */
+    uint64_t timeless;     /* packets without a time, which get that of 1970 */
+    uint64_t cut;          /* packets too long for the target, cut */
+    uint64_t linktypes;    /* packets left out: the target has no such type */
+};
+
 /* Set all of it to zero, then 'size', then the fields you care about. */
 struct at_writer_options {
     size_t size;           /* sizeof(struct at_writer_options) */
@@ -612,20 +636,10 @@ struct at_writer_options {
                               which xz alone has */
     uint16_t linktype;     /* pcap: of the file; not needed for ERF */
     uint32_t snap_bytes;   /* pcap header; 0 means 262144 */
-    bool strict;           /* a fact that cannot be held is AT_ERR_LOSS */
-    bool sync;             /* at_writer_commit() makes it durable */
-};
-
-/* Facts of the source that the target could not hold, counted by packet. */
-struct at_losses {
-    uint64_t interfaces;  /* interface numbers other than 0 */
-    uint64_t directions;  /* that processing found out */
-    uint64_t lost_counts; /* packets whose record told of losses before it */
-    uint64_t nanoseconds; /* times cut to microseconds */
-    uint64_t extensions;  /* ERF extension headers, flags, colours */
-    uint64_t meta;        /* META and PAD records left out */
-    uint64_t cut;         /* packets too long for the target, cut */
-    uint64_t linktypes;   /* packets left out: the target has no such type */
+    enum at_sections sections; /* pcapng */
+    struct at_losses losses;   /* counted already, before it was opened */
+    bool strict;               /* a fact that cannot be held is AT_ERR_LOSS */
+    bool sync;                 /* at_writer_commit() makes it durable */
 };
 
 /*
@@ -650,6 +664,10 @@ AT_API enum at_status at_writer_put(struct at_writer *w,
 AT_API uint64_t at_writer_block(const struct at_writer *w);
 AT_API const struct at_place *at_writer_places(const struct at_writer *w,
                                                size_t *n);
+
+/* Counts what a record that is no packet loses in formats not its own. */
+AT_API void at_losses_count(struct at_losses *losses,
+                            const struct at_packet *record);
 
 /* The format that was chosen. */
 AT_API enum at_format at_writer_format(const struct at_writer *w);

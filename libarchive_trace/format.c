@@ -35,7 +35,7 @@ enum at_format at_format_parse(const char *name)
 bool at_format_writable(enum at_format format)
 {
     return format == AT_FORMAT_ERF || format == AT_FORMAT_PCAP ||
-           format == AT_FORMAT_PCAP_US;
+           format == AT_FORMAT_PCAP_US || format == AT_FORMAT_PCAPNG;
 }
 
 /* Formats that we know by name only, so that the message can say so. */

@@ -12,6 +12,7 @@
 #include "errors.h"
 #include "format.h"
 #include "packer.h"
+#include "pcapng_out.h"
 #include "process.h"
 
 enum { ERF_MOST = 65535 };
@@ -23,6 +24,7 @@ struct at_writer {
     struct at_writer_options opts;
     struct at_error err;
     struct at_losses losses;
+    struct at_pcapng_out ng;
 };
 
 /* ---- options --------------------------------------------------------- */
@@ -39,6 +41,8 @@ enum at_format at_format_by_name(const char *path)
     const char *suffix = at_codec_suffix(at_codec_by_name(path));
     const size_t n = strlen(path) - strlen(suffix);
 
+    if (ends_with(path, n, ".pcapng"))
+        return AT_FORMAT_PCAPNG;
     return ends_with(path, n, ".erf") ? AT_FORMAT_ERF : AT_FORMAT_PCAP;
 }
 
@@ -51,6 +55,10 @@ static void choose_by_name(struct at_writer_options *o, const char *path)
     if (o->codec == AT_CODEC_GZIP)
         o->codec = AT_CODEC_BGZF; /* which is gzip, and can be read anywhere */
 }
+
+static enum at_status refuse_loss(struct at_writer *w);
+static enum at_status put_pcapng(struct at_writer *w,
+                                 const struct at_packet *pkt);
 
 /* ---- opening and closing --------------------------------------------- */
 
@@ -76,7 +84,8 @@ static enum at_status start(struct at_writer *w)
                                              w->opts.level, &w->out,
                                              w->opts.pool, &w->err);
 
-    if (st == AT_OK && w->opts.format != AT_FORMAT_ERF) {
+    if (st == AT_OK && w->opts.format != AT_FORMAT_ERF &&
+        w->opts.format != AT_FORMAT_PCAPNG) {
         uint8_t *p = take_room(w, AT_PCAP_HEADER);
 
         if (p == NULL)
@@ -100,6 +109,8 @@ enum at_status at_writer_open(struct at_writer **out, const char *path,
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     w->opts = *opts;
     w->out.fd = -1;
+    w->losses = opts->losses;
+    w->ng.how = opts->sections;
     choose_by_name(&w->opts, path);
     if (!at_format_writable(w->opts.format))
         st = at_error_set(&w->err, AT_ERR_MISUSE, "%s is read only",
@@ -112,6 +123,8 @@ enum at_status at_writer_open(struct at_writer **out, const char *path,
         st = at_output_open(&w->out, path, &w->err);
     if (st == AT_OK)
         st = start(w);
+    if (st == AT_OK && w->opts.strict)
+        st = refuse_loss(w);
     if (st != AT_OK) {
         at_error_copy(err, &w->err);
         at_writer_close(w);
@@ -125,6 +138,8 @@ enum at_status at_writer_commit(struct at_writer *w)
 {
     enum at_status st = w->err.status;
 
+    if (st == AT_OK && w->opts.format == AT_FORMAT_PCAPNG)
+        st = put_pcapng(w, NULL);
     if (st == AT_OK)
         st = at_packer_finish(&w->packer);
     if (st == AT_OK)
@@ -138,6 +153,7 @@ void at_writer_close(struct at_writer *w)
         return;
     at_packer_close(&w->packer);
     at_output_close(&w->out);
+    at_pcapng_out_close(&w->ng);
     at_pool_close(w->own_pool);
     free(w);
 }
@@ -170,7 +186,9 @@ static enum at_status put_frame(struct at_writer *w,
 
     w->losses.cut += cap < pkt->cap_bytes; /* or readers would call it damage */
     w->losses.nanoseconds += micro && at_ts_to_ns(pkt->ts) % 1000 != 0;
-    w->losses.directions += at_direction_is_set(pkt);
+    w->losses.directions += at_direction_is_set(pkt) ||
+                            (pkt->format == AT_FORMAT_PCAPNG &&
+                             pkt->direction != AT_DIRECTION_UNKNOWN);
     if (p == NULL)
         return w->err.status;
     at_pcap_build(p, pkt, cap, micro);
@@ -199,7 +217,7 @@ static enum at_status put_erf_frame(struct at_writer *w,
 static enum at_status put_pcap(struct at_writer *w, const struct at_packet *pkt)
 {
     if (pkt->kind != AT_KIND_PACKET) {
-        w->losses.meta++;
+        at_losses_count(&w->losses, pkt);
         return AT_OK;
     }
     if (!file_holds(w, pkt->linktype)) {
@@ -212,6 +230,10 @@ static enum at_status put_pcap(struct at_writer *w, const struct at_packet *pkt)
         count_erf_losses(&w->losses, pkt);
     else
         w->losses.interfaces += pkt->interface != 0;
+    if (pkt->format == AT_FORMAT_PCAPNG) {
+        w->losses.lost_counts += pkt->lost != 0;
+        at_pcapng_count_losses(&w->losses, pkt);
+    }
     return put_frame(w, pkt);
 }
 
@@ -238,6 +260,12 @@ static enum at_status put_new_erf(struct at_writer *w,
     w->losses.cut += !fits_erf(pkt);
     if (pkt->format != AT_FORMAT_ERF) /* else its flags are as they were */
         w->losses.interfaces += pkt->interface > 3;
+    if (pkt->format == AT_FORMAT_PCAPNG) {
+        w->losses.directions += !at_direction_is_set(pkt) &&
+                                pkt->direction != AT_DIRECTION_UNKNOWN;
+        w->losses.lost_counts += pkt->lost > 0xffff;
+        at_pcapng_count_losses(&w->losses, pkt);
+    }
     return AT_OK;
 }
 
@@ -246,7 +274,7 @@ static enum at_status put_erf(struct at_writer *w, const struct at_packet *pkt)
     uint8_t *p;
 
     if (pkt->kind != AT_KIND_PACKET && pkt->format != AT_FORMAT_ERF) {
-        w->losses.meta++;
+        at_losses_count(&w->losses, pkt);
         return AT_OK;
     }
     if (!at_erf_is_record(pkt) && at_erf_type_for(pkt) < 0) {
@@ -260,6 +288,58 @@ static enum at_status put_erf(struct at_writer *w, const struct at_packet *pkt)
         return w->err.status;
     at_erf_build(p, pkt, pkt->cap_bytes);
     return AT_OK;
+}
+
+/* In pcapng, as in pcap, the whole ERF record is a frame of LINKTYPE_ERF. */
+static enum at_status put_erf_in_pcapng(struct at_writer *w,
+                                        const struct at_packet *pkt)
+{
+    struct at_packet frame = *pkt;
+
+    frame.data = pkt->record;
+    frame.cap_bytes = pkt->record_bytes;
+    frame.wire_bytes = pkt->record_bytes - pkt->cap_bytes + pkt->wire_bytes;
+    return at_pcapng_out_put(&w->ng, &frame, &w->losses);
+}
+
+/* NULL: what a file without records needs. */
+static enum at_status put_pcapng(struct at_writer *w,
+                                 const struct at_packet *pkt)
+{
+    const bool packet = pkt != NULL && pkt->kind == AT_KIND_PACKET;
+    const bool erf = packet && pkt->format == AT_FORMAT_ERF;
+    enum at_status st;
+    uint8_t *p;
+
+    if (erf && pkt->linktype == AT_LINK_ERF && !pkt->edited)
+        st = put_erf_in_pcapng(w, pkt);
+    else
+        st = at_pcapng_out_put(&w->ng, pkt, &w->losses);
+    if (st == AT_ERR_MEMORY)
+        return at_error_set(&w->err, st, "out of memory");
+    if (st != AT_OK)
+        return at_error_set(&w->err, st, "%s: more than 65536 interfaces",
+                            w->out.name);
+    if (erf && pkt->linktype != AT_LINK_ERF)
+        w->losses.extensions += at_erf_says_more(pkt);
+    if (w->ng.bytes == 0)
+        return AT_OK;
+    if (w->ng.new_section && w->packer.fill > 0 &&
+        at_packer_end_block(&w->packer) != AT_OK)
+        return w->err.status;
+    p = take_room(w, w->ng.bytes);
+    if (p == NULL)
+        return w->err.status;
+    memcpy(p, w->ng.buf, w->ng.bytes);
+    return AT_OK;
+}
+
+void at_losses_count(struct at_losses *l, const struct at_packet *record)
+{
+    if (record->format == AT_FORMAT_PCAPNG)
+        at_pcapng_count_losses(l, record);
+    else
+        l->meta++;
 }
 
 /* The first of the facts that were lost, in words; NULL if none was. */
@@ -280,7 +360,15 @@ static const char *lost_fact(const struct at_losses *l)
     if (l->lost_counts > 0)
         return "a count of lost packets";
     if (l->extensions > 0)
-        return "an extension header, error flag or colour";
+        return "an extension header, flag, option or colour";
+    if (l->comments > 0)
+        return "a comment";
+    if (l->descriptions > 0)
+        return "the description of an interface or section";
+    if (l->blocks > 0)
+        return "a block that is no packet";
+    if (l->timeless > 0)
+        return "a packet without a time";
     return NULL;
 }
 
@@ -300,7 +388,12 @@ enum at_status at_writer_put(struct at_writer *w, const struct at_packet *pkt)
 
     if (w->err.status != AT_OK)
         return w->err.status;
-    st = w->opts.format == AT_FORMAT_ERF ? put_erf(w, pkt) : put_pcap(w, pkt);
+    if (w->opts.format == AT_FORMAT_PCAPNG)
+        st = put_pcapng(w, pkt);
+    else if (w->opts.format == AT_FORMAT_ERF)
+        st = put_erf(w, pkt);
+    else
+        st = put_pcap(w, pkt);
     return st == AT_OK && w->opts.strict ? refuse_loss(w) : st;
 }
 

@@ -1,0 +1,161 @@
+#!/usr/bin/env bats
+# pcapng as a user meets it: kept, merged, made from other formats
+
+# shellcheck disable=SC2016 # what is in single quotes the inner shell expands
+
+setup() {
+    load helpers
+    cd "$BATS_TEST_TMPDIR" || return
+}
+
+# Time, interface, lengths and direction of every packet, as tshark reads it.
+seen() { # file
+    tshark -r "$1" -T fields -e frame.time_epoch -e frame.interface_id \
+        -e frame.cap_len -e frame.len -e frame.comment 2>/dev/null
+}
+
+# One section in either byte order: two interfaces (nanoseconds; 2^-32 s), a
+# packet of each with a comment, a direction and a count of drops, and a block
+# that nobody knows.
+make_pcapng() { # file < or > seconds
+    python3 - "$@" <<'END'
+import struct, sys
+name, order, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def block(kind, body):
+    n = struct.pack(order + "I", len(body) + 12)
+    return struct.pack(order + "I", kind) + n + body + n
+def option(code, value):
+    return (struct.pack(order + "HH", code, len(value)) + value +
+            bytes(-len(value) % 4))
+def packet(face, count, *options):
+    data = bytes(range(61))
+    return block(6, struct.pack(order + "IIIII", face, count >> 32,
+                                count & 0xffffffff, 61, 100) + data + bytes(3) +
+                 b"".join(options))
+out = block(0x0a0d0d0a, struct.pack(order + "IHHq", 0x1a2b3c4d, 1, 0, -1))
+for link, res, face in ((1, 9, b"eth0"), (101, 0xa0, b"tun0")):
+    out += block(1, struct.pack(order + "HHI", link, 0, 0) +
+                 option(2, face) + option(9, bytes([res])))
+out += packet(0, seconds * 10**9 + 123456789, option(1, b"hello"),
+              option(2, struct.pack(order + "I", 2)))
+out += block(0x80001234, b"what")
+out += packet(1, (seconds << 32) + 12345, option(4, struct.pack(order + "Q", 7)))
+open(name, "wb").write(out)
+END
+}
+
+@test "pcapng: a single file goes through byte for byte" {
+    make_pcapng le.pcapng '<' 1700000000
+    make_pcapng be.pcapng '>' 1700000001
+    cat le.pcapng be.pcapng >both.pcapng
+    for f in le be both; do
+        for j in 1 3; do
+            run --separate-stderr at-convert -j $j $f.pcapng out.pcapng
+            [ "$status" -eq 0 ]
+            [ "${#stderr_lines[@]}" -eq 1 ]
+            cmp $f.pcapng out.pcapng
+        done
+    done
+    at-convert -q --sequence le.pcapng be.pcapng out.pcapng
+    cmp both.pcapng out.pcapng
+}
+
+@test "pcapng: every capture of the corpus goes through byte for byte" {
+    need_corpus
+    cd "$CORPUS"
+    awk -F '\t' 'NR > 1 && $5 ~ /^pcapng-/ && $5 !~ /zst/ { print $1 }' MANIFEST.tsv >"$BATS_TEST_TMPDIR/list"
+    [ "$(grep -c . "$BATS_TEST_TMPDIR/list")" -gt 150 ]
+    while read -r f; do
+        if at-info -q -c "$f" >/dev/null 2>&1; then
+            at-convert -q "$f" "$BATS_TEST_TMPDIR/out.pcapng" ||
+                { echo "$f"; return 1; }
+            zcat -f "$f" | cmp - "$BATS_TEST_TMPDIR/out.pcapng"
+        fi
+    done <"$BATS_TEST_TMPDIR/list"
+}
+
+@test "pcapng: a selection keeps sections and other blocks" {
+    need tshark
+    make_pcapng le.pcapng '<' 1700000000
+    at-convert -q -n 1 le.pcapng one.pcapng
+    [ "$(seen one.pcapng)" = "$(seen le.pcapng | head -n 1)" ]
+    at-convert -q --from @1700000000.1 le.pcapng some.pcapng
+    [ "$(at-info -c some.pcapng)" = "1	some.pcapng" ]
+    grep -q 'what' some.pcapng
+}
+
+@test "pcapng: several files become one section, by time" {
+    need tshark capinfos tcpdump
+    make_pcapng le.pcapng '<' 1700000000
+    make_pcapng be.pcapng '>' 1700000001
+    run --separate-stderr at-convert be.pcapng le.pcapng out.pcapng
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"1 block of another kind cannot be held by pcapng"* ]]
+    [ "$(grep -aoF "$(printf '\x4d\x3c\x2b\x1a')" out.pcapng | wc -l)" -eq 1 ]
+    [ "$(seen out.pcapng | cut -f 2 | tr '\n' ' ')" = "0 1 2 3 " ]
+    [ "$(seen out.pcapng | cut -f 1,3-)" = \
+        "$( (seen le.pcapng; seen be.pcapng) | cut -f 1,3-)" ]
+    [ "$(capinfos -rTcM out.pcapng | cut -f 2)" -eq 4 ]
+    [ "$(tshark -r out.pcapng -T fields -e frame.interface_name | tr '\n' ' ')" \
+        = "eth0 tun0 eth0 tun0 " ]
+    run --separate-stderr at-convert --strict be.pcapng le.pcapng no.pcapng
+    [ "$status" -eq 1 ]
+    [ ! -e no.pcapng ]
+}
+
+@test "pcapng: ERF there and back keeps time, interface, losses and bytes" {
+    at-convert -q "$TEST_DATA/link.erf" there.pcapng
+    at-convert -q -F erf there.pcapng back.erf
+    cat >compare.py <<'END'
+import sys
+from records import content
+import struct
+def parts(path):
+    data, at = content(path), 0
+    while at < len(data):
+        ts, kind, flags, rlen, lctr, wlen = struct.unpack_from("<QBB", data, at) + struct.unpack_from(">HHH", data, at + 10)
+        if kind == 2:
+            yield ts, flags & 3, lctr, wlen, data[at + 18:at + rlen][:wlen]
+        at += rlen
+a, b = list(parts(sys.argv[1])), list(parts(sys.argv[2]))
+assert len(a) > 10 and a == b
+END
+    python3 compare.py "$TEST_DATA/link.erf" back.erf
+}
+
+@test "pcapng: pcap there and back is the same file" {
+    at-convert -q "$TEST_DATA/http.pcap" there.pcapng
+    at-convert -q "$TEST_DATA/http.pcap" direct.pcap
+    at-convert -q there.pcapng back.pcap
+    [ "$(records direct.pcap)" = "$(records back.pcap)" ]
+    need tshark tcpdump
+    [ "$(tshark -r there.pcapng 2>/dev/null | wc -l)" -eq \
+        "$(tshark -r direct.pcap 2>/dev/null | wc -l)" ]
+    tcpdump -r there.pcapng --count 2>/dev/null | grep -q "^$(at-info -c direct.pcap | cut -f 1) "
+}
+
+@test "pcapng: what pcap and ERF cannot hold is said, and refused if strict" {
+    make_pcapng le.pcapng '<' 1700000000
+    run --separate-stderr at-convert le.pcapng out.pcap
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"1 direction cannot"* ]]
+    [[ "$stderr" == *"1 comment cannot"* ]]
+    [[ "$stderr" == *"2 descriptions of an interface or section cannot"* ]]
+    [[ "$stderr" == *"1 block of another kind cannot"* ]]
+    [[ "$stderr" == *"1 packet of another link type cannot"* ]]
+    run --separate-stderr at-convert --strict le.pcapng no.pcap
+    [ "$status" -eq 1 ]
+    [ ! -e no.pcap ]
+}
+
+@test "pcapng: a file without packets, BGZF, and a filter by at-query" {
+    need capinfos
+    at-convert -q -f 'port 1' "$TEST_DATA/http.pcap" none.pcapng
+    [ "$(at-info -c none.pcapng)" = "0	none.pcapng" ]
+    at-convert -q "$TEST_DATA/http.pcap" all.pcapng.gz
+    gzip -t all.pcapng.gz
+    at-index -q all.pcapng.gz
+    at-query -q -w found.pcap all.pcapng.gz tcp
+    at-query -q -w want.pcap "$TEST_DATA/http.pcap" tcp
+    [ "$(records found.pcap)" = "$(records want.pcap)" ]
+}
