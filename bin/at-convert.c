@@ -253,7 +253,7 @@ int main(int argc, char *argv[])
                   "write erf, pcap, pcap-us or pcapng (default: by the "
                   "output's name)"),
         TOOL_TEXT('Z', "compress", &c.codec, "CODEC[:LEVEL]",
-                  "compress: none or bgzf, level 1 to 12 (default: by the "
+                  "compress: none, bgzf, zstd, xz, bzip2, lz4 (default: by the "
                   "output's name)"),
         TOOL_FLAG(0, "sequence", &c.in.sequence,
                   "read the inputs one after the other, not by time"),

@@ -427,7 +427,7 @@ enum at_status at_archive_note_inputs(struct at_archive *a,
 
 static const char *suffix_of(enum at_format format)
 {
-    return format == AT_FORMAT_ERF ? "erf.gz" : "pcap.gz";
+    return format == AT_FORMAT_ERF ? "erf" : "pcap";
 }
 
 static bool path_is_taken(struct at_archive *a, const char *path)
@@ -456,8 +456,8 @@ static char *choose_path(struct at_archive *a, const struct at_segment *seg)
         free(path);
         if (i > 0)
             snprintf(more, sizeof(more), "-%u", i);
-        if (asprintf(&path, "%s/%s-%s%s.%s", dir, seg->stream, stamp, more,
-                     suffix_of(seg->format)) < 0)
+        if (asprintf(&path, "%s/%s-%s%s.%s%s", dir, seg->stream, stamp, more,
+                     suffix_of(seg->format), at_codec_suffix(seg->codec)) < 0)
             return NULL;
         if (!path_is_taken(a, path))
             return path;

@@ -38,7 +38,8 @@ struct at_segment {
     uint64_t file_bytes;
     uint64_t index_bytes;
     enum at_format format;
-    uint16_t linktype; /* of pcap files */
+    enum at_codec codec; /* when one is added: for its name */
+    uint16_t linktype;   /* of pcap files */
 };
 
 struct at_segments {

@@ -67,6 +67,11 @@ static int64_t boundary_before(int64_t ns, int64_t step)
     return ns - rest;
 }
 
+static enum at_codec codec_of(const struct at_ingest *how)
+{
+    return how->codec == AT_CODEC_UNKNOWN ? AT_CODEC_BGZF : how->codec;
+}
+
 static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
                                  int64_t ns, struct at_error *err)
 {
@@ -76,7 +81,7 @@ static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
         .pool = in->how->pool,
         .format = in->trace->format == AT_FORMAT_ERF ? AT_FORMAT_ERF
                                                      : AT_FORMAT_PCAP,
-        .codec = AT_CODEC_BGZF,
+        .codec = codec_of(in->how),
         .level = in->how->level,
         .linktype = pkt->linktype,
         .snap_bytes = in->trace->snap_bytes,
@@ -102,7 +107,7 @@ static enum at_status finish_draft(struct ingest *in, const char *index,
     struct draft *d = &in->draft;
     struct at_index_about about = {
         .format = d->format,
-        .codec = AT_CODEC_BGZF,
+        .codec = codec_of(in->how),
         .linktype = d->linktype,
         .snap_bytes = d->snap_bytes,
         .stream = in->how->stream,
@@ -141,6 +146,7 @@ static enum at_status add_draft(struct ingest *in, const char *index,
         .file_bytes = at_file_bytes(d->path),
         .index_bytes = at_file_bytes(index),
         .format = d->format,
+        .codec = codec_of(in->how),
         .linktype = d->linktype,
     };
     const enum at_status st = at_archive_add(

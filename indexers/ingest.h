@@ -18,7 +18,8 @@ struct at_ingest {
     const char *stream;
     int64_t rotate_ns;     /* boundaries are whole multiples since 1970 */
     uint64_t rotate_bytes; /* of records, not compressed; 0: no limit */
-    int level;             /* of compression; 0: the default */
+    enum at_codec codec;   /* of the segments; UNKNOWN: BGZF */
+    int level;             /* see struct at_writer_options */
     bool flush;            /* seal the last segment too */
     at_progress_fn *progress;
     void *progress_ctx;

@@ -45,6 +45,7 @@ enum at_status at_input_open(struct at_input *in, const char *path,
         in->size = in->seekable ? (uint64_t)st.st_size : 0;
         (void)posix_fadvise(in->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     }
+    in->keeps = !in->seekable;
     return AT_OK;
 }
 
@@ -83,6 +84,29 @@ enum at_status at_input_read_at(const struct at_input *in, uint64_t offset,
     return read_all(in, (off_t)offset, buf, n, got, err);
 }
 
+void at_input_forget(struct at_input *in)
+{
+    free(in->kept);
+    in->kept = NULL;
+    in->kept_bytes = 0;
+    in->keeps = false;
+}
+
+static void keep(struct at_input *in, const uint8_t *buf, size_t n)
+{
+    uint8_t *p = NULL;
+
+    if (n <= AT_INPUT_KEPT - in->kept_bytes)
+        p = realloc(in->kept, in->kept_bytes + n + 1);
+    if (p == NULL) {
+        at_input_forget(in);
+        return;
+    }
+    memcpy(p + in->kept_bytes, buf, n);
+    in->kept = p;
+    in->kept_bytes += n;
+}
+
 enum at_status at_input_read(struct at_input *in, uint8_t *buf, size_t n,
                              size_t *got, struct at_error *err)
 {
@@ -99,6 +123,8 @@ enum at_status at_input_read(struct at_input *in, uint8_t *buf, size_t n,
         in->head_at += head;
         st = read_all(in, -1, buf + head, n - head, got, err);
         *got += head;
+        if (in->keeps && st == AT_OK)
+            keep(in, buf, *got);
     }
     if (st == AT_OK)
         in->offset += *got;
@@ -124,6 +150,8 @@ enum at_status at_input_unread(struct at_input *in, const uint8_t *buf,
     in->offset -= n;
     if (in->seekable)
         return AT_OK;
+    if (in->keeps)
+        in->kept_bytes -= n;
     head = malloc(n + 1);
     if (head == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
@@ -132,6 +160,29 @@ enum at_status at_input_unread(struct at_input *in, const uint8_t *buf,
     in->head = head;
     in->head_at = 0;
     in->head_bytes = n;
+    return AT_OK;
+}
+
+enum at_status at_input_rewind(struct at_input *in, struct at_error *err)
+{
+    const size_t n = in->kept_bytes, head = in->head_bytes - in->head_at;
+    uint8_t *p;
+
+    in->offset = 0;
+    if (in->seekable)
+        return AT_OK;
+    p = in->keeps ? realloc(in->kept, n + head + 1) : NULL;
+    if (p == NULL)
+        return at_error_set(err, AT_ERR_MISUSE, "%s: cannot be read again",
+                            in->name);
+    if (head > 0)
+        memcpy(p + n, in->head + in->head_at, head);
+    free(in->head);
+    in->head = p;
+    in->head_at = 0;
+    in->head_bytes = n + head;
+    in->kept = NULL;
+    at_input_forget(in);
     return AT_OK;
 }
 
@@ -146,5 +197,6 @@ void at_input_close(struct at_input *in)
         close(in->fd);
     free(in->name);
     free(in->head);
+    free(in->kept);
     *in = (struct at_input){.fd = -1};
 }

@@ -14,6 +14,9 @@ struct at_input {
     char *name;      /* for messages */
     uint8_t *head;   /* bytes peeked at and not yet read */
     size_t head_at, head_bytes;
+    uint8_t *kept; /* of a pipe: all that was read since the beginning */
+    size_t kept_bytes;
+    bool keeps; /* at_input_rewind() is still possible */
 };
 
 /* "-" is standard input.  On failure *in needs no closing. */
@@ -39,6 +42,14 @@ enum at_status at_input_peek(struct at_input *in, struct at_error *err);
 /* Gives the 'n' bytes read last back, to be read again. */
 enum at_status at_input_unread(struct at_input *in, const uint8_t *buf,
                                size_t n, struct at_error *err);
+
+/*
+ * Goes back to the beginning, also of a pipe as long as not more than
+ * AT_INPUT_KEPT bytes of it have been read; at_input_forget() gives that up.
+ */
+enum { AT_INPUT_KEPT = 1 << 20 };
+enum at_status at_input_rewind(struct at_input *in, struct at_error *err);
+void at_input_forget(struct at_input *in);
 
 /* Sequential reading goes on at 'offset' of a seekable file. */
 void at_input_seek(struct at_input *in, uint64_t offset);

@@ -31,7 +31,7 @@ struct at_reader {
     struct at_source src;
     struct at_pool *own_pool;
     struct at_reader_options opts;
-    struct at_access access; /* as opts.access; all zero if there is none */
+    struct at_access access;     /* as opts.access; all zero if there is none */
     struct at_layout layout;     /* of the file, by its first bytes */
     const struct at_layout *now; /* of what comes next; pcapng: the section,
                                     NULL before the first */
@@ -119,6 +119,41 @@ static enum at_status detect(struct at_reader *rd, struct at_error *err)
                             at_format_name(rd->opts.format));
     return at_error_set(err, st, "%s: not a trace: %s", name,
                         what != NULL ? what : "neither ERF, pcap nor pcapng");
+}
+
+/* Whether the first piece is records and nothing else, two at least. */
+static bool walks(const struct at_reader *rd)
+{
+    const struct at_piece *piece = rd->first;
+    const uint8_t *end = piece->data + piece->len;
+    const struct at_frame f = at_frame(
+        &rd->layout, piece->data + rd->layout.header_bytes, end, end);
+
+    return !f.bad && f.records >= 2;
+}
+
+/*
+ * A plain file may begin like a compressed one: ERF begins with a fraction of
+ * a second, which is any number.  One magic number is not believed against
+ * records that can be walked, when nothing can be decoded.
+ */
+static enum at_status find_format(struct at_reader *rd, struct at_error *err)
+{
+    struct at_error plain = {.status = AT_OK};
+    enum at_status st = take_first(rd, err);
+
+    if (st == AT_OK)
+        st = detect(rd, err);
+    if (st == AT_OK || rd->src.ops->codec == AT_CODEC_NONE ||
+        (rd->first != NULL && rd->first->len > 0))
+        return st;
+    at_piece_put_back(rd->first);
+    rd->first = NULL;
+    if (at_source_as_plain(&rd->src, &plain) == AT_OK &&
+        take_first(rd, &plain) == AT_OK && detect(rd, &plain) == AT_OK &&
+        walks(rd))
+        return AT_OK;
+    return st;
 }
 
 static void describe(struct at_reader *rd)
@@ -213,13 +248,12 @@ enum at_status at_reader_open(struct at_reader **out, const char *path,
         free(rd);
         return st;
     }
-    st = take_first(rd, err);
-    if (st == AT_OK)
-        st = detect(rd, err);
+    st = find_format(rd, err);
     if (st != AT_OK) {
         at_reader_close(rd);
         return st;
     }
+    at_input_forget(&rd->src.in);
     describe(rd);
     go_to_start(rd);
     *out = rd;

@@ -251,6 +251,18 @@ enum at_status at_source_restart(struct at_source *src,
     return start_codec(src, err);
 }
 
+enum at_status at_source_as_plain(struct at_source *src, struct at_error *err)
+{
+    stop_codec(src);
+    src->ops = src->in.seekable ? &at_codec_plain : &at_codec_pipe;
+    src->first_ops = src->ops;
+    src->next_ops = NULL;
+    src->again = false;
+    src->raw_offset = 0;
+    return at_input_rewind(&src->in, err) == AT_OK ? start_codec(src, err)
+                                                   : AT_ERR_MISUSE;
+}
+
 void at_source_close(struct at_source *src)
 {
     stop_codec(src);

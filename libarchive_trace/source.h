@@ -93,6 +93,9 @@ enum at_status at_source_restart(struct at_source *src,
                                  const struct at_place *place, size_t n,
                                  struct at_error *err);
 
+/* Starts again as if the file were not compressed. */
+enum at_status at_source_as_plain(struct at_source *src, struct at_error *err);
+
 /* Whether the codec reads single places without what is before them. */
 bool at_source_random(const struct at_source *src);
 
