@@ -288,8 +288,9 @@ int main(int argc, char *argv[])
                   "the expression, if it is not the last operands"),
         TOOL_TEXT('w', "write", &ask.output, "OUT",
                   "write the packets there instead of listing flows"),
-        TOOL_TEXT('F', "output-format", &ask.format_name, "FORMAT",
-                  "of OUT: erf, pcap, pcap-us or pcapng; default by its suffix"),
+        TOOL_TEXT(
+            'F', "output-format", &ask.format_name, "FORMAT",
+            "of OUT: erf, pcap, pcap-us or pcapng; default by its suffix"),
         TOOL_TEXT('Z', "compress", &ask.codec_name, "CODEC[:LEVEL]",
                   "of OUT: none or bgzf; default by its suffix"),
         TOOL_CHOICE(0, "format", &ask.format, "table|csv|json",

@@ -56,11 +56,7 @@ static void choose_by_name(struct at_writer_options *o, const char *path)
         o->codec = AT_CODEC_BGZF; /* which is gzip, and can be read anywhere */
 }
 
-static enum at_status refuse_loss(struct at_writer *w);
-static enum at_status put_pcapng(struct at_writer *w,
-                                 const struct at_packet *pkt);
-
-/* ---- opening and closing --------------------------------------------- */
+/* ---- records --------------------------------------------------------- */
 
 /*
  * Where the next 'n' bytes go, which stay together in one block.  The header
@@ -77,88 +73,6 @@ static uint8_t *take_room(struct at_writer *w, size_t n)
         return NULL;
     return at_packer_room(pk, n);
 }
-
-static enum at_status start(struct at_writer *w)
-{
-    const enum at_status st = at_packer_open(&w->packer, w->opts.codec,
-                                             w->opts.level, &w->out,
-                                             w->opts.pool, &w->err);
-
-    if (st == AT_OK && w->opts.format != AT_FORMAT_ERF &&
-        w->opts.format != AT_FORMAT_PCAPNG) {
-        uint8_t *p = take_room(w, AT_PCAP_HEADER);
-
-        if (p == NULL)
-            return w->err.status;
-        at_pcap_header(p, w->opts.linktype, w->opts.snap_bytes,
-                       w->opts.format == AT_FORMAT_PCAP_US);
-        at_packer_header(&w->packer);
-    }
-    return st;
-}
-
-enum at_status at_writer_open(struct at_writer **out, const char *path,
-                              const struct at_writer_options *opts,
-                              struct at_error *err)
-{
-    struct at_writer *w = calloc(1, sizeof(*w));
-    enum at_status st = AT_OK;
-
-    *out = NULL;
-    if (w == NULL)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    w->opts = *opts;
-    w->out.fd = -1;
-    w->losses = opts->losses;
-    w->ng.how = opts->sections;
-    choose_by_name(&w->opts, path);
-    if (!at_format_writable(w->opts.format))
-        st = at_error_set(&w->err, AT_ERR_MISUSE, "%s is read only",
-                          at_format_name(w->opts.format));
-    if (st == AT_OK && w->opts.pool == NULL) {
-        st = at_pool_open(&w->own_pool, 1, &w->err);
-        w->opts.pool = w->own_pool;
-    }
-    if (st == AT_OK)
-        st = at_output_open(&w->out, path, &w->err);
-    if (st == AT_OK)
-        st = start(w);
-    if (st == AT_OK && w->opts.strict)
-        st = refuse_loss(w);
-    if (st != AT_OK) {
-        at_error_copy(err, &w->err);
-        at_writer_close(w);
-        return st;
-    }
-    *out = w;
-    return AT_OK;
-}
-
-enum at_status at_writer_commit(struct at_writer *w)
-{
-    enum at_status st = w->err.status;
-
-    if (st == AT_OK && w->opts.format == AT_FORMAT_PCAPNG)
-        st = put_pcapng(w, NULL);
-    if (st == AT_OK)
-        st = at_packer_finish(&w->packer);
-    if (st == AT_OK)
-        st = at_output_commit(&w->out, w->opts.sync, &w->err);
-    return st;
-}
-
-void at_writer_close(struct at_writer *w)
-{
-    if (w == NULL)
-        return;
-    at_packer_close(&w->packer);
-    at_output_close(&w->out);
-    at_pcapng_out_close(&w->ng);
-    at_pool_close(w->own_pool);
-    free(w);
-}
-
-/* ---- records --------------------------------------------------------- */
 
 /* What ERF says of a packet and pcap has no place for. */
 static void count_erf_losses(struct at_losses *l, const struct at_packet *pkt)
@@ -302,26 +216,16 @@ static enum at_status put_erf_in_pcapng(struct at_writer *w,
     return at_pcapng_out_put(&w->ng, &frame, &w->losses);
 }
 
-/* NULL: what a file without records needs. */
-static enum at_status put_pcapng(struct at_writer *w,
-                                 const struct at_packet *pkt)
+/* Takes what at_pcapng_out_put() made, having returned 'st'. */
+static enum at_status take_blocks(struct at_writer *w, enum at_status st)
 {
-    const bool packet = pkt != NULL && pkt->kind == AT_KIND_PACKET;
-    const bool erf = packet && pkt->format == AT_FORMAT_ERF;
-    enum at_status st;
     uint8_t *p;
 
-    if (erf && pkt->linktype == AT_LINK_ERF && !pkt->edited)
-        st = put_erf_in_pcapng(w, pkt);
-    else
-        st = at_pcapng_out_put(&w->ng, pkt, &w->losses);
     if (st == AT_ERR_MEMORY)
         return at_error_set(&w->err, st, "out of memory");
     if (st != AT_OK)
         return at_error_set(&w->err, st, "%s: more than 65536 interfaces",
                             w->out.name);
-    if (erf && pkt->linktype != AT_LINK_ERF)
-        w->losses.extensions += at_erf_says_more(pkt);
     if (w->ng.bytes == 0)
         return AT_OK;
     if (w->ng.new_section && w->packer.fill > 0 &&
@@ -332,6 +236,23 @@ static enum at_status put_pcapng(struct at_writer *w,
         return w->err.status;
     memcpy(p, w->ng.buf, w->ng.bytes);
     return AT_OK;
+}
+
+static enum at_status put_pcapng(struct at_writer *w,
+                                 const struct at_packet *pkt)
+{
+    const bool erf = pkt->kind == AT_KIND_PACKET &&
+                     pkt->format == AT_FORMAT_ERF;
+
+    if (erf && pkt->linktype == AT_LINK_ERF && pkt->edited) {
+        w->losses.linktypes++;
+        return AT_OK;
+    }
+    if (erf && pkt->linktype == AT_LINK_ERF)
+        return take_blocks(w, put_erf_in_pcapng(w, pkt));
+    if (erf)
+        w->losses.extensions += at_erf_says_more(pkt);
+    return take_blocks(w, at_pcapng_out_put(&w->ng, pkt, &w->losses));
 }
 
 void at_losses_count(struct at_losses *l, const struct at_packet *record)
@@ -381,6 +302,90 @@ static enum at_status refuse_loss(struct at_writer *w)
     return at_error_set(&w->err, AT_ERR_LOSS, "%s: %s cannot be held by %s",
                         w->out.name, fact, at_format_name(w->opts.format));
 }
+
+/* ---- opening and closing --------------------------------------------- */
+
+static enum at_status start(struct at_writer *w)
+{
+    const enum at_status st = at_packer_open(&w->packer, w->opts.codec,
+                                             w->opts.level, &w->out,
+                                             w->opts.pool, &w->err);
+
+    if (st == AT_OK && w->opts.format != AT_FORMAT_ERF &&
+        w->opts.format != AT_FORMAT_PCAPNG) {
+        uint8_t *p = take_room(w, AT_PCAP_HEADER);
+
+        if (p == NULL)
+            return w->err.status;
+        at_pcap_header(p, w->opts.linktype, w->opts.snap_bytes,
+                       w->opts.format == AT_FORMAT_PCAP_US);
+        at_packer_header(&w->packer);
+    }
+    return st;
+}
+
+enum at_status at_writer_open(struct at_writer **out, const char *path,
+                              const struct at_writer_options *opts,
+                              struct at_error *err)
+{
+    struct at_writer *w = calloc(1, sizeof(*w));
+    enum at_status st = AT_OK;
+
+    *out = NULL;
+    if (w == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    w->opts = *opts;
+    w->out.fd = -1;
+    w->losses = opts->losses;
+    w->ng.how = opts->sections;
+    choose_by_name(&w->opts, path);
+    if (!at_format_writable(w->opts.format))
+        st = at_error_set(&w->err, AT_ERR_MISUSE, "%s is read only",
+                          at_format_name(w->opts.format));
+    if (st == AT_OK && w->opts.pool == NULL) {
+        st = at_pool_open(&w->own_pool, 1, &w->err);
+        w->opts.pool = w->own_pool;
+    }
+    if (st == AT_OK)
+        st = at_output_open(&w->out, path, &w->err);
+    if (st == AT_OK)
+        st = start(w);
+    if (st == AT_OK && w->opts.strict)
+        st = refuse_loss(w);
+    if (st != AT_OK) {
+        at_error_copy(err, &w->err);
+        at_writer_close(w);
+        return st;
+    }
+    *out = w;
+    return AT_OK;
+}
+
+enum at_status at_writer_commit(struct at_writer *w)
+{
+    enum at_status st = w->err.status;
+
+    if (st == AT_OK && w->opts.format == AT_FORMAT_PCAPNG)
+        st = take_blocks(w, at_pcapng_out_put(&w->ng, NULL, &w->losses));
+    if (st == AT_OK)
+        st = at_packer_finish(&w->packer);
+    if (st == AT_OK)
+        st = at_output_commit(&w->out, w->opts.sync, &w->err);
+    return st;
+}
+
+void at_writer_close(struct at_writer *w)
+{
+    if (w == NULL)
+        return;
+    at_packer_close(&w->packer);
+    at_output_close(&w->out);
+    at_pcapng_out_close(&w->ng);
+    at_pool_close(w->own_pool);
+    free(w);
+}
+
+/* ---- for callers ----------------------------------------------------- */
 
 enum at_status at_writer_put(struct at_writer *w, const struct at_packet *pkt)
 {

@@ -159,3 +159,22 @@ END
     at-query -q -w want.pcap "$TEST_DATA/http.pcap" tcp
     [ "$(records found.pcap)" = "$(records want.pcap)" ]
 }
+
+@test "pcapng: an archive takes its packets, in one run or in two" {
+    at-convert -q "$TEST_DATA/http.pcap" a.pcapng
+    at-archive init one >/dev/null
+    at-archive init two >/dev/null
+    at-ingest -q one a.pcapng
+    at-ingest -q two a.pcapng
+    at-ingest -q two a.pcapng
+    at-query -q -w one.pcap one tcp
+    at-query -q -w two.pcap two tcp
+    at-query -q -w file.pcap a.pcapng tcp
+    at-query -q -w want.pcap "$TEST_DATA/http.pcap" tcp
+    for f in one two file; do
+        [ "$(records $f.pcap)" = "$(records want.pcap)" ]
+    done
+    at-query -q -w out.pcapng a.pcapng tcp
+    at-convert -q out.pcapng out.pcap
+    [ "$(records out.pcap)" = "$(records want.pcap)" ]
+}

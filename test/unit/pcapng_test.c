@@ -697,6 +697,125 @@ static void cut_at_every_byte(void **state)
     drop(&g.b);
 }
 
+/* ---- writing --------------------------------------------------------- */
+
+/* Writes the packets of 'r', one field of the last one edited, and reads. */
+static struct result rewrite(const struct result *r, enum at_sections sections,
+                             struct at_losses *losses)
+{
+    const struct at_writer_options opts = {
+        .size = sizeof(opts),
+        .format = AT_FORMAT_PCAPNG,
+        .sections = sections,
+    };
+    struct bytes b;
+    struct at_writer *w;
+    struct result again;
+
+    assert_int_equal(at_writer_open(&w, temporary("w.pcapng"), &opts, NULL),
+                     AT_OK);
+    for (size_t i = 0; i < r->n; i++) {
+        struct at_packet pkt = r->pkt[i];
+
+        if (i + 1 == r->n) {
+            pkt.cap_bytes = 10;
+            pkt.wire_bytes = 50;
+            pkt.edited = true;
+        }
+        assert_int_equal(at_writer_put(w, &pkt), AT_OK);
+    }
+    assert_int_equal(at_writer_commit(w), AT_OK);
+    *losses = *at_writer_losses(w);
+    at_writer_close(w);
+    b = read_file(temporary("w.pcapng"));
+    again = read_all(&(struct ng){.b = b});
+    assert_int_equal(again.status, AT_END);
+    drop(&b);
+    return again;
+}
+
+/* Time, direction, drops and the comment of the last packet are there. */
+static void edited_packets_keep_their_options(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct ng g = new_file(i % 2), none = {.big = false};
+        struct at_losses losses;
+        struct at_options options;
+        struct result r, again;
+        struct at_packet *last;
+        const char *text;
+        size_t n;
+
+        interface(&g, 1, 0, 0x80 | 40, 5);
+        begin_packet(&g, 0, (UINT64_C(1234) << 40) + 0x123456789a);
+        put_option32(&g, 2, 0x101);
+        put_option64(&g, 4, 7);
+        put_option64(&g, 5, 99);
+        put_option(&g, 1, "kept", 4);
+        put_option(&g, 0x4321, "?", 1);
+        end(&g);
+        r = read_all(&g);
+        assert_int_equal(r.n, 3);
+        again = rewrite(&r, i < 2 ? AT_SECTIONS_ONE : AT_SECTIONS_KEPT,
+                        &losses);
+        assert_int_equal(again.n, 3);
+        last = &again.pkt[2];
+        assert_int_equal(last->ts, r.pkt[2].ts);
+        assert_int_equal(last->cap_bytes, 10);
+        assert_int_equal(last->wire_bytes, 50);
+        assert_int_equal(last->direction, AT_DIRECTION_IN);
+        assert_int_equal(last->lost, 7);
+        assert_memory_equal(last->data, r.pkt[2].data, 10);
+        assert_true(at_interface_name(last, &text, &n));
+        check_text(text, n, "eth0");
+        options = at_packet_options(last);
+        assert_true(at_comment_next(&options, &text, &n));
+        check_text(text, n, "kept");
+        assert_int_equal(losses.extensions, i == 1); /* "?" */
+        let_go(&r, &g);
+        let_go(&again, &none);
+    }
+}
+
+static void obsolete_and_simple_become_enhanced(void **state)
+{
+    (void)state;
+    for (int big = 0; big < 2; big++) {
+        struct ng g = new_file(big), none = {.big = false};
+        struct at_losses losses;
+        struct result r, again;
+
+        interface(&g, 1, 0, 6, 0);
+        begin(&g, AT_NG_SPB);
+        put32(&g, FRAME);
+        frame(&g, FRAME);
+        end(&g);
+        begin(&g, AT_NG_PB);
+        put16(&g, 0);
+        put16(&g, 3);
+        put32(&g, 1);
+        put32(&g, 5);
+        put32(&g, FRAME);
+        put32(&g, FRAME);
+        frame(&g, FRAME);
+        put_option32(&g, 2, 2);
+        end(&g);
+        r = read_all(&g);
+        assert_int_equal(r.n, 4);
+        again = rewrite(&r, AT_SECTIONS_ONE, &losses);
+        assert_int_equal(again.n, 4);
+        assert_int_equal(losses.timeless, 1);
+        assert_int_equal(again.pkt[2].ts, 0);
+        assert_int_equal(again.pkt[2].cap_bytes, FRAME);
+        assert_int_equal(again.pkt[3].ts, r.pkt[3].ts);
+        assert_int_equal(again.pkt[3].lost, 3);
+        assert_int_equal(again.pkt[3].direction, AT_DIRECTION_OUT);
+        let_go(&r, &g);
+        let_go(&again, &none);
+    }
+}
+
 /* ---- much of everything ---------------------------------------------- */
 
 static void too_many_interfaces(void **state)
@@ -769,6 +888,8 @@ int main(void)
         cmocka_unit_test(odd_length),
         cmocka_unit_test(no_trace),
         cmocka_unit_test(cut_at_every_byte),
+        cmocka_unit_test(edited_packets_keep_their_options),
+        cmocka_unit_test(obsolete_and_simple_become_enhanced),
         cmocka_unit_test(too_many_interfaces),
         cmocka_unit_test(sections_without_end),
     };
