@@ -203,6 +203,7 @@ static int ingest(struct ingest *in, const char *archive)
     tool_summary_count(&in->summary, done.failed_files, "file", " failed");
     tool_summary_count(&in->summary, done.segments, "segment", " sealed");
     tool_summary_count(&in->summary, done.late, "packet", " late");
+    tool_losses(archive, AT_FORMAT_PCAP, &done.losses);
     if (done.packets > 0 || done.failed_files < in->inputs.n)
         tool_summary_print(&in->summary);
     if (st == AT_OK && in->remove && remove_inputs(in) != TOOL_OK)

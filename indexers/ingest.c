@@ -117,6 +117,7 @@ static enum at_status finish_draft(struct ingest *in, const char *index,
     size_t places;
     enum at_status st = at_writer_commit(d->writer);
 
+    at_losses_add(&in->done->losses, at_writer_losses(d->writer));
     if (st != AT_OK) {
         return at_error_copy(err, at_writer_error(d->writer));
     }
@@ -287,11 +288,13 @@ static enum at_status end_stretch(struct ingest *in, struct stretch *s,
 
 /* Blocks of a pcapng file that are no packets: no segment holds them. */
 static enum at_status pass_over(struct ingest *in, struct stretch *s,
+                                const struct at_packet *pkt,
                                 struct at_error *err)
 {
     const enum at_status st = end_stretch(in, s, err);
 
     s->from++;
+    at_losses_count(&in->done->losses, pkt);
     in->input[in->inputs - 1].records++;
     return st;
 }
@@ -305,7 +308,7 @@ static enum at_status put_record(struct ingest *in, struct stretch *s,
     enum at_status st;
 
     if (pkt->kind != AT_KIND_PACKET && pkt->timeless)
-        return pass_over(in, s, err);
+        return pass_over(in, s, pkt, err);
     if (needs_new_draft(in, pkt, ns)) {
         st = end_stretch(in, s, err);
         if (st == AT_OK)

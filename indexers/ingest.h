@@ -34,8 +34,9 @@ struct at_ingest {
 struct at_ingested {
     uint64_t packets, bytes; /* captured, new in the archive */
     uint64_t files, known_files, failed_files;
-    uint64_t segments; /* sealed */
-    uint64_t late;     /* packets from before their segment's time */
+    uint64_t segments;       /* sealed */
+    uint64_t late;           /* packets from before their segment's time */
+    struct at_losses losses; /* what segments could not hold */
 };
 
 /* Stream names are part of file names: letters, digits, '_', '.' and '-'. */

@@ -668,6 +668,7 @@ AT_API const struct at_place *at_writer_places(const struct at_writer *w,
 /* Counts what a record that is no packet loses in formats not its own. */
 AT_API void at_losses_count(struct at_losses *losses,
                             const struct at_packet *record);
+AT_API void at_losses_add(struct at_losses *sum, const struct at_losses *more);
 
 /* The format that was chosen. */
 AT_API enum at_format at_writer_format(const struct at_writer *w);

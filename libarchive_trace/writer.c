@@ -263,6 +263,22 @@ void at_losses_count(struct at_losses *l, const struct at_packet *record)
         l->meta++;
 }
 
+void at_losses_add(struct at_losses *sum, const struct at_losses *more)
+{
+    sum->interfaces += more->interfaces;
+    sum->directions += more->directions;
+    sum->lost_counts += more->lost_counts;
+    sum->nanoseconds += more->nanoseconds;
+    sum->extensions += more->extensions;
+    sum->meta += more->meta;
+    sum->comments += more->comments;
+    sum->descriptions += more->descriptions;
+    sum->blocks += more->blocks;
+    sum->timeless += more->timeless;
+    sum->cut += more->cut;
+    sum->linktypes += more->linktypes;
+}
+
 /* The first of the facts that were lost, in words; NULL if none was. */
 static const char *lost_fact(const struct at_losses *l)
 {

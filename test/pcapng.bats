@@ -178,3 +178,12 @@ END
     at-convert -q out.pcapng out.pcap
     [ "$(records out.pcap)" = "$(records want.pcap)" ]
 }
+
+@test "pcapng: what an archive cannot hold is said" {
+    make_pcapng le.pcapng '<' 1700000000
+    at-archive init lab >/dev/null
+    run --separate-stderr at-ingest lab le.pcapng
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"1 comment cannot be held by pcap"* ]]
+    [[ "$stderr" == *"1 block of another kind cannot"* ]]
+}
