@@ -2,10 +2,13 @@
  * trace.c - bytes as a capture file: opened, walked, every packet decoded
  *
  * The last byte says how what is before it becomes a file: as it is, which is
- * how the codecs meet damaged headers and trailers; or packed as gzip or BGZF
- * members, so that the formats are reached through the codecs without a
+ * how the codecs meet damaged headers and trailers; or packed in members of
+ * one of the codecs, so that the formats are reached through them without a
  * checksum to guess.  The last and not the first, so that captures are seeds.
  */
+#include <bzlib.h>
+#include <lz4frame.h>
+#include <lzma.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +16,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "archive_trace.h"
 
-enum { AS_IS, GZIP, BGZF, WAYS };
+enum { AS_IS, GZIP, BGZF, ZSTD, LZ4, BZIP2, XZ, WAYS };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -123,6 +127,29 @@ static void put_bgzf(int fd, const uint8_t *p, size_t n)
     put(fd, trailer, 8);
 }
 
+static void put_frame(int fd, int way, const uint8_t *p, size_t n)
+{
+    const LZ4F_preferences_t prefs = {
+        .frameInfo = {.contentSize = n & 1 ? n : 0}};
+    static uint8_t out[80 << 10];
+    unsigned bytes = sizeof(out);
+    size_t at = 0;
+
+    if (way == ZSTD)
+        at = ZSTD_compress(out, sizeof(out), p, n, 1);
+    if (way == LZ4)
+        at = LZ4F_compressFrame(out, sizeof(out), p, n, &prefs);
+    if (way == XZ && lzma_easy_buffer_encode(0, LZMA_CHECK_CRC32, NULL, p, n,
+                                             out, &at, sizeof(out)) != LZMA_OK)
+        abort();
+    if (way == BZIP2) {
+        BZ2_bzBuffToBuffCompress((char *)out, &bytes, (char *)(uintptr_t)p,
+                                 (unsigned)n, 1, 0, 0);
+        at = bytes;
+    }
+    put(fd, out, at);
+}
+
 /* In members of some 7000 bytes, so that records cross from one to the next. */
 static void put_packed(int fd, int way, const uint8_t *p, size_t n)
 {
@@ -131,8 +158,10 @@ static void put_packed(int fd, int way, const uint8_t *p, size_t n)
 
         if (way == GZIP)
             put_gzip(fd, p, part);
-        else
+        else if (way == BGZF)
             put_bgzf(fd, p, part);
+        else
+            put_frame(fd, way, p, part);
         p += part;
         n -= part;
     }
