@@ -171,6 +171,15 @@ AT_API const char *at_codec_suffix(enum at_codec codec);
 AT_API bool at_codec_levels(enum at_codec codec, int *least, int *most,
                             int *usual);
 
+/*
+ * at_codec_measure() compresses the 'n' bytes at 'p' as a writer would with
+ * that codec and level (0: the usual one), and stores in *packed how many
+ * bytes they take; for estimates.
+ */
+AT_API enum at_status at_codec_measure(enum at_codec codec, int level,
+                                       const uint8_t *p, size_t n,
+                                       uint64_t *packed, struct at_error *err);
+
 /* LINKTYPE_ numbers (https://www.tcpdump.org/linktypes.html) that are decoded
  * or written; a trace may have any other. */
 enum {

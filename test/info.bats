@@ -180,3 +180,52 @@ json() { # key
     run --separate-stderr at-info --progress=always -q "$TEST_DATA/http.pcap"
     [ -z "$stderr" ]
 }
+
+@test "at-info: interfaces, gaps and order are told for each" {
+    python3 - <<'END'
+import struct
+def record(sec, frac, iface, lost, frame):
+    body = b"\0\0" + frame
+    return struct.pack("<IIBBHHH", frac, sec, 2, 4 | iface,
+                       0, 0, 0)[:10] + struct.pack(
+        ">HHH", 16 + len(body), lost, len(frame)) + body
+f = bytes(60)
+open("two.erf", "wb").write(b"".join([
+    record(1700000000, 0, 0, 0, f), record(1700000001, 0, 1, 3, f),
+    record(1700000000, 1 << 31, 0, 0, f), record(1700000009, 0, 1, 2, f)]))
+END
+    at-info --json --deep two.erf >info.json
+    jq -e '.losses == 5 and .backward == 1 and .backward_ns == 500000000
+        and .gap_ns == 8500000000 and .gap_end == "1700000009000000000"
+        and .duplicates == 3 and .streams == 2 and .snapped_packets == 0
+        and (.interfaces | length) == 2
+        and .interfaces[0].gap_ns == 500000000 and .interfaces[0].losses == 0
+        and .interfaces[0].out == 2 and .interfaces[1].in == 2
+        and .interfaces[1].gap_ns == 8000000000 and .interfaces[1].losses == 5
+        and .interfaces[1].backward == 0' info.json
+    run at-info two.erf
+    [[ "$output" == *"1 packet earlier than the one before, by up to 0.500000000 s"* ]]
+}
+
+@test "at-info --deep: the estimates are near what the codecs make of it" {
+    need jq
+    "$SYNTH" -n 20k --snap 96 t.erf
+    at-info --json --deep t.erf >info.json
+    for codec in bgzf zstd xz lz4; do
+        at-convert -q -Z $codec t.erf t.$codec
+        estimate=$(jq .estimated_$codec info.json)
+        size=$(stat -c %s t.$codec)
+        echo "$codec: $estimate, $size"
+        [ $((estimate * 100)) -gt $((size * 85)) ]
+        [ $((estimate * 100)) -lt $((size * 115)) ]
+    done
+}
+
+@test "at-info: any number of threads says the same" {
+    for f in "$TEST_DATA"/{link.erf,http.pcap,link-s94.erf.gz}; do
+        at-info -j 1 --deep --json "$f" >one
+        for j in 2 3 8; do
+            at-info -j $j --deep --json "$f" | cmp - one
+        done
+    done
+}
