@@ -120,11 +120,12 @@ static const char *lz4_unpack(void *tool, const uint8_t *in,
         .out = piece->data + piece->len,
         .out_left = f->raw_bytes,
     };
-    enum at_progress p = lz4_begin(tool);
+    enum at_progress p;
     size_t before;
 
     if (at_is_skippable(in, f->bytes))
         return NULL;
+    lz4_begin(tool);
     do {
         before = flow.in_left + flow.out_left;
         p = lz4_run(tool, &flow);
