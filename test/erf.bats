@@ -136,8 +136,8 @@ END
         )
         expect "$counts" 'count of lost packets' 'counts of lost packets'
         expect "$more" \
-            'record with extension headers, error flags or a colour' \
-            'records with extension headers, error flags or a colour'
+            'record with extension headers, flags, options or a colour' \
+            'records with extension headers, flags, options or a colour'
         expect $((meta + pad)) 'META or PAD record' 'META or PAD records'
     )
     # shellcheck disable=SC2086
