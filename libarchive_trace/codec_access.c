@@ -11,6 +11,10 @@
  * what the point says; so all that is used of a span is checked, and at the
  * end of a chain the rest of the span is decoded for that alone.
  *
+ * A span that is all of a chain is decoded at once (span.c), and again by the
+ * chain's decoder if that fails: this one gives what is good before the
+ * damage and tells the error.
+ *
  *     job    piece              job    piece
  *     1      span 0             1      places of span 0
  *     2 3 4  span 1, 24 MiB     2      places of span 2
@@ -20,12 +24,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "access.h"
 #include "source.h"
+#include "span.h"
 
 enum {
-    WHOLE_BYTES = 8 << 20, /* a longer span is cut */
-    PART_BYTES = 4 << 20,  /* into these */
+    WHOLE_BYTES = AT_SPAN_MOST, /* a longer span is cut */
+    PART_BYTES = 4 << 20,       /* into these */
     SCRAP_BYTES = 64 << 10,
 };
 
@@ -51,9 +55,17 @@ struct link {
     uint64_t look_to; /* then decode up to here, to see that it is right */
 };
 
+/* A decoder that a thread has while it decodes a span, so that there are no
+ * more of them than threads. */
+struct bench {
+    struct at_unspan *tool;
+    struct bench *next;
+};
+
 struct state {
     pthread_mutex_t lock;
     pthread_cond_t turn; /* a job of some chain is done */
+    struct bench *free;  /* guarded by lock */
     struct chain *all;
     struct chain *open; /* will get the next job, or NULL */
     size_t span;        /* of which the next job is */
@@ -98,10 +110,22 @@ static enum at_status access_open(struct at_source *src, struct at_error *err)
     return at_access_check(src->access, &src->in, err);
 }
 
+static void free_bench(struct bench *bench)
+{
+    at_unspan_close(bench->tool);
+    free(bench);
+}
+
 static void access_close(struct at_source *src)
 {
     struct state *state = src->state;
 
+    while (state->free != NULL) {
+        struct bench *bench = state->free;
+
+        state->free = bench->next;
+        free_bench(bench);
+    }
     while (state->all != NULL) {
         struct chain *chain = state->all;
 
@@ -387,6 +411,80 @@ static enum at_status start_chain(const struct at_source *src,
     return st;
 }
 
+/* ---- decoding at once ------------------------------------------------ */
+
+static struct bench *take_bench(struct state *state)
+{
+    struct bench *bench;
+
+    pthread_mutex_lock(&state->lock);
+    bench = state->free;
+    if (bench != NULL)
+        state->free = bench->next;
+    pthread_mutex_unlock(&state->lock);
+    if (bench != NULL || (bench = calloc(1, sizeof(*bench))) == NULL)
+        return bench;
+    bench->tool = at_unspan_open();
+    if (bench->tool == NULL) {
+        free(bench);
+        return NULL;
+    }
+    return bench;
+}
+
+static void put_bench(struct state *state, struct bench *bench)
+{
+    pthread_mutex_lock(&state->lock);
+    bench->next = state->free;
+    state->free = bench;
+    pthread_mutex_unlock(&state->lock);
+}
+
+/* Whether the job is all of its chain, and all of it in one span. */
+static bool is_one_span(const struct at_source *src, const struct at_job *job)
+{
+    const struct link *link = job->tool;
+    const uint64_t end = span_end(src, link->point);
+
+    return link->number == 0 && link->last &&
+           at_span_fits(src->access, link->point) &&
+           job->piece->raw_offset <= end &&
+           job->bytes <= end - job->piece->raw_offset;
+}
+
+/* Leaves in the piece what the job is to give of the span. */
+static bool cut_span(const struct at_source *src, struct at_job *job)
+{
+    const struct link *link = job->tool;
+    const struct at_access_point *p = &src->access->point[link->point];
+    struct at_piece *piece = job->piece;
+
+    piece->data += piece->raw_offset - p->raw_offset;
+    piece->len = (size_t)job->bytes;
+    piece->file_end = (p[1].file_bit + 7) / 8;
+    return at_piece_mark(piece, p->raw_offset - p->member_raw,
+                         p->member_offset) == AT_OK;
+}
+
+/* Makes the piece; false if the chain's decoder has to do it. */
+static bool make_at_once(const struct at_source *src, struct at_job *job)
+{
+    const struct link *link = job->tool;
+    struct at_piece *piece = job->piece;
+    struct bench *bench;
+    bool good;
+
+    if (!is_one_span(src, job) || at_piece_room(piece, WHOLE_BYTES) != AT_OK ||
+        (bench = take_bench(src->state)) == NULL)
+        return false;
+    good = at_unspan(bench->tool, src->access, link->point, &src->in,
+                     link->chain->packed, piece->data);
+    put_bench(src->state, bench);
+    return good && cut_span(src, job);
+}
+
+/* ---- a job ----------------------------------------------------------- */
+
 /* The job has its turn: makes the piece. */
 static enum at_status make_piece(const struct at_source *src,
                                  struct at_job *job)
@@ -399,6 +497,8 @@ static enum at_status make_piece(const struct at_source *src,
     const uint64_t room = job->bytes < WHOLE_BYTES ? WHOLE_BYTES : job->bytes;
     enum at_status st = AT_OK;
 
+    if (make_at_once(src, job))
+        return AT_OK;
     if (link->number == 0)
         st = start_chain(src, link);
     if (st == AT_OK)

@@ -77,7 +77,7 @@ static bool inflater_restart(struct at_gunzip *g,
     g->z.crc = point->crc;
     g->z.total_out = (uint32_t)point->member_raw;
     if (used > 0) {
-        g->z.read_in = g->in[g->at++] >> used;
+        g->z.read_in = (uint64_t)g->in[g->at++] >> used;
         g->z.read_in_length = (int32_t)(8 - used);
     }
     return true;

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "span.h"
+
 enum { MOST = 2000, TINY = 48 << 10, LONG = 200000 };
 
 /* ---- a trace, and what comes out of it -------------------------------- */
@@ -373,6 +375,126 @@ static void long_spans(void **state)
     drop(&raw);
 }
 
+/* ---- spans decoded at once --------------------------------------------- */
+
+struct spans {
+    struct at_unspan *tool;
+    struct at_input in;
+    uint8_t *room, *out;
+    unsigned bits; /* 1 << n: a span began at bit n of a byte */
+};
+
+static struct spans open_spans(const struct file *f)
+{
+    struct spans s = {.tool = at_unspan_open(),
+                      .room = malloc(AT_WINDOW + AT_SPAN_MOST)};
+
+    assert_non_null(s.tool);
+    assert_non_null(s.room);
+    assert_int_equal(at_input_open(&s.in, f->path, NULL), AT_OK);
+    s.out = s.room + AT_WINDOW;
+    return s;
+}
+
+static void close_spans(struct spans *s)
+{
+    at_input_close(&s->in);
+    at_unspan_close(s->tool);
+    free(s->room);
+}
+
+static bool unspan(struct spans *s, const struct at_access *access, size_t i)
+{
+    memset(s->out, 0xee, AT_SPAN_MOST);
+    return at_unspan(s->tool, access, i, &s->in, access->point[i].window,
+                     s->out);
+}
+
+/* All between the first point and the last can be had so. */
+static void expect_spans(const struct file *f, const struct bytes *raw,
+                         struct spans *s)
+{
+    const struct at_access_point *p = f->access.point;
+
+    assert_false(at_span_fits(&f->access, 0));
+    assert_false(at_span_fits(&f->access, f->access.n - 1));
+    for (size_t i = 1; i + 1 < f->access.n; i++) {
+        const size_t n = (size_t)(p[i + 1].raw_offset - p[i].raw_offset);
+
+        assert_true(at_span_fits(&f->access, i));
+        if (!unspan(s, &f->access, i))
+            fail_msg("span %zu of %zu", i, f->access.n);
+        assert_memory_equal(s->out, raw->p + p[i].raw_offset, n);
+        assert_int_equal(s->out[n], 0xee);
+        s->bits |= 1u << p[i].file_bit % 8;
+    }
+}
+
+static void spans_at_once(void **state)
+{
+    static const struct {
+        int level, strategy;
+        size_t flush_every;
+        unsigned bits;
+    } kind[] = {{6, Z_DEFAULT_STRATEGY, SIZE_MAX, 0xff},
+                {1, Z_DEFAULT_STRATEGY, SIZE_MAX, 0xff},
+                {6, Z_HUFFMAN_ONLY, SIZE_MAX, 0xff},
+                {6, Z_DEFAULT_STRATEGY, 10000, 1},
+                {6, Z_FIXED, 10000, 0},
+                {0, Z_DEFAULT_STRATEGY, SIZE_MAX, 1}};
+    struct bytes raw = make_trace(6000);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(kind) / sizeof(kind[0]); i++) {
+        struct bytes packed = {.n = 0};
+        struct file f;
+        struct spans s;
+
+        add_member(&packed, raw.p, raw.n, kind[i].level, kind[i].strategy,
+                   kind[i].flush_every);
+        f = read_once(packed, TINY);
+        s = open_spans(&f);
+        expect_spans(&f, &raw, &s);
+        assert_int_equal(s.bits & kind[i].bits, kind[i].bits);
+        close_spans(&s);
+        forget(&f);
+    }
+    drop(&raw);
+}
+
+/* A span that ends elsewhere, or with other bytes, is refused. */
+static void wrong_spans(void **state)
+{
+    struct bytes raw = make_trace(1500), packed = {.n = 0};
+    struct at_access_point two[2];
+    const struct at_access access = {.point = two, .n = 2, .name = "two"};
+    struct file f;
+    struct spans s;
+
+    (void)state;
+    add_member(&packed, raw.p, raw.n, 6, 0, SIZE_MAX);
+    f = read_once(packed, TINY);
+    s = open_spans(&f);
+    for (unsigned kind = 0; kind < 9; kind++) {
+        memcpy(two, &f.access.point[f.access.n - 2], sizeof(two));
+        two[1].crc ^= kind == 1;
+        two[1].raw_offset += kind == 2;
+        two[1].raw_offset -= kind == 3;
+        two[1].file_bit += kind == 4;
+        two[1].file_bit -= kind == 5;
+        two[0].file_bit += kind == 6;
+        if (kind == 7) /* up to the trailer: the last block is final */
+            two[1] = (struct at_access_point){.file_bit = 8 * (f.packed.n - 8),
+                                              .raw_offset = raw.n};
+        if (kind == 8) /* what the file does not have */
+            two[1].file_bit = 8 * (f.packed.n + 9);
+        assert_int_equal(unspan(&s, &access, 0), kind == 0);
+    }
+    close_spans(&s);
+    forget(&f);
+    drop(&raw);
+}
+
 /* ---- what the points take ---------------------------------------------- */
 
 static void windows_are_a_hundredth(void **state)
@@ -604,6 +726,8 @@ int main(void)
         cmocka_unit_test(many_members),
         cmocka_unit_test(zeros_at_the_end),
         cmocka_unit_test(long_spans),
+        cmocka_unit_test(spans_at_once),
+        cmocka_unit_test(wrong_spans),
         cmocka_unit_test(windows_are_a_hundredth),
         cmocka_unit_test(wrong_points),
         cmocka_unit_test(damage_behind_the_points),
