@@ -315,6 +315,8 @@ static bool take_segment(struct at_segment *seg, sqlite3_stmt *st)
         .format = format != NULL ? at_format_parse(format) : AT_FORMAT_UNKNOWN,
         .linktype = (uint16_t)sqlite3_column_int(st, 15),
     };
+    if (seg->path != NULL)
+        seg->codec = at_codec_by_name(seg->path); /* we chose the suffix */
     return seg->stream != NULL && seg->path != NULL;
 }
 

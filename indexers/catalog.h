@@ -38,7 +38,7 @@ struct at_segment {
     uint64_t file_bytes;
     uint64_t index_bytes;
     enum at_format format;
-    enum at_codec codec; /* when one is added: for its name */
+    enum at_codec codec; /* its name tells */
     uint16_t linktype;   /* of pcap files */
 };
 
