@@ -241,6 +241,7 @@ static int run(struct convert *c, char *operand[], size_t n)
     if (c->opts.format == AT_FORMAT_UNKNOWN)
         c->opts.format = at_format_by_name(c->out);
     c->opts.strict = c->common.strict;
+    c->in.reading.salvage = c->common.salvage;
     status = set_up(c, operand, n - 1);
     return status == TOOL_OK ? convert(c) : status;
 }
@@ -260,8 +261,7 @@ int main(int argc, char *argv[])
         TOOL_SELECTION(&c.selection),
         TOOL_INPUT(&c.in.reading),
         TOOL_PROCESS(&c.process),
-        TOOL_COMMON_BUT(&c.common,
-                        TOOL_NO_SALVAGE | TOOL_NO_JSON | TOOL_NO_LOCAL),
+        TOOL_COMMON_BUT(&c.common, TOOL_NO_JSON | TOOL_NO_LOCAL),
         TOOL_END,
     };
     const int i = tool_parse(argc, argv,

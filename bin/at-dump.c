@@ -103,6 +103,7 @@ static int set_up(struct dump *d, char *path[], size_t n)
         at_pool_open(&d->pool, tool_threads(&d->common), &err) != AT_OK)
         status = tool_error(&err);
     d->in.pool = d->pool;
+    d->in.reading.salvage = d->common.salvage;
     return status;
 }
 
@@ -133,7 +134,7 @@ int main(int argc, char *argv[])
         TOOL_FLAG(0, "sequence", &d.in.sequence,
                   "read the inputs one after the other, not by time"),
         TOOL_SELECTION(&d.selection),
-        TOOL_COMMON_BUT(&d.common, TOOL_NO_SALVAGE | TOOL_NO_STRICT),
+        TOOL_COMMON_BUT(&d.common, TOOL_NO_STRICT),
         TOOL_END,
     };
     const int i = tool_parse(argc, argv,

@@ -400,6 +400,7 @@ struct tool_sources {
     uint32_t snap_bytes;  /* of a sole input, likewise; else 0 */
     uint64_t total_bytes; /* of all inputs; 0: not known */
     bool damaged;         /* an input has given an error, which was said */
+    struct at_salvaged salvaged; /* what was left out of the inputs so far */
 
     size_t now; /* the source of the last packet, or to read */
     struct at_merge *merge;
@@ -428,6 +429,16 @@ enum at_status tool_sources_next(struct tool_sources *s, struct at_packet *pkt,
 
 /* What ->wanted.note made of the packet given out last: at_pick_note(). */
 const char *tool_sources_note(const struct tool_sources *s, size_t *n);
+
+/*
+ * Says the first holes of a trace that was salvaged, one line each:
+ *
+ *     at-x: day.erf: skipped 312 bytes at byte 40960: no ERF record is there
+ *
+ * With -q nothing but their number and size.
+ */
+void tool_holes(const char *name, const struct at_reader *rd,
+                struct at_salvaged *total);
 
 /* Bytes of the inputs read so far, about; for progress. */
 uint64_t tool_sources_position(const struct tool_sources *s);

@@ -276,3 +276,32 @@ int tool_losses(const char *name, enum at_format format,
         format == AT_FORMAT_ERF ? target : "one pcap file");
     return TOOL_FAIL;
 }
+
+/* ---- holes ----------------------------------------------------------- */
+
+enum { HOLES_SAID = 20 };
+
+static void say_hole(const char *name, const struct at_hole *hole)
+{
+    char text[LINE_BYTES];
+
+    tool_note("%s: skipped %s at byte %llu%s: no %s is there", name,
+              counted(text, hole->bytes, "byte", ""),
+              (unsigned long long)hole->offset,
+              hole->decoded ? " of what it decodes to" : "", hole->what);
+}
+
+void tool_holes(const char *name, const struct at_reader *rd,
+                struct at_salvaged *total)
+{
+    char holes[LINE_BYTES], bytes[LINE_BYTES];
+    size_t n;
+    const struct at_hole *hole = at_reader_holes(rd, &n, total);
+
+    for (size_t i = 0; i < n && i < HOLES_SAID; i++)
+        say_hole(name, &hole[i]);
+    if (total->holes > 0)
+        tool_warn("%s: %s, %s skipped", name,
+                  counted(holes, total->holes, "hole", ""),
+                  counted(bytes, total->bytes, "byte", ""));
+}

@@ -103,6 +103,20 @@ static enum at_status open_source(struct tool_source *source,
     return st;
 }
 
+/* Says what an input that was salvaged did not give; see tool_sources_next().
+ */
+static void tell_holes(struct tool_sources *s, const struct tool_source *source)
+{
+    struct at_salvaged total;
+
+    if (source->rd == NULL || !s->reading.salvage)
+        return;
+    tool_holes(at_reader_info(source->rd)->name, source->rd, &total);
+    s->salvaged.holes += total.holes;
+    s->salvaged.bytes += total.bytes;
+    s->damaged = s->damaged || total.holes > 0;
+}
+
 static void close_source(struct tool_source *source)
 {
     if (source->rd != NULL)
@@ -121,6 +135,8 @@ static enum at_status source_next(void *ctx, struct at_packet *pkt,
     struct tool_source *source = ctx;
     const enum at_status st = at_pick_next(source->pick, pkt, err);
 
+    if (st == AT_END)
+        tell_holes(source->all, source);
     if (st != AT_ERR_CORRUPT && st != AT_ERR_TRUNCATED && st != AT_ERR_SYSTEM)
         return st;
     tool_error(err);

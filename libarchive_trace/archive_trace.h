@@ -420,6 +420,7 @@ struct at_reader_options {
     uint64_t portion; /* of those points: their windows take at most one
                          in so many bytes of the file; 0 is 100 */
     const struct at_access *access; /* gzip: points that are known, or NULL */
+    bool salvage; /* go on after damage: see at_reader_holes() */
 };
 
 /* What is known of a trace once its beginning has been read. */
@@ -490,6 +491,36 @@ AT_API uint64_t at_reader_position(const struct at_reader *rd);
 
 /* The first error met on 'rd', status AT_OK if there was none. */
 AT_API const struct at_error *at_reader_error(const struct at_reader *rd);
+
+/*
+ * A reader that was opened with 'salvage' does not stop at damage.  It leaves
+ * out what cannot be trusted, goes on with the next records that can, and ends
+ * with AT_END.  What was left out are holes.  A record can be trusted if it
+ * makes sense and others do that follow it; what its frame holds is believed.
+ * Compressed data whose checksum is wrong is a hole as a whole.  Records that
+ * are true but lonely between two holes are lost, and so are those that are
+ * more than a day away from the ones around them.
+ */
+struct at_hole {
+    uint64_t offset;
+    uint64_t bytes;   /* up to the end of what is there */
+    bool decoded;     /* counted in what the file decodes to, not in the file */
+    const char *what; /* that is not there: "ERF record", "zstd frame" */
+};
+
+struct at_salvaged {
+    uint64_t holes;
+    uint64_t bytes; /* of all of them */
+};
+
+/*
+ * The holes found so far, the first AT_HOLES_MOST of them, which belong to the
+ * reader; *total, unless NULL, counts all.  Complete after AT_END.
+ */
+enum { AT_HOLES_MOST = 1000 };
+AT_API const struct at_hole *at_reader_holes(const struct at_reader *rd,
+                                             size_t *n,
+                                             struct at_salvaged *total);
 
 AT_API void at_reader_close(struct at_reader *rd);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "packer.h"
+#include "source.h"
 
 static const struct {
     const char *name;
@@ -25,6 +26,18 @@ enum { CODECS = sizeof(codecs) / sizeof(codecs[0]) };
 const char *at_codec_name(enum at_codec codec)
 {
     return codecs[(unsigned)codec < CODECS ? codec : 0].name;
+}
+
+const char *at_codec_unit(enum at_codec codec)
+{
+    static const char *const units[] = {
+        [AT_CODEC_GZIP] = "gzip member",  [AT_CODEC_BGZF] = "gzip block",
+        [AT_CODEC_ZSTD] = "zstd frame",   [AT_CODEC_XZ] = "xz block",
+        [AT_CODEC_BZIP2] = "bzip2 block", [AT_CODEC_LZ4] = "lz4 frame",
+        [AT_CODEC_NONE] = "byte",
+    };
+
+    return units[codec];
 }
 
 enum at_codec at_codec_parse(const char *name)

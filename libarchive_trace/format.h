@@ -62,6 +62,37 @@ struct at_frame {
 struct at_frame at_frame(const struct at_layout *layout, const uint8_t *p,
                          const uint8_t *stop, const uint8_t *end);
 
+/*
+ * What the bytes where a record may begin say of it, and whether it can be
+ * one: for salvage.c, which asks more than at_frame() does.
+ */
+struct at_claim {
+    enum {
+        AT_CLAIM_NOT,   /* it contradicts itself, or is not like any record */
+        AT_CLAIM_SHORT, /* its header is not whole */
+        AT_CLAIM_OPEN,  /* its header is good, the rest is not all there */
+        AT_CLAIM_WHOLE,
+    } kind;
+    size_t bytes; /* of the record, also if it is NOT one; 0: not known */
+    size_t other; /* the same by another of its fields; 0: there is none */
+    uint64_t ts;
+    bool timed; /* 'ts' is a time */
+    bool exact; /* its two lengths go together: it was not cut */
+    bool sure;  /* there are two copies of its length, and they agree */
+};
+
+/* Those that are 'strict' know neither very long nor unknown records. */
+struct at_ground;
+struct at_claim at_erf_claim(const uint8_t *p, const uint8_t *end);
+struct at_claim at_pcap_claim(const struct at_layout *layout, const uint8_t *p,
+                              const uint8_t *end, bool strict);
+struct at_claim at_pcapng_claim(const struct at_layout *layout,
+                                const struct at_ground *g, const uint8_t *p,
+                                const uint8_t *end, bool strict);
+
+/* What the whole block at 'p' changes for those behind it. */
+void at_pcapng_ground(struct at_ground *g, const uint8_t *p);
+
 /* Takes the whole record at 'p', which at_frame() has passed, apart. */
 void at_record_parse(const struct at_layout *layout, const uint8_t *p,
                      struct at_packet *pkt);

@@ -48,6 +48,8 @@ enum {
     ETH_PAD = 2,
     MC_HEADER = 4,
     RLEN_MOST = 65535,
+    MOST_PADDING = 64,
+    FCS_BYTES = 4, /* may be missing from the frame */
     FLAG_VLEN = 0x04,
     FLAG_TRUNC = 0x08,
     FLAG_RX = 0x10,
@@ -167,7 +169,7 @@ static int weigh_lengths(const uint8_t *p, size_t there)
         return -PENALTY_CHAIN;
     if ((p[8] & 0x7f) == ERF_META)
         return 0;
-    if (room > wire + 64)
+    if (room > wire + MOST_PADDING)
         return -PENALTY_ROOM;
     if (room > wire + 7)
         return 0;
@@ -257,6 +259,39 @@ struct at_frame at_erf_frame(const uint8_t *p, const uint8_t *stop,
         f.records++;
     }
     return f;
+}
+
+/*
+ * Unlike detection this asks for a type that is known.  The frame may be cut
+ * and be padded, but not be longer than it was on the wire.
+ */
+struct at_claim at_erf_claim(const uint8_t *p, const uint8_t *end)
+{
+    struct at_claim c = {.kind = AT_CLAIM_SHORT};
+    uint32_t framing, wire, room;
+    uint8_t type;
+
+    if (end - p < AT_ERF_HEADER)
+        return c;
+    type = p[8] & 0x7f;
+    c.kind = AT_CLAIM_NOT;
+    c.bytes = erf_rlen(p);
+    c.ts = at_load_le64(p);
+    c.timed = c.ts != 0 || (type != ERF_PAD && type != ERF_META);
+    if (c.bytes < AT_ERF_HEADER || !is_known(type) || (p[9] & 0x80) != 0)
+        return c;
+    c.kind = c.bytes <= (size_t)(end - p) ? AT_CLAIM_WHOLE : AT_CLAIM_OPEN;
+    if (c.kind == AT_CLAIM_OPEN && (p[8] & ERF_MORE) != 0)
+        return c; /* the chain may not be all there */
+    framing = framing_bytes(p, (uint32_t)c.bytes);
+    wire = at_load_be16(p + 14);
+    room = framing <= c.bytes ? (uint32_t)c.bytes - framing : 0;
+    if (framing > c.bytes || (type != ERF_META && room > wire + MOST_PADDING))
+        c.kind = AT_CLAIM_NOT;
+    c.exact = room + FCS_BYTES >= wire && room < wire + 8;
+    if (type == ERF_PAD)
+        c.kind = framing <= c.bytes ? c.kind : AT_CLAIM_NOT;
+    return c;
 }
 
 /* PPP in HDLC-like framing and Cisco's HDLC share the record types. */

@@ -26,6 +26,8 @@ enum {
     MAGIC_US = 0xa1b2c3d4,
     MAGIC_NS = 0xa1b23c4d,
     MAGIC_MODIFIED = 0xa1b2cd34,
+    MICROS = 1000000,
+    NANOS = 1000000000,
     CAP_LIMIT = 262144,        /* libpcap's and Wireshark's */
     SNAP_BELIEVED = 128 << 20, /* a header may ask for more than that */
 };
@@ -157,6 +159,34 @@ void at_pcap_parse(const struct at_layout *layout, const uint8_t *p,
     };
     lengths(layout, p, &pkt->cap_bytes, &pkt->wire_bytes);
     pkt->record_bytes = layout->record_header + pkt->cap_bytes;
+}
+
+/* What at_pcap_frame() takes as it is must make sense here. */
+struct at_claim at_pcap_claim(const struct at_layout *layout, const uint8_t *p,
+                              const uint8_t *end, bool strict)
+{
+    const size_t header = layout->record_header;
+    const bool nano = layout->format == AT_FORMAT_PCAP;
+    struct at_claim c = {.kind = AT_CLAIM_SHORT};
+    uint32_t cap, wire, frac;
+
+    if ((size_t)(end - p) < header)
+        return c;
+    lengths(layout, p, &cap, &wire);
+    frac = load32(layout->swapped, p + 4);
+    c.ts = timestamp(load32(layout->swapped, p),
+                     (uint64_t)frac * (nano ? 1 : 1000));
+    c.timed = true;
+    c.kind = AT_CLAIM_NOT;
+    c.bytes = header + cap;
+    c.other = header + wire;
+    c.exact = cap == wire || cap == layout->snap_bytes;
+    if (frac >= (nano ? NANOS : MICROS) || cap > wire || wire == 0 ||
+        wire > layout->cap_limit || cap > (strict ? CAP_LIMIT : wire) ||
+        (strict && cap == 0))
+        return c;
+    c.kind = c.bytes <= (size_t)(end - p) ? AT_CLAIM_WHOLE : AT_CLAIM_OPEN;
+    return c;
 }
 
 void at_pcap_header(uint8_t out[AT_PCAP_HEADER], uint16_t linktype,

@@ -24,10 +24,12 @@
  * Everything that a worker will rely on is checked here, in the serial walk:
  * lengths, the interface of a packet, the shape of option lists.
  */
+#include "salvage.h"
 #include "section.h"
 
 enum {
-    LONGEST_HEADER = 28, /* fixed fields before a frame */
+    LONGEST_HEADER = 28,     /* fixed fields before a frame */
+    STRICT_MOST = 512 << 10, /* a longer block is none, once there is damage */
     SHB_FIXED = 28,
     NO_DROPS = 0xffff, /* obsolete packets: it is not known */
     FLAGS_DIRECTION = 3,
@@ -397,6 +399,88 @@ static uint64_t time_of(const struct at_interface *face, uint64_t count)
         return timestamp(face, count / 1000000000, frac);
     default:
         return decimal_time(face, count, face->resolution);
+    }
+}
+
+/* ---- salvage --------------------------------------------------------- */
+
+static bool is_known(uint32_t type)
+{
+    return (type >= AT_NG_IDB && type <= AT_NG_EPB) || type == AT_NG_SHB ||
+           type == AT_NG_JOURNAL || type == AT_NG_DSB || type == AT_NG_CB ||
+           type == AT_NG_DCB;
+}
+
+/* A packet's interface, lengths and time; those of other blocks are none. */
+static bool packet_makes_sense(const struct at_layout *layout,
+                               const struct at_ground *g, const struct head *h,
+                               struct at_claim *c)
+{
+    const bool obsolete = h->type == AT_NG_PB;
+    const uint8_t *p = h->p;
+    const uint32_t i = obsolete ? at_ng_16(g->swapped, p + 8)
+                                : at_ng_32(g->swapped, p + 8);
+    const uint32_t cap = at_ng_32(g->swapped, p + 20);
+
+    if (i >= g->interfaces)
+        return false;
+    if (!g->foreign && layout->section != NULL &&
+        i < layout->section->interfaces) {
+        c->ts = time_of(at_section_interface(layout->section, i),
+                        at_ng_time(g->swapped, p + 12));
+        c->timed = true;
+    }
+    return cap <= h->bytes - 32 && cap <= at_ng_32(g->swapped, p + 24);
+}
+
+struct at_claim at_pcapng_claim(const struct at_layout *layout,
+                                const struct at_ground *g, const uint8_t *p,
+                                const uint8_t *end, bool strict)
+{
+    struct at_claim c = {.kind = AT_CLAIM_SHORT};
+    bool swapped = g->swapped;
+    struct head h;
+
+    if (end - p < AT_NG_FRAME)
+        return c;
+    h = read_head(p, swapped);
+    c.kind = AT_CLAIM_NOT;
+    if (h.type == AT_NG_SHB) {
+        if (end - p < 16)
+            return (struct at_claim){.kind = AT_CLAIM_SHORT};
+        if (header_fault(p, &swapped) != NULL)
+            return c;
+        h = read_head(p, swapped);
+    }
+    c.bytes = h.bytes;
+    if (h.total < least_bytes(h.type) || h.total > AT_NG_BLOCK_MOST ||
+        (strict &&
+         (!is_known(h.type) || h.total != h.bytes || h.total > STRICT_MOST)))
+        return c;
+    c.kind = AT_CLAIM_OPEN;
+    if (h.bytes <= (size_t)(end - p)) {
+        c.sure = at_ng_32(swapped, p + h.bytes - 4) == h.total;
+        c.kind = c.sure ? AT_CLAIM_WHOLE : AT_CLAIM_NOT;
+    }
+    if (h.type != AT_NG_EPB && h.type != AT_NG_PB)
+        return c;
+    if (end - p < LONGEST_HEADER)
+        c.kind = AT_CLAIM_SHORT;
+    else if (!packet_makes_sense(layout, g, &h, &c))
+        c.kind = AT_CLAIM_NOT;
+    return c;
+}
+
+void at_pcapng_ground(struct at_ground *g, const uint8_t *p)
+{
+    bool swapped = g->swapped;
+
+    if (at_load_le32(p) == AT_NG_SHB && read_order(p, &swapped)) {
+        g->swapped = swapped;
+        g->foreign = true;
+        g->interfaces = 0;
+    } else if (at_ng_32(swapped, p) == AT_NG_IDB) {
+        g->interfaces++;
     }
 }
 

@@ -18,6 +18,7 @@ static void piece_free(struct at_piece *piece)
 {
     free(piece->room);
     free(piece->mark);
+    free(piece->gap);
     free(piece->block);
     free(piece);
 }
@@ -49,6 +50,7 @@ struct at_piece *at_piece_take(struct at_shelf *shelf)
     piece->shelf = shelf;
     piece->len = 0;
     piece->marks = 0;
+    piece->gaps = 0;
     piece->batch = (struct at_batch){.blocks = 0};
     piece->err.status = AT_OK;
     return piece;
@@ -170,11 +172,32 @@ enum at_status at_piece_mark(struct at_piece *piece, uint64_t raw,
     return add_mark(piece, (struct at_mark){raw, file});
 }
 
+enum at_status at_piece_gap(struct at_piece *piece, struct at_gap one)
+{
+    struct at_gap *gap = piece->gap, *last;
+
+    if (piece->gaps > 0) {
+        last = &gap[piece->gaps - 1];
+        if (last->raw == one.raw && last->file + last->bytes == one.file) {
+            last->bytes += one.bytes;
+            return AT_OK;
+        }
+    }
+    gap = grow(gap, piece->gaps, &piece->gap_room, sizeof(*gap));
+    if (gap == NULL)
+        return AT_ERR_MEMORY;
+    piece->gap = gap;
+    gap[piece->gaps++] = one;
+    return AT_OK;
+}
+
 void at_piece_shift(struct at_piece *piece, uint64_t raw)
 {
     piece->raw_offset += raw;
     for (size_t i = 0; i < piece->marks; i++)
         piece->mark[i].raw += raw;
+    for (size_t i = 0; i < piece->gaps; i++)
+        piece->gap[i].raw += raw;
 }
 
 enum at_status at_piece_prepend_marks(struct at_piece *piece,
@@ -192,12 +215,36 @@ enum at_status at_piece_prepend_marks(struct at_piece *piece,
     return st;
 }
 
+/* Puts gaps before those of the piece. */
+static enum at_status prepend_gaps(struct at_piece *piece,
+                                   const struct at_gap *gap, size_t n)
+{
+    const size_t gaps = piece->gaps;
+
+    if (n == 0)
+        return AT_OK;
+    while (piece->gap_room < gaps + n) {
+        struct at_gap *more = grow(piece->gap, piece->gap_room,
+                                   &piece->gap_room, sizeof(*more));
+
+        if (more == NULL)
+            return AT_ERR_MEMORY;
+        piece->gap = more;
+    }
+    memmove(piece->gap + n, piece->gap, gaps * sizeof(*gap));
+    memcpy(piece->gap, gap, n * sizeof(*gap));
+    piece->gaps += n;
+    return AT_OK;
+}
+
 enum at_status at_piece_join(struct at_piece *piece, struct at_piece *before)
 {
     enum at_status st = at_piece_prepend(piece, before->data, before->len);
 
     if (st == AT_OK)
         st = at_piece_prepend_marks(piece, before->mark, before->marks);
+    if (st == AT_OK)
+        st = prepend_gaps(piece, before->gap, before->gaps);
     at_piece_put_back(before);
     return st;
 }

@@ -19,6 +19,14 @@ struct at_mark {
     uint64_t file;
 };
 
+/* Bytes 'file' to 'file' + 'bytes' of the file could not be decoded; what is
+ * at decoded byte 'raw' comes after them. */
+struct at_gap {
+    uint64_t raw;
+    uint64_t file;
+    uint64_t bytes;
+};
+
 struct at_piece {
     uint8_t *room;
     size_t room_bytes;
@@ -28,6 +36,8 @@ struct at_piece {
     uint64_t file_end;   /* compressed bytes used up to here */
     struct at_mark *mark;
     size_t marks, mark_room;
+    struct at_gap *gap; /* in order; only where damage is passed over */
+    size_t gaps, gap_room;
     struct at_error err; /* what follows these bytes: AT_OK, AT_END, error */
     struct at_batch batch;
     struct at_block *block;
@@ -63,6 +73,9 @@ enum at_status at_piece_prepend(struct at_piece *piece, const uint8_t *p,
 /* Marks come in order; of many at the same 'raw' two are kept. */
 enum at_status at_piece_mark(struct at_piece *piece, uint64_t raw,
                              uint64_t file);
+
+/* Gaps come in order, too; one that goes on where the last ends is joined. */
+enum at_status at_piece_gap(struct at_piece *piece, struct at_gap gap);
 
 /* Puts marks before those of the piece. */
 enum at_status at_piece_prepend_marks(struct at_piece *piece,

@@ -21,6 +21,8 @@
 #include "errors.h"
 #include "format.h"
 #include "packer.h"
+#include "salvage.h"
+#include "section.h"
 #include "source.h"
 
 /* What the format is judged by; the most where that does not suffice, as for
@@ -53,6 +55,11 @@ struct at_reader {
     struct at_batch *held; /* by at_reader_next() */
     struct at_walk walk;
     size_t walk_block;
+    struct at_salvage salvage; /* the rest only with opts.salvage */
+    struct at_hole *hole;
+    size_t holes, hole_room;
+    struct at_salvaged salvaged;
+    uint64_t last_hole_end; /* raw offset; of the last one if it is decoded */
 };
 
 /* ---- opening --------------------------------------------------------- */
@@ -285,6 +292,7 @@ void at_reader_close(struct at_reader *rd)
     free(rd->carry);
     free(rd->later);
     free(rd->place);
+    free(rd->hole);
     free(rd);
 }
 
@@ -558,6 +566,224 @@ static enum at_status keep_carry(struct at_reader *rd,
     return AT_OK;
 }
 
+/* ---- salvage --------------------------------------------------------- */
+
+const struct at_hole *at_reader_holes(const struct at_reader *rd, size_t *n,
+                                      struct at_salvaged *total)
+{
+    *n = rd->holes;
+    if (total != NULL)
+        *total = rd->salvaged;
+    return rd->hole;
+}
+
+static void forget_holes(struct at_reader *rd)
+{
+    rd->holes = 0;
+    rd->salvaged = (struct at_salvaged){.holes = 0};
+    rd->salvage = (struct at_salvage){.lost = false};
+}
+
+static const char *record_name(const struct at_reader *rd)
+{
+    switch (rd->layout.format) {
+    case AT_FORMAT_ERF:
+        return "ERF record";
+    case AT_FORMAT_PCAPNG:
+        return "pcapng block";
+    case AT_FORMAT_PCAP:
+    case AT_FORMAT_PCAP_US:
+        return "pcap record";
+    default:
+        return "record";
+    }
+}
+
+static enum at_status add_hole(struct at_reader *rd, const struct at_hole *one)
+{
+    rd->salvaged.holes++;
+    rd->salvaged.bytes += one->bytes;
+    if (rd->holes == AT_HOLES_MOST)
+        return AT_OK;
+    if (rd->hole == NULL)
+        rd->hole = malloc(AT_HOLES_MOST * sizeof(*rd->hole));
+    if (rd->hole == NULL)
+        return AT_ERR_MEMORY;
+    rd->hole[rd->holes++] = *one;
+    return AT_OK;
+}
+
+/* No record is in the bytes from raw offset 'from' to 'to'. */
+static enum at_status note_hole(struct at_reader *rd, uint64_t from,
+                                uint64_t to)
+{
+    const struct at_hole one = {
+        .offset = from,
+        .bytes = to - from,
+        .decoded = rd->src.ops->codec != AT_CODEC_NONE,
+        .what = record_name(rd),
+    };
+    const bool joined = rd->salvaged.holes > 0 && rd->last_hole_end == from;
+
+    if (from == to)
+        return AT_OK;
+    rd->last_hole_end = to;
+    if (!joined)
+        return add_hole(rd, &one);
+    rd->salvaged.bytes += one.bytes;
+    if (rd->salvaged.holes <= AT_HOLES_MOST)
+        rd->hole[rd->holes - 1].bytes += one.bytes;
+    return AT_OK;
+}
+
+/* What the codec had to leave out before what comes next. */
+static enum at_status note_gap(struct at_reader *rd, const struct at_gap *gap)
+{
+    const struct at_hole one = {
+        .offset = gap->file,
+        .bytes = gap->bytes,
+        .what = at_codec_unit(rd->src.ops->codec),
+    };
+
+    at_salvage_lose(&rd->salvage);
+    rd->last_hole_end = UINT64_MAX;
+    return add_hole(rd, &one);
+}
+
+/* What is known of a pcapng section to salvage.c. */
+static const struct at_layout *ground_of(struct at_reader *rd)
+{
+    struct at_ground *g = &rd->salvage.ground;
+
+    if (rd->layout.format != AT_FORMAT_PCAPNG)
+        return rd->now;
+    g->foreign = false;
+    if (rd->now == NULL)
+        return &rd->layout;
+    g->swapped = rd->now->swapped;
+    g->interfaces = rd->now->section->interfaces;
+    return rd->now;
+}
+
+/* A run of trusted records becomes a block. */
+static enum at_status end_run(struct at_reader *rd, struct at_piece *piece,
+                              const uint8_t *from, const uint8_t *to,
+                              uint32_t *records)
+{
+    struct at_place place;
+
+    if (from == to)
+        return AT_OK;
+    place = place_of(rd, piece, from, to);
+    rd->records += *records;
+    rd->blocks++;
+    if (wanted(rd, &place) &&
+        add_block(rd, piece, &place, from, *records) != AT_OK)
+        return AT_ERR_MEMORY;
+    *records = 0;
+    return AT_OK;
+}
+
+/*
+ * Goes over one trusted record.  Blocks of pcapng change what is known, and
+ * may still be wrong inside; false then.
+ */
+static bool pass_record(struct at_reader *rd, const uint8_t *p,
+                        const uint8_t *end, struct at_frame *f)
+{
+    *f = (struct at_frame){.records = 1};
+    if (rd->layout.format != AT_FORMAT_PCAPNG)
+        return true;
+    *f = at_pcapng_enter(&rd->now, p, end);
+    if (f->records > 0)
+        *f = at_frame(rd->now, p, p + 1, end);
+    return f->records > 0;
+}
+
+static bool is_section_header(const struct at_reader *rd, const uint8_t *p)
+{
+    return rd->layout.format == AT_FORMAT_PCAPNG &&
+           at_load_le32(p) == AT_NG_SHB;
+}
+
+/* The records of what lies between two gaps; 'p' is where it stops. */
+static enum at_status salvage_stretch(struct at_reader *rd,
+                                      struct at_piece *piece, const uint8_t **p,
+                                      const uint8_t *end, bool whole)
+{
+    const uint64_t raw = piece->raw_offset;
+    const uint8_t *run = *p;
+    enum at_status st = AT_OK;
+    uint32_t records = 0;
+    struct at_step step = {.kind = AT_STEP_RECORD};
+    struct at_frame f;
+
+    while (st == AT_OK && *p < end && step.kind != AT_STEP_WAIT) {
+        const uint8_t *at = *p;
+
+        step = at_salvage_step(&rd->salvage, ground_of(rd), at, end, whole);
+        if (step.kind != AT_STEP_RECORD || is_section_header(rd, at) ||
+            (size_t)(step.to - run) > AT_BLOCK_FILL) {
+            st = end_run(rd, piece, run, at, &records);
+            run = at;
+        }
+        *p = step.to;
+        if (st == AT_OK && step.kind == AT_STEP_RECORD &&
+            pass_record(rd, at, step.to, &f)) {
+            records++;
+            continue;
+        }
+        if (st == AT_OK && step.kind == AT_STEP_RECORD)
+            st = f.no_memory ? AT_ERR_MEMORY
+                             : end_run(rd, piece, run, at, &records);
+        if (st == AT_OK)
+            st = note_hole(rd, raw + (uint64_t)(at - piece->data),
+                           raw + (uint64_t)(step.to - piece->data));
+        run = *p;
+    }
+    return st == AT_OK ? end_run(rd, piece, run, *p, &records) : st;
+}
+
+/* The same as cut_blocks() where nothing is believed without need. */
+static enum at_status salvage_blocks(struct at_reader *rd,
+                                     struct at_piece *piece, const uint8_t *p,
+                                     struct at_frame *last)
+{
+    enum at_status st = AT_OK;
+
+    for (size_t i = 0; st == AT_OK && i < piece->gaps; i++) {
+        const uint64_t to = piece->gap[i].raw - piece->raw_offset;
+
+        st = salvage_stretch(rd, piece, &p, piece->data + to, true);
+        if (st == AT_OK)
+            st = note_gap(rd, &piece->gap[i]);
+    }
+    if (st == AT_OK)
+        st = salvage_stretch(rd, piece, &p, piece->data + piece->len,
+                             piece->err.status != AT_OK);
+    *last = (struct at_frame){.at = p};
+    return st;
+}
+
+/* An error of the bytes is the last hole; that of a system call stays one. */
+static void note_salvaged_end(struct at_reader *rd,
+                              const struct at_piece *piece)
+{
+    const enum at_status st = piece->err.status;
+    const uint64_t size = rd->src.in.size;
+    const struct at_gap gap = {
+        .file = piece->file_end,
+        .bytes = size > piece->file_end ? size - piece->file_end : 0,
+    };
+
+    rd->err = piece->err;
+    if (st != AT_ERR_CORRUPT && st != AT_ERR_TRUNCATED && st != AT_ERR_FORMAT)
+        return;
+    rd->err.status = AT_END;
+    if (note_gap(rd, &gap) != AT_OK)
+        at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
+}
+
 static const char *in_what(const struct at_reader *rd)
 {
     return rd->src.ops->codec == AT_CODEC_NONE ? "" : " of what it decodes to";
@@ -623,7 +849,7 @@ static enum at_status source_over(struct at_reader *rd, enum at_status st,
 {
     struct at_piece *tail;
 
-    if (rd->carry_bytes == 0) {
+    if (rd->carry_bytes == 0 && !(rd->opts.salvage && st < 0)) {
         rd->err = rd->src.err;
         rd->err.status = st;
         return st;
@@ -669,6 +895,16 @@ static const uint8_t *after_header(struct at_reader *rd,
     return p;
 }
 
+static enum at_status cut_piece(struct at_reader *rd, struct at_piece *piece,
+                                struct at_frame *last)
+{
+    if (rd->random)
+        return cut_places(rd, piece, last);
+    if (rd->opts.salvage)
+        return salvage_blocks(rd, piece, after_header(rd, piece), last);
+    return cut_blocks(rd, piece, after_header(rd, piece), last);
+}
+
 enum at_status at_reader_next_batch(struct at_reader *rd,
                                     struct at_batch **batch)
 {
@@ -683,11 +919,11 @@ enum at_status at_reader_next_batch(struct at_reader *rd,
         if (st != AT_OK)
             return st;
         rd->position = piece->file_end;
-        if ((rd->random ? cut_places(rd, piece, &last)
-                        : cut_blocks(rd, piece, after_header(rd, piece),
-                                     &last)) != AT_OK ||
+        if (cut_piece(rd, piece, &last) != AT_OK ||
             keep_carry(rd, piece, last.at) != AT_OK)
             at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
+        else if (rd->opts.salvage)
+            note_salvaged_end(rd, piece);
         else
             note_end(rd, piece, &last);
         piece->batch.first_record = first_record;
@@ -752,8 +988,10 @@ enum at_status at_reader_select(struct at_reader *rd,
     rd->first = NULL;
     random = rd->layout.format != AT_FORMAT_PCAPNG &&
              (rd->src.ops->by_raw || all_reachable(place, n));
-    rd->random = random && at_source_random(&rd->src);
+    rd->random = random && !rd->opts.salvage && at_source_random(&rd->src);
+    random = rd->random;
     go_to_start(rd);
+    forget_holes(rd);
     rd->err.status = AT_OK;
     return at_source_restart(&rd->src, random ? copy : NULL, n, &rd->err);
 }

@@ -139,6 +139,9 @@ extern const struct at_codec_ops at_codec_bzip2_stream; /* of a pipe */
 extern const struct at_codec_ops at_codec_xz;           /* of a file */
 extern const struct at_codec_ops at_codec_xz_stream;    /* of any */
 
+/* What is lost as a whole where data of the codec is damaged. */
+const char *at_codec_unit(enum at_codec codec);
+
 /* The points that at_codec_gzip has taken up to the end it has told. */
 const struct at_access_point *at_gzip_points(const struct at_source *src,
                                              size_t *n);

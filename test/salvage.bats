@@ -1,0 +1,183 @@
+#!/usr/bin/env bats
+# --salvage: what comes out of damaged files, and what is said of the rest
+# shellcheck disable=SC2030,SC2031,SC2154 # status and stderr_lines are of run
+
+setup() {
+    load helpers
+    cd "$BATS_TEST_TMPDIR" || return
+}
+
+# Writes the bytes at an offset of a file.
+poke() { # file offset bytes-as-printf-takes-them
+    # shellcheck disable=SC2059 # they are a format
+    printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# The offset and length of a record of a capture.
+record_at() { # file number
+    python3 -c 'import sys, records, salvage
+print(*salvage.split(records.content(sys.argv[1]))[0][int(sys.argv[2])])' "$1" "$2"
+}
+
+# All records but one, as lines; pcap or ERF.
+all_but() { # file number
+    records "$1" | sed "$(($2 + 1))d"
+}
+
+make_all() {
+    cp "$TEST_DATA/dns.pcap" us.pcap
+    at-convert -q -F pcap us.pcap ns.pcap
+    at-convert -q us.pcap x.erf
+    python3 - <<'END'
+import struct
+data = open("us.pcap", "rb").read()
+out = bytearray(struct.pack(">IHHiIII", *struct.unpack("<IHHiIII", data[:24])))
+at = 24
+while at < len(data):
+    head = struct.unpack_from("<IIII", data, at)
+    out += struct.pack(">IIII", *head) + data[at + 16:at + 16 + head[2]]
+    at += 16 + head[2]
+open("be.pcap", "wb").write(out)
+END
+}
+
+@test "salvage: an undamaged file is what it was, exit status 0" {
+    make_all
+    for f in us.pcap ns.pcap be.pcap x.erf; do
+        at-convert -q -F pcap $f plain
+        run --separate-stderr at-convert -q --salvage -F pcap $f salvaged
+        [ "$status" -eq 0 ]
+        [ -z "$stderr" ]
+        cmp plain salvaged
+    done
+}
+
+# One record is damaged in one field; all others come out, and the hole is
+# exactly that record.
+lengths_are_found() { # file offset-in-header value...
+    local file=$1 field=$2 at bytes
+    shift 2
+    read -r at bytes < <(record_at "$file" 100)
+    for value; do
+        cp "$file" bad
+        poke bad $((at + field)) "$value"
+        run --separate-stderr at-convert --salvage -F pcap bad out
+        [ "$status" -eq 1 ]
+        [[ "${stderr_lines[0]}" == "at-convert: bad: skipped $bytes bytes at byte $at: no "*" record is there" ]]
+        [ "${stderr_lines[1]}" = "at-convert: bad: 1 hole, $bytes bytes skipped" ]
+        diff <(all_but "$file" 100) <(records out)
+    done
+}
+
+@test "salvage: a wrong length costs that one record" {
+    make_all
+    for f in us.pcap ns.pcap; do
+        lengths_are_found $f 8 '\0\0\0\0' '\xff\xff\xff\xff' '\x21\0\0\0' \
+            '\0\x01\0\0' '\0\x10\0\0' '\xff\xff\x03\0'
+        lengths_are_found $f 12 '\0\0\0\0' '\x08\0\0\0' '\0\0\0\x7f'
+    done
+    lengths_are_found be.pcap 8 '\0\0\0\0' '\xff\xff\xff\xff' '\0\0\0\x21' \
+        '\0\0\x01\0' '\0\0\x10\0' '\0\x03\xff\xff'
+    lengths_are_found x.erf 10 '\0\0' '\xff\xff' '\0\x18' '\x0f\0' '\x20\x08'
+}
+
+@test "salvage: a time or a type that cannot be costs that one record" {
+    make_all
+    lengths_are_found us.pcap 0 '\0\0\0\0' '\xff\xff\xff\xff'
+    lengths_are_found us.pcap 4 '\xff\xff\xff\x7f'
+    lengths_are_found be.pcap 0 '\x29' '\xff'
+    lengths_are_found x.erf 7 '\0' '\xff'
+    lengths_are_found x.erf 8 '\x7f' '\x23' '\0'
+    lengths_are_found x.erf 9 '\x80'
+}
+
+@test "salvage: without the option the file still ends at the damage" {
+    make_all
+    read -r at _ < <(record_at us.pcap 100)
+    poke us.pcap $((at + 8)) '\xff\xff\xff\xff'
+    run --separate-stderr at-convert us.pcap out.pcap
+    [ "$status" -eq 1 ]
+    [ "$(records out.pcap | wc -l)" -eq 100 ]
+}
+
+@test "salvage: a file that is cut has a hole at its end" {
+    make_all
+    for f in us.pcap x.erf; do
+        read -r at bytes < <(record_at $f 50)
+        head -c $((at + bytes - 1)) $f >cut.x
+        run --separate-stderr at-convert --salvage -F pcap cut.x out
+        [ "$status" -eq 1 ]
+        [[ "${stderr_lines[0]}" == *"skipped $((bytes - 1)) bytes at byte $at: "* ]]
+        diff <(records $f | head -50) <(records out)
+    done
+}
+
+@test "salvage: at most 20 holes are said, then how many there are; -q says that alone" {
+    cp "$TEST_DATA/http.pcap" us.pcap
+    for i in $(seq 5 5 200); do
+        read -r at _ < <(record_at "$TEST_DATA/http.pcap" "$i")
+        poke us.pcap $((at + 8)) '\xff\xff\xff\xff'
+    done
+    run --separate-stderr at-convert --salvage us.pcap out.pcap
+    [ "$status" -eq 1 ]
+    [ "$(grep -c ': skipped ' <<<"$stderr")" -eq 20 ]
+    [[ "$stderr" == *"us.pcap: 40 holes, "* ]]
+    run --separate-stderr at-convert -q --salvage us.pcap out.pcap
+    one_message
+    [[ "$stderr" == *"us.pcap: 40 holes, "* ]]
+}
+
+@test "salvage: any number of threads gives the same" {
+    f=$TEST_DATA/http.pcap
+    { head -c 300000 "$f"; head -c 5000 /dev/zero; tail -c +304001 "$f"; } >bad.pcap
+    for j in 1 2 8; do
+        at-convert -j $j --salvage bad.pcap out.$j 2>said.$j || [ $? -eq 1 ]
+        sed -i '/packets/d' said.$j
+    done
+    cmp out.1 out.2 && cmp out.1 out.8
+    cmp said.1 said.2 && cmp said.1 said.8
+    [ -s said.1 ]
+}
+
+@test "salvage: in pipes, and compressed: the holes are of what it decodes to" {
+    make_all
+    read -r at bytes < <(record_at us.pcap 100)
+    poke us.pcap $((at + 8)) '\xff\xff\xff\xff'
+    at-dump -b --salvage us.pcap >want 2>/dev/null || [ $? -eq 1 ]
+    at-dump -b --salvage - <us.pcap >got 2>/dev/null || [ $? -eq 1 ]
+    cmp want got
+    gzip us.pcap
+    run --separate-stderr at-dump -b --salvage us.pcap.gz
+    [ "$status" -eq 1 ]
+    [ "$output" = "$(cat want)" ]
+    [[ "${stderr_lines[0]}" == *"skipped $bytes bytes at byte $at of what it decodes to: "* ]]
+}
+
+# 300 damages of eight kinds (test/salvage.py).  No record may come out that
+# is none of the file.  Records that no damage has touched may be lost: where
+# nothing is left of the header behind one, or where it is alone between two
+# damages; of 300 damages that is so for 4 records.
+@test "salvage: random damages invent no record and lose few" {
+    fast_build || skip 'too slow'
+    at-convert -q "$TEST_DATA/http.pcap" http.erf
+    at-convert -q "$TEST_DATA/dns.pcap" dns.erf
+    at-convert -q -F pcap "$TEST_DATA/vlan.pcap" ns.pcap
+    at-convert -q -F erf "$TEST_DATA/link-s94.erf.gz" sliced.erf
+    run --separate-stderr python3 "$TOP/test/salvage.py" --count 300 dns.erf \
+        ns.pcap sliced.erf "$TEST_DATA/dns.pcap" "$TEST_DATA/bulk-s96.pcap" \
+        "$TEST_DATA/sctp.pcap"
+    echo "$output" "$stderr"
+    [ "$status" -eq 0 ]
+    [[ "$output" =~ ([0-9]+)\ lost$ ]]
+    [ "${BASH_REMATCH[1]}" -le 4 ]
+}
+
+@test "salvage: pcapng, and a block that contradicts itself" {
+    need editcap
+    editcap -F pcapng "$TEST_DATA/dns.pcap" x.pcapng
+    run --separate-stderr python3 "$TOP/test/salvage.py" --count 100 x.pcapng
+    echo "$output" "$stderr"
+    [ "$status" -eq 0 ]
+    [[ "$output" =~ ([0-9]+)\ lost$ ]]
+    [ "${BASH_REMATCH[1]}" -le 5 ]
+}
