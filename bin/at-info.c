@@ -32,6 +32,7 @@ struct info {
     struct tool_progress progress;
     const struct at_trace_info *trace;
     struct found total;
+    struct at_salvaged skipped; /* with --salvage */
     uint64_t bytes_read;
     bool first_record; /* of the output: no empty line before it */
 };
@@ -68,7 +69,7 @@ static enum at_status info_work(void *ctx, void *slot,
 
     memset(f, 0, sizeof(*f));
     if (info->count_only)
-        f->survey.packets = at_survey_count(batch);
+        f->survey.packets = at_batch_packets(batch);
     else
         at_survey_batch(&f->survey, batch, info->deep);
     return info->deep && is_sample(batch) ? take_sample(f, batch, err) : AT_OK;
@@ -189,8 +190,9 @@ static void print_json(const struct info *info, enum at_status st)
     json_time("last", &s->times, s->times.last);
     json_flag("in_order", s->times.backward == 0);
     json_flag("truncated", st == AT_ERR_TRUNCATED);
-    json_flag("damaged", st < 0 && st != AT_ERR_TRUNCATED);
-    json_number("skipped_bytes", 0);
+    json_flag("damaged",
+              (st < 0 && st != AT_ERR_TRUNCATED) || info->skipped.holes > 0);
+    json_number("skipped_bytes", info->skipped.bytes);
     json_number("losses", s->lost);
     json_number("streams", streams_of(s));
     json_number("meta_records", s->meta);
@@ -371,7 +373,8 @@ static void print_table(const struct info *info, enum at_status st)
     print_interfaces(s);
     if (info->deep)
         print_deep(&info->total);
-    if (st < 0)
+    print_some("skipped bytes", info->skipped.bytes);
+    if (st < 0 || info->skipped.holes > 0)
         print_line("state", st == AT_ERR_TRUNCATED ? "cut short" : "damaged");
 }
 
@@ -405,18 +408,22 @@ static int info_file(struct info *info, const char *path)
 
     opts.size = sizeof(opts);
     opts.pool = info->pool;
+    opts.salvage = info->common.salvage;
     if (at_indexed_open(&rd, path, &opts, &err) != AT_OK)
         return tool_error(&err);
     info->trace = at_reader_info(rd);
     memset(&info->total, 0, sizeof(info->total));
     st = at_run(rd, info->pool, &run, &err);
     tool_progress_end(&info->progress);
+    info->skipped = (struct at_salvaged){.holes = 0};
+    if (opts.salvage)
+        tool_holes(info->trace->name, rd, &info->skipped);
     if (!tool_stopped())
         print_result(info, st);
     if (st < 0)
         tool_error(&err);
     at_reader_close(rd);
-    return st < 0 ? TOOL_FAIL : TOOL_OK;
+    return st < 0 || info->skipped.holes > 0 ? TOOL_FAIL : TOOL_OK;
 }
 
 int main(int argc, char *argv[])
@@ -427,7 +434,7 @@ int main(int argc, char *argv[])
         TOOL_FLAG(0, "deep", &info.deep,
                   "look for duplicates, and estimate other compressions"),
         TOOL_INPUT(&info.reading),
-        TOOL_COMMON_BUT(&info.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE),
+        TOOL_COMMON_BUT(&info.common, TOOL_NO_STRICT),
         TOOL_END,
     };
     struct at_error err;

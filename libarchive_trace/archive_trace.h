@@ -359,6 +359,9 @@ struct at_walk {
 
 AT_API struct at_walk at_walk_block(const struct at_batch *batch, size_t i);
 
+/* How many packets a batch holds; faster than to walk over them. */
+AT_API uint64_t at_batch_packets(const struct at_batch *batch);
+
 /* at_walk_next() stores the next record in *pkt; false when there is none. */
 AT_API bool at_walk_next(struct at_walk *walk, struct at_packet *pkt);
 

@@ -150,6 +150,32 @@ struct at_walk at_walk_block(const struct at_batch *batch, size_t i)
     return (struct at_walk){b->layout, b->data, b->data + b->place.bytes};
 }
 
+/* Only in pcapng do packets need a closer look. */
+static uint64_t block_packets(const struct at_batch *batch, size_t i)
+{
+    const struct at_block *b = &batch->block[i];
+    struct at_walk walk = at_walk_block(batch, i);
+    struct at_packet pkt;
+    uint64_t n = 0;
+
+    if (b->layout->format == AT_FORMAT_ERF)
+        return at_erf_packets(walk.at, walk.end);
+    if (b->layout->format != AT_FORMAT_PCAPNG)
+        return b->records;
+    while (at_walk_next(&walk, &pkt))
+        n += pkt.kind == AT_KIND_PACKET;
+    return n;
+}
+
+uint64_t at_batch_packets(const struct at_batch *batch)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < batch->blocks; i++)
+        n += block_packets(batch, i);
+    return n;
+}
+
 bool at_walk_next(struct at_walk *walk, struct at_packet *pkt)
 {
     if (walk->at >= walk->end)

@@ -109,6 +109,8 @@ enum at_status at_erf_detect(struct at_layout *layout, const uint8_t *p,
                              size_t n, bool whole, const char **what);
 struct at_frame at_erf_frame(const uint8_t *p, const uint8_t *stop,
                              const uint8_t *end);
+/* How many of the whole records from 'p' to 'end' are packets. */
+uint64_t at_erf_packets(const uint8_t *p, const uint8_t *end);
 void at_erf_parse(const struct at_layout *layout, const uint8_t *p,
                   struct at_packet *pkt);
 

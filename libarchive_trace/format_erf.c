@@ -294,6 +294,18 @@ struct at_claim at_erf_claim(const uint8_t *p, const uint8_t *end)
     return c;
 }
 
+uint64_t at_erf_packets(const uint8_t *p, const uint8_t *end)
+{
+    uint64_t n = 0;
+
+    for (; p < end; p += erf_rlen(p)) {
+        const uint8_t type = p[8] & 0x7f;
+
+        n += type != ERF_META && type != ERF_PAD;
+    }
+    return n;
+}
+
 /* PPP in HDLC-like framing and Cisco's HDLC share the record types. */
 static uint16_t hdlc_linktype(const struct at_packet *pkt)
 {

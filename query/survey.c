@@ -252,27 +252,6 @@ void at_survey_batch(struct at_survey *s, const struct at_batch *batch,
     s->blocks += batch->blocks;
 }
 
-uint64_t at_survey_count(const struct at_batch *batch)
-{
-    struct at_packet pkt;
-    uint64_t n = 0;
-
-    for (size_t i = 0; i < batch->blocks; i++) {
-        struct at_walk walk = at_walk_block(batch, i);
-
-        if (walk.at == walk.end || !at_walk_next(&walk, &pkt))
-            continue;
-        if (pkt.format == AT_FORMAT_PCAP || pkt.format == AT_FORMAT_PCAP_US) {
-            n += batch->block[i].records; /* packets, all of them */
-            continue;
-        }
-        do
-            n += pkt.kind == AT_KIND_PACKET;
-        while (at_walk_next(&walk, &pkt));
-    }
-    return n;
-}
-
 void at_survey_join(struct at_survey *s, const struct at_survey *next)
 {
     join_hashes(s, next);

@@ -65,9 +65,6 @@ void at_survey_packet(struct at_survey *s, const struct at_packet *pkt,
 void at_survey_batch(struct at_survey *s, const struct at_batch *batch,
                      bool deep);
 
-/* The packets of a batch, no more. */
-uint64_t at_survey_count(const struct at_batch *batch);
-
 /* Adds to *s, the survey of a trace from its beginning, that of the stretch
  * which follows. */
 void at_survey_join(struct at_survey *s, const struct at_survey *next);

@@ -229,3 +229,35 @@ END
         done
     done
 }
+
+@test "at-info: -c counts what the survey counts" {
+    python3 "$TOP/test/erf_golden.py" golden 2>/dev/null || true
+    for f in "$TEST_DATA"/*.{pcap,erf,gz} golden/*.erf; do
+        [ -e "$f" ] || continue
+        [ "$(at-info -qc "$f" 2>/dev/null | cut -f 1)" = \
+            "$(at-info -q --json "$f" 2>/dev/null | jq .packets)" ]
+    done
+    at-convert -q -F pcapng "$TEST_DATA/link.erf" x.pcapng
+    [ "$(at-info -c x.pcapng | cut -f 1)" -eq 2323 ]
+}
+
+@test "at-info --salvage: what is behind damage is counted, what is skipped too" {
+    python3 - "$TEST_DATA/link.erf" <<'END'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+at = 0
+for _ in range(500):
+    at += int.from_bytes(data[at + 10:at + 12], "big")
+data[at:at + 512] = bytes(512)
+open("hurt.erf", "wb").write(data)
+END
+    run --separate-stderr at-info --json hurt.erf
+    [ "$status" -eq 1 ]
+    before=$(jq .packets <<<"$output")
+    run --separate-stderr at-info --json --salvage hurt.erf
+    [ "$status" -eq 1 ]
+    jq -e --argjson n "$before" '.packets > $n and .packets >= 2315
+        and .packets < 2323 and .damaged and .skipped_bytes >= 512
+        and .skipped_bytes < 6000' <<<"$output"
+    [[ "$stderr" == *"at-info: hurt.erf: skipped "* ]]
+}
