@@ -4,8 +4,8 @@
 usage: corpus-info.py CORPUS EXCEPTIONS
 
 Reads GROUND_TRUTH.tsv and MANIFEST.tsv in CORPUS, runs at-info --json over
-every capture that is ERF or pcap, plain or gzip, and compares packets, bytes
-on the wire, first and last time.  EXCEPTIONS is a TSV of file, field, reason:
+every capture that is ERF, pcap or pcapng, in any compression, and compares
+packets, bytes on the wire, first and last time.  EXCEPTIONS is a TSV of file, field, reason:
 a difference that is listed there is expected, and one that is listed but does
 not happen is an error too.  Prints one line a difference; exits 1 if there
 was any that is not listed.
@@ -27,7 +27,7 @@ def comparable(fmt):
     base = fmt.split("+")[0].split("(")[0]
     codec = fmt.split("+")[1] if "+" in fmt else ""
     return (base == "erf" or base.startswith(("pcap-", "pcapng-"))) and (
-        codec in ("", "gz", "gz(cut)", "le"))
+        codec in ("", "gz", "gz(cut)", "le", "bz2", "xz", "zst", "lz4"))
 
 
 def info(corpus, names):
