@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "codec_stream.h"
 
 enum {
     READ_BYTES = 256 << 10,
@@ -19,7 +20,9 @@ struct rest {
     uint8_t *p;
     size_t at, have, room;
     bool eof;
-    bool closed; /* the last frame seen was an empty one */
+    bool closed;       /* the last frame seen was an empty one */
+    bool told;         /* salvage: there was a gap at the end */
+    struct at_gap gap; /* salvage: what was passed over before 'at' */
 };
 
 enum at_status at_frames_open(struct at_source *src, struct at_error *err)
@@ -69,6 +72,34 @@ static enum at_status fill(struct at_source *src, struct rest *rest,
     return AT_OK;
 }
 
+/* Whether a frame may begin at 'p', or all is over there. */
+static bool may_begin(const struct at_frame_ops *ops, const uint8_t *p,
+                      size_t n, bool eof)
+{
+    struct at_frame_found f;
+    const enum at_look look = n == 0 ? AT_LOOK_OK : ops->look(p, n, eof, &f);
+
+    return look == AT_LOOK_OK || (look == AT_LOOK_MORE && !eof);
+}
+
+/*
+ * How far the frame at 'p' goes, which says that it is of 'bytes': less, if
+ * nothing begins where it ends but something does inside it.
+ */
+static size_t real_bytes(const struct at_frame_ops *ops, const uint8_t *p,
+                         size_t n, bool eof, size_t bytes)
+{
+    struct at_frame_found f;
+
+    if (may_begin(ops, p + bytes, n - bytes, eof))
+        return bytes;
+    for (size_t at = 1; at < bytes; at++)
+        if (ops->look(p + at, n - at, eof, &f) == AT_LOOK_OK &&
+            may_begin(ops, p + at + f.bytes, n - at - f.bytes, eof))
+            return at;
+    return bytes;
+}
+
 /* The frames that the next job takes: their bytes, and what stopped us. */
 static size_t take_frames(const struct at_source *src, struct rest *rest,
                           enum at_look *look)
@@ -83,6 +114,9 @@ static size_t take_frames(const struct at_source *src, struct rest *rest,
         *look = ops->look(rest->p + rest->at + n, left - n, rest->eof, &f);
         if (*look != AT_LOOK_OK)
             break;
+        if (src->salvage)
+            f.bytes = real_bytes(ops, rest->p + rest->at + n, left - n,
+                                 rest->eof, f.bytes);
         n += f.bytes;
         raw += f.raw_bytes;
         rest->closed = f.raw_bytes == 0;
@@ -138,6 +172,8 @@ static enum at_status no_frame(struct at_source *src, struct rest *rest,
         rest->at = rest->have;
     if (rest->at == rest->have && (rest->closed || !ops->closed))
         return AT_END;
+    if (rest->at == rest->have && rest->told)
+        return AT_END;
     if (rest->at == rest->have)
         return at_error_set(&src->err, AT_ERR_TRUNCATED,
                             "%s: cut short: no closing block at byte %llu",
@@ -154,6 +190,46 @@ static enum at_status no_frame(struct at_source *src, struct rest *rest,
                         src->in.name, ops->member, at);
 }
 
+/*
+ * Salvage: passes over what is no frame.  What has the magic number of one
+ * and does not say its length is decoded in sequence.
+ */
+static enum at_status pass_damage(struct at_source *src, struct rest *rest,
+                                  enum at_look look)
+{
+    const struct at_frame_ops *ops = src->ops->frames;
+    const struct at_stream_ops *stream = src->ops->onward->stream;
+    const uint64_t at = src->in.offset - (rest->have - rest->at);
+    const uint8_t *p = rest->p + rest->at;
+    const size_t left = rest->have - rest->at;
+    size_t n = 1;
+
+    if (look == AT_LOOK_OTHER && stream != NULL && left >= 4 &&
+        stream->begins(p, left))
+        return AT_END;
+    while (n < left && !may_begin(ops, p + n, left - n, rest->eof))
+        n++;
+    if (rest->gap.bytes == 0)
+        rest->gap.file = at;
+    rest->gap.bytes += n;
+    rest->at += n;
+    return AT_OK;
+}
+
+/* Finds frames behind damage, or what is left for the next codec: AT_END. */
+static enum at_status find_behind(struct at_source *src, struct rest *rest,
+                                  size_t *n, enum at_look *look)
+{
+    enum at_status st = AT_OK;
+
+    while (st == AT_OK && *n == 0 && rest->at < rest->have) {
+        st = pass_damage(src, rest, *look);
+        if (st == AT_OK)
+            st = find_frames(src, rest, n, look);
+    }
+    return st;
+}
+
 enum at_status at_frames_prepare(struct at_source *src, struct at_job *job)
 {
     struct rest *rest = src->state;
@@ -166,11 +242,19 @@ enum at_status at_frames_prepare(struct at_source *src, struct at_job *job)
     st = find_frames(src, rest, &n, &look);
     if (st != AT_OK)
         return st;
-    if (n == 0)
+    if (n == 0 && src->salvage)
+        st = find_behind(src, rest, &n, &look);
+    if (st < 0)
+        return st;
+    if (n == 0 && rest->gap.bytes == 0)
         return no_frame(src, rest, look);
-    if (at_job_room(job, n) != AT_OK)
+    if (at_job_room(job, n) != AT_OK ||
+        (rest->gap.bytes > 0 && at_piece_gap(job->piece, rest->gap) != AT_OK))
         return at_error_set(&src->err, AT_ERR_MEMORY, "out of memory");
-    memcpy(job->in, rest->p + rest->at, n);
+    rest->told = rest->gap.bytes > 0 && n == 0;
+    rest->gap.bytes = 0;
+    if (n > 0)
+        memcpy(job->in, rest->p + rest->at, n);
     job->in_bytes = n;
     job->file_offset = src->in.offset - (rest->have - rest->at);
     job->skip = 0;
@@ -198,6 +282,38 @@ static uint64_t raw_total(const struct at_job *job)
     return total;
 }
 
+/* Frames behind damage were not counted when room was made. */
+static bool has_room(struct at_job *job, const struct at_frame_found *f)
+{
+    struct at_piece *piece = job->piece;
+
+    if (piece->len + f->raw_bytes <= TOTAL_MOST &&
+        at_piece_grow(piece, f->raw_bytes) == AT_OK)
+        return true;
+    at_error_set(&piece->err, AT_ERR_MEMORY, "out of memory");
+    return false;
+}
+
+/* A damaged frame is a gap; its length is believed no more than the rest. */
+static enum at_status pass_frame(struct at_job *job, size_t at, size_t *n)
+{
+    const struct at_frame_ops *ops = job->src->ops->frames;
+    struct at_piece *piece = job->piece;
+    struct at_frame_found f;
+    size_t next = at + 1;
+
+    while (next < job->in_bytes &&
+           ops->look(job->in + next, job->in_bytes - next, true, &f) !=
+               AT_LOOK_OK)
+        next++;
+    *n = next - at;
+    if (at_piece_gap(piece, (struct at_gap){piece->raw_offset + piece->len,
+                                            job->file_offset + at, *n}) ==
+        AT_OK)
+        return AT_OK;
+    return at_error_set(&piece->err, AT_ERR_MEMORY, "out of memory");
+}
+
 static enum at_status unpack_frame(struct at_job *job, size_t at, size_t *n)
 {
     const struct at_frame_ops *ops = job->src->ops->frames;
@@ -205,16 +321,23 @@ static enum at_status unpack_frame(struct at_job *job, size_t at, size_t *n)
     const size_t before = piece->len;
     struct at_frame_found f = {.bytes = 0};
     const char *wrong = "header damaged";
+    bool too_long;
 
     if (at_piece_mark(piece, piece->raw_offset + piece->len,
                       job->file_offset + at) != AT_OK)
         return at_error_set(&piece->err, AT_ERR_MEMORY, "out of memory");
-    if (ops->look(job->in + at, job->in_bytes - at, true, &f) == AT_LOOK_OK)
+    if (ops->look(job->in + at, job->in_bytes - at, true, &f) == AT_LOOK_OK) {
+        if (job->src->salvage && !has_room(job, &f))
+            return AT_ERR_MEMORY;
         wrong = ops->unpack(job->tool, job->in + at, &f, piece);
+    }
     *n = f.bytes;
     if (wrong == NULL)
         return AT_OK;
+    too_long = piece->len - before > AT_FRAME_MOST;
     piece->len = before;
+    if (job->src->salvage && !too_long)
+        return pass_frame(job, at, n);
     if (ops->unsure && job->src->place == NULL) {
         job->again = true;
         job->again_at = job->file_offset + at;

@@ -266,6 +266,7 @@ static enum at_status decode_blocks(struct at_job *job, lzma_index_iter *it,
                                     size_t *at)
 {
     struct at_piece *piece = job->piece;
+    uint64_t missing = 0; /* decoded bytes of gaps, which are not counted */
 
     while (*at < job->in_bytes && !at_job_is_full(job)) {
         const size_t before = piece->len;
@@ -275,12 +276,21 @@ static enum at_status decode_blocks(struct at_job *job, lzma_index_iter *it,
             return at_job_damaged(job, *at, "xz block", "not in the index");
         if (at_piece_grow(piece, (size_t)it->block.uncompressed_size) !=
                 AT_OK ||
-            at_piece_mark(piece, it->block.uncompressed_file_offset,
+            at_piece_mark(piece, it->block.uncompressed_file_offset - missing,
                           job->file_offset + *at) != AT_OK)
             return at_error_set(&piece->err, AT_ERR_MEMORY, "out of memory");
         if (!decode_block(job, *at, it)) {
             piece->len = before;
-            return at_job_damaged(job, *at, "xz block", "does not decode");
+            if (!job->src->salvage)
+                return at_job_damaged(job, *at, "xz block", "does not decode");
+            missing += it->block.uncompressed_size;
+            if (at_piece_gap(piece, (struct at_gap){
+                                        piece->raw_offset + piece->len,
+                                        job->file_offset + *at,
+                                        it->block.total_size,
+                                    }) != AT_OK)
+                return at_error_set(&piece->err, AT_ERR_MEMORY,
+                                    "out of memory");
         }
         *at += (size_t)it->block.total_size;
         if (lzma_index_iter_next(it, LZMA_INDEX_ITER_NONEMPTY_BLOCK) &&

@@ -136,7 +136,8 @@ enum at_status at_source_open(struct at_source *src, const char *path,
 
     memset(src, 0, sizeof(*src));
     src->pool = pool;
-    src->access = opts->access;
+    src->access = opts->salvage ? NULL : opts->access;
+    src->salvage = opts->salvage;
     src->spacing = opts->spacing;
     src->portion = opts->portion;
     src->hesitant = true;

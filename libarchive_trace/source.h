@@ -71,6 +71,7 @@ struct at_source {
     uint64_t spacing;               /* of the access points to take; 0: none */
     uint64_t portion;               /* see struct at_reader_options */
     const struct at_access *access; /* that are known; may be NULL */
+    bool salvage; /* damaged frames become gaps of their piece */
 };
 
 enum {

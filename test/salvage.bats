@@ -181,3 +181,80 @@ lengths_are_found() { # file offset-in-header value...
     [[ "$output" =~ ([0-9]+)\ lost$ ]]
     [ "${BASH_REMATCH[1]}" -le 5 ]
 }
+
+# ---- compressed ------------------------------------------------------------
+
+# What is left of ERF records after damage, each once, against the original.
+compare_left() { # original left
+    python3 - "$1" "$2" <<'END'
+import sys
+from salvage import erf_records
+a, b = (open(f, "rb").read() for f in sys.argv[1:])
+was = {a[at:at + n] for at, n in erf_records(a)}
+left = [b[at:at + n] for at, n in erf_records(b)]
+print(sum(r not in was for r in left), len(left))
+END
+}
+
+make_long() {
+    local d=$TEST_DATA
+    at-convert -q --sequence "$d/http.pcap" "$d/tls.pcap" "$d/loss.pcap" \
+        "$d/http.pcap" "$d/bulk-s96.pcap" "$d/tls.pcap" "$d/http.pcap" \
+        "$d/tls.pcap" long.erf
+}
+
+@test "salvage: a damaged frame of any codec is one hole, the rest comes out" {
+    make_long
+    for codec in bgzf zstd lz4 bzip2 xz; do
+        at-convert -q -Z $codec long.erf packed
+        at=$(($(stat -c %s packed) * 3 / 4))
+        for bytes in 1 512; do
+            cp packed bad
+            head -c $bytes /dev/zero | tr '\0' '\252' |
+                dd of=bad bs=1 seek=$at conv=notrunc status=none
+            run --separate-stderr at-convert --salvage -Z none bad left.erf
+            [ "$status" -eq 1 ]
+            read -r hole from < <(sed -n 's/.*skipped \([0-9,]*\) bytes at byte \([0-9]*\): .*/\1 \2/p' <<<"$stderr" | tr -d ,)
+            [ "$from" -le "$at" ] && [ $((from + hole)) -gt "$at" ]
+            [[ "$stderr" == *": 1 hole, "* ]]
+            read -r invented left < <(compare_left long.erf left.erf)
+            [ "$invented" -eq 0 ]
+            [ "$left" -gt 5000 ]
+        done
+    done
+}
+
+@test "salvage: a damaged header or size of a BGZF block costs that block" {
+    make_long
+    at-convert -q -Z bgzf long.erf packed
+    at=$(python3 -c 'data = open("packed", "rb").read()
+at = 0
+for _ in range(20):
+    at += 1 + data[at + 16] + 256 * data[at + 17]
+print(at, 1 + data[at + 16] + 256 * data[at + 17])')
+    read -r at bytes <<<"$at"
+    for where in 0 2 3 10 12 16 17; do
+        cp packed bad
+        poke bad $((at + where)) '\x41'
+        run --separate-stderr at-convert --salvage -Z none bad left.erf
+        [ "$status" -eq 1 ]
+        [[ "$stderr" == *"bad: skipped "*" bytes at byte $at: no gzip block is there"* ]]
+        [[ "$(tr -d , <<<"$stderr")" == *"skipped $bytes bytes at byte $at: "* ]]
+        read -r invented left < <(compare_left long.erf left.erf)
+        [ "$invented" -eq 0 ]
+        [ "$left" -gt 9000 ]
+    done
+}
+
+@test "salvage: a compressed file that is cut gives what is there" {
+    make_long
+    for codec in bgzf zstd lz4 bzip2; do
+        at-convert -q -Z $codec long.erf packed
+        head -c $(($(stat -c %s packed) * 3 / 4)) packed >bad
+        run --separate-stderr at-convert --salvage -Z none bad left.erf
+        [ "$status" -eq 1 ]
+        read -r invented left < <(compare_left long.erf left.erf)
+        [ "$invented" -eq 0 ]
+        [ "$left" -gt 5000 ]
+    done
+}
