@@ -155,13 +155,13 @@ open(sys.argv[2], "wb").write(data)
 END
     done
     for order in '1 2 3' '3 1 2'; do
-        names=$(for i in $order; do echo $i.pcap; done)
+        names=$(for i in $order; do echo "$i.pcap"; done)
         # shellcheck disable=SC2086 # a list of names
         at-convert -q $names all.pcap
         got=$(python3 -c 'import sys
 from records import records
 print(*[f[0] for _, f, _ in records("all.pcap")])')
-        want=$(for i in $order; do echo $i $i; done | tr '\n' ' ')
+        want=$(for i in $order; do echo "$i" "$i"; done | tr '\n' ' ')
         [ "$got" = "${want% }" ]
     done
 }
