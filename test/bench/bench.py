@@ -80,10 +80,17 @@ def said(pattern):
 
 def packets_of(name):
     """The packets of the file that the command wrote, counted by a peer."""
-    def outcome(_):
+    def outcome(command):
         if program("capinfos"):
             return number(r"packets:\s*(\d+)",
                           output_of(["capinfos", "-c", "-M", name]))
+        return counted_by_us(name)(command)
+    return outcome
+
+
+def counted_by_us(name):
+    """The packets of a file that no peer here can read."""
+    def outcome(_):
         return number(r"(\d+)", output_of(["at-info", "-q", "-c", name]))
     return outcome
 
@@ -264,8 +271,9 @@ def make_traces():
         must([SYNTH, "-n", PACKETS, "--snap", "96", name])
     with open(path("trace-gzip.erf.gz"), "wb") as packed:
         must(["gzip", "-1", "-c", "trace.erf"], stdout=packed)
-    must([program("at-convert"), "-q", "-Z", "bgzf", "trace.erf",
-          "trace-bgzf.erf.gz"])
+    for codec, name in (("bgzf", "trace-bgzf.erf.gz"),
+                        ("zstd", "trace.erf.zst")):
+        must([program("at-convert"), "-q", "-Z", codec, "trace.erf", name])
 
 
 def choose_client():
@@ -282,13 +290,21 @@ def choose_client():
 
 PLAIN = [("ERF", "trace.erf"), ("pcap", "trace.pcap"),
          ("ERF, foreign .gz", "trace-gzip.erf.gz"),
-         ("ERF, BGZF", "trace-bgzf.erf.gz")]
+         ("ERF, BGZF", "trace-bgzf.erf.gz"),
+         ("ERF, zstd", "trace.erf.zst")]
 BUSY_HOST = "198.18.0.1"  # the first of the Zipf-distributed servers
 ABSENT_HOST = "203.0.113.77"
 
 
+def access_points():
+    """The foreign .gz once more, with the index that at-index makes of it."""
+    os.link(path("trace-gzip.erf.gz"), path("indexed.erf.gz"))
+    must([program("at-index"), "-q", "indexed.erf.gz"])
+    return "ERF, foreign .gz, indexed", "indexed.erf.gz"
+
+
 def bench_count(report):
-    for title, name in PLAIN:
+    for title, name in PLAIN + [access_points()]:
         uri = ("pcapfile:" if name.endswith(".pcap") else "erf:") + name
         commands = [
             Command(["at-info", "-q", "-c", name], said(r"(\d+)")),
@@ -310,12 +326,9 @@ def bench_convert(report):
                  "b.pcap"], packets_of("b.pcap"), "b.pcap"),
         Command(["tracesplit", "erf:trace.erf", "pcapfile:c.pcap"],
                 packets_of("c.pcap"), "c.pcap"),
-    ])
-    contest(report, "convert", "ERF -> gzipped pcap", [
-        Command(["at-convert", "-q", "trace.erf", "a.pcap.gz"],
-                packets_of("a.pcap.gz"), "a.pcap.gz"),
-        Command(["traceconvert", "erf:trace.erf", "pcapfile:b.pcap"],
-                packets_of("b.pcap"), "b.pcap"),
+        # It has no way to leave the compression out.
+        Command(["traceconvert", "erf:trace.erf", "pcapfile:d.pcap"],
+                packets_of("d.pcap"), "d.pcap", "traceconvert (gz)"),
     ])
     contest(report, "convert", "ERF -> compressed ERF", [
         Command(["at-convert", "-q", "-Z", "bgzf", "trace.erf", "a.erf.gz"],
@@ -327,6 +340,19 @@ def bench_convert(report):
                 packets_of("b.erf.gz"), "b.erf.gz", "gzip -6", ["gzip"]),
         Command(["sh", "-c", "pigz -6 -p2 -c trace.erf >c.erf.gz"],
                 packets_of("c.erf.gz"), "c.erf.gz", "pigz -6 -p2", ["pigz"]),
+    ])
+    contest(report, "convert", "ERF -> zstd", [
+        Command(["at-convert", "-q", "trace.erf", "a.erf.zst"],
+                counted_by_us("a.erf.zst"), "a.erf.zst"),
+        Command(["zstd", "-q", "-T2", "-3", "trace.erf", "-o", "b.erf.zst"],
+                counted_by_us("b.erf.zst"), "b.erf.zst", "zstd -3 -T2"),
+    ])
+    contest(report, "convert", "foreign .erf.gz -> BGZF", [
+        Command(["at-convert", "-q", "trace-gzip.erf.gz", "a.erf.gz"],
+                packets_of("a.erf.gz"), "a.erf.gz"),
+        Command(["sh", "-c", "zcat trace-gzip.erf.gz | pigz -6 -p2 "
+                 ">c.erf.gz"], packets_of("c.erf.gz"), "c.erf.gz",
+                "zcat | pigz", ["pigz"]),
     ])
     expression = f"host {BUSY_HOST} and tcp"
     contest(report, "convert", f"pcap, {expression}", [
