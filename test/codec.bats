@@ -70,8 +70,8 @@ big() {
     xz --robot -l big.erf.xz >list
     [ "$(awk '$1 == "file" { print $2 }' list)" -eq 1 ]
     [ "$(awk '$1 == "file" { print $3 }' list)" -gt 2 ]
-    [ "$(tail -c 4 big.erf.zst | xxd -p)" = b1ea928f ]
-    [ "$(tail -c 9 big.erf.zst | head -c 4 | xxd -p | cut -c1-2)" = \
+    [ "$(tail -c 4 big.erf.zst | od -An -tx1 | tr -d ' \n')" = b1ea928f ]
+    [ "$(tail -c 9 big.erf.zst | head -c 1 | od -An -tx1 | tr -d " \n")" = \
         "$(printf %02x $(($(zstd -lv big.erf.zst 2>/dev/null |
             awk '/Zstandard Frames/ { print $4 }'))))" ]
 }
