@@ -58,7 +58,7 @@ static int index_one(struct index *index, const char *trace)
 int main(int argc, char *argv[])
 {
     struct index index = {
-        .how = {.timeouts = at_timeouts_default,
+        .how = {.tracking = at_tracking_default,
                 .stream = "",
                 .reading.spacing = AT_INDEX_SPACING},
     };
@@ -70,7 +70,8 @@ int main(int argc, char *argv[])
                    "decoded bytes (4Mi); 0: none"),
         TOOL_TEXT(0, "stream", &index.how.stream, "NAME",
                   "the stream that the file is of"),
-        TOOL_CALL(0, "timeout", set_timeouts, &index.how.timeouts, "LIST",
+        TOOL_CALL(0, "timeout", set_timeouts, &index.how.tracking.timeouts,
+                  "LIST",
                   "idle times that end a flow: 90s for all, or some of "
                   "tcp=2h,udp=2m,opening=4m,closed=2m,other=2m"),
         TOOL_INPUT(&index.how.reading),

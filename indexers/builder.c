@@ -33,13 +33,13 @@ struct at_builder {
 
 /* ---- taking packets in ----------------------------------------------- */
 
-struct at_builder *at_builder_open(const struct at_timeouts *timeouts)
+struct at_builder *at_builder_open(const struct at_tracking *rules)
 {
     struct at_builder *b = calloc(1, sizeof(*b));
 
     if (b == NULL)
         return NULL;
-    b->tracker = at_tracker_open(timeouts);
+    b->tracker = at_tracker_open(rules);
     if (b->tracker == NULL) {
         free(b);
         return NULL;

@@ -34,7 +34,7 @@ struct at_index_totals {
     int64_t first_ns, last_ns;
 };
 
-struct at_builder *at_builder_open(const struct at_timeouts *timeouts);
+struct at_builder *at_builder_open(const struct at_tracking *rules);
 
 /* Adds the records of block number 'block', or some of them; blocks come in
  * ascending order. */

@@ -15,7 +15,7 @@ struct job {
     const struct at_indexing *how;
     const struct at_trace_info *trace;
     struct at_builder *builder;
-    uint64_t seed;
+    struct at_sighting sighting;
     struct at_place *place;
     size_t places, place_room;
     bool stopped;
@@ -49,7 +49,7 @@ static enum at_status work(void *ctx, void *slot, const struct at_batch *batch,
 {
     const struct job *job = ctx;
 
-    return at_sights_take(slot, batch, job->seed, err);
+    return at_sights_take(slot, batch, &job->sighting, err);
 }
 
 static enum at_status report(void *ctx, void *slot,
@@ -143,7 +143,7 @@ enum at_status at_index_file(const char *trace, const char *path,
                              struct at_error *err)
 {
     struct at_reader_options opts = how->reading;
-    struct job job = {.how = how, .seed = at_flow_key_seed()};
+    struct job job = {.how = how, .sighting.seed = at_flow_key_seed()};
     struct at_reader *rd;
     enum at_status st;
 
@@ -154,7 +154,7 @@ enum at_status at_index_file(const char *trace, const char *path,
     if (st != AT_OK)
         return st;
     job.trace = at_reader_info(rd);
-    job.builder = at_builder_open(&how->timeouts);
+    job.builder = at_builder_open(&how->tracking);
     if (job.builder == NULL)
         st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
     else

@@ -16,7 +16,7 @@ typedef bool at_progress_fn(void *ctx, uint64_t done_bytes,
 struct at_indexing {
     struct at_pool *pool;
     struct at_reader_options reading; /* of the trace, but for the pool */
-    struct at_timeouts timeouts;
+    struct at_tracking tracking;
     const char *stream; /* "" if it has no name */
     at_progress_fn *progress;
     void *progress_ctx;

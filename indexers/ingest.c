@@ -43,7 +43,7 @@ struct ingest {
     uint64_t skip; /* records of this input that were taken before */
     uint64_t total_bytes, done_bytes;
     const struct at_trace_info *trace; /* being read */
-    uint64_t seed;
+    struct at_sighting sighting;
     bool again; /* what is read is a pending segment, not an input */
     bool stopped;
 };
@@ -94,7 +94,7 @@ static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
     d->linktype = opts.format == AT_FORMAT_ERF ? 0 : pkt->linktype;
     d->snap_bytes = opts.snap_bytes;
     d->path = at_archive_path(in->archive, "tmp/draft");
-    d->builder = at_builder_open(&at_timeouts_default);
+    d->builder = at_builder_open(&at_tracking_default);
     if (d->path == NULL || d->builder == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     return at_writer_open(&d->writer, d->path, &opts, err);
@@ -342,7 +342,7 @@ static enum at_status ingest_work(void *ctx, void *slot,
 {
     const struct ingest *in = ctx;
 
-    return at_sights_take(slot, batch, in->seed, err);
+    return at_sights_take(slot, batch, &in->sighting, err);
 }
 
 static void ingest_drop(void *ctx, void *slot)
@@ -625,7 +625,7 @@ enum at_status at_ingest_files(const char *archive, char *const *input,
     struct ingest in = {
         .how = how,
         .done = done,
-        .seed = at_flow_key_seed(),
+        .sighting.seed = at_flow_key_seed(),
     };
     enum at_status st = AT_OK;
 

@@ -113,22 +113,41 @@ static void take_key(struct at_sight *s, const struct at_headers *h)
     s->from_hi = at_flow_key_make(&s->key, &ends);
 }
 
+/* Decodes by our rules or nDPI's; false: the packet is in no flow. */
+static bool decode(struct at_headers *h, const struct at_packet *pkt,
+                   const struct at_sighting *how)
+{
+    if (pkt->kind != AT_KIND_PACKET)
+        return false;
+    if (how->conformance)
+        return at_sight_ndpi(h, pkt);
+    at_decode(h, pkt);
+    return true;
+}
+
+static uint32_t bytes_of(const struct at_headers *h,
+                         const struct at_packet *pkt,
+                         const struct at_sighting *how)
+{
+    if (how->conformance)
+        return pkt->cap_bytes & 0xffff; /* it has 16 bits for them */
+    return h->net == AT_NET_IPV4 || h->net == AT_NET_IPV6 ? h->ip_bytes
+                                                          : pkt->wire_bytes;
+}
+
 void at_sight_take(struct at_sight *s, const struct at_packet *pkt,
-                   uint64_t seed)
+                   const struct at_sighting *how)
 {
     struct at_headers h;
-    bool ip;
 
-    s->packet = pkt->kind == AT_KIND_PACKET;
+    s->packet = decode(&h, pkt, how);
     s->wanted = false;
     if (!s->packet)
         return;
-    at_decode(&h, pkt);
-    ip = h.net == AT_NET_IPV4 || h.net == AT_NET_IPV6;
     take_key(s, &h);
-    s->hash = at_flow_key_hash(&s->key, seed);
+    s->hash = at_flow_key_hash(&s->key, how->seed);
     s->ts_ns = at_ts_to_ns(pkt->ts);
-    s->bytes = ip ? h.ip_bytes : pkt->wire_bytes;
+    s->bytes = bytes_of(&h, pkt, how);
     s->cap_bytes = pkt->cap_bytes;
     s->wire_bytes = pkt->wire_bytes;
     s->sport = h.sport;

@@ -59,8 +59,19 @@ struct at_sight {
     bool wanted;   /* the caller's mark, which its flow takes over */
 };
 
-/* 'seed' is that of at_flow_key_hash(). */
+/* How packets become sights; all zero are the rules of an index. */
+struct at_sighting {
+    uint64_t seed;    /* of at_flow_key_hash() */
+    bool conformance; /* layers, keys and bytes as nDPI's reader counts them */
+};
+
 void at_sight_take(struct at_sight *s, const struct at_packet *pkt,
-                   uint64_t seed);
+                   const struct at_sighting *how);
+
+/*
+ * The headers that nDPI's reader counts a packet by; false if it drops it.
+ * sight_ndpi.c tells the rules.
+ */
+bool at_sight_ndpi(struct at_headers *h, const struct at_packet *pkt);
 
 #endif

@@ -24,7 +24,8 @@ static enum at_status make_room(struct at_sights *s,
 }
 
 enum at_status at_sights_take(struct at_sights *s, const struct at_batch *batch,
-                              uint64_t seed, struct at_error *err)
+                              const struct at_sighting *how,
+                              struct at_error *err)
 {
     struct at_packet pkt;
 
@@ -35,7 +36,7 @@ enum at_status at_sights_take(struct at_sights *s, const struct at_batch *batch,
         struct at_walk walk = at_walk_block(batch, i);
 
         while (at_walk_next(&walk, &pkt))
-            at_sight_take(&s->sight[s->n++], &pkt, seed);
+            at_sight_take(&s->sight[s->n++], &pkt, how);
     }
     return AT_OK;
 }

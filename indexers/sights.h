@@ -15,7 +15,8 @@ struct at_sights {
 
 /* Takes every record of the batch. */
 enum at_status at_sights_take(struct at_sights *s, const struct at_batch *batch,
-                              uint64_t seed, struct at_error *err);
+                              const struct at_sighting *how,
+                              struct at_error *err);
 void at_sights_drop(struct at_sights *s);
 
 #endif

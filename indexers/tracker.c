@@ -26,12 +26,15 @@ enum {
 #define SECOND INT64_C(1000000000)
 
 /* The defaults of libflowmanager; see DESIGN's sources. */
-const struct at_timeouts at_timeouts_default = {
-    .tcp_opening_ns = 240 * SECOND,
-    .tcp_ns = 7440 * SECOND,
-    .tcp_closed_ns = 120 * SECOND,
-    .udp_ns = 120 * SECOND,
-    .other_ns = 120 * SECOND,
+const struct at_tracking at_tracking_default = {
+    .timeouts =
+        {
+            .tcp_opening_ns = 240 * SECOND,
+            .tcp_ns = 7440 * SECOND,
+            .tcp_closed_ns = 120 * SECOND,
+            .udp_ns = 120 * SECOND,
+            .other_ns = 120 * SECOND,
+        },
 };
 
 struct entry {
@@ -40,7 +43,7 @@ struct entry {
 };
 
 struct at_tracker {
-    struct at_timeouts timeouts;
+    struct at_tracking rules;
     struct entry *table;
     size_t mask;
     size_t used;
@@ -173,13 +176,13 @@ bool at_flow_begins_anew(enum at_flow_state state, uint8_t tcp_flags)
 
 /* ---- table ----------------------------------------------------------- */
 
-struct at_tracker *at_tracker_open(const struct at_timeouts *timeouts)
+struct at_tracker *at_tracker_open(const struct at_tracking *rules)
 {
     struct at_tracker *t = calloc(1, sizeof(*t));
 
     if (t == NULL)
         return NULL;
-    t->timeouts = *timeouts;
+    t->rules = *rules;
     t->mask = TABLE_LEAST - 1;
     t->table = calloc(TABLE_LEAST, sizeof(t->table[0]));
     if (t->table == NULL) {
@@ -332,8 +335,10 @@ static bool begins_anew(const struct at_tracker *t, const struct at_flow *f,
 {
     const enum at_flow_state state = (enum at_flow_state)f->state;
 
+    if (t->rules.conformance)
+        return false;
     return s->ts_ns - f->last_ns >
-               at_timeout_of(&t->timeouts, state, f->key.proto) ||
+               at_timeout_of(&t->rules.timeouts, state, f->key.proto) ||
            at_flow_begins_anew(state, s->tcp_flags);
 }
 

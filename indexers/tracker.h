@@ -53,7 +53,6 @@ struct at_timeouts {
     int64_t udp_ns;
     int64_t other_ns;
 };
-extern const struct at_timeouts at_timeouts_default;
 
 /* "90s" for all, or "tcp=2h,udp=30s,other=60s,opening=4m,closed=2m". */
 enum at_status at_timeouts_parse(struct at_timeouts *t, const char *text,
@@ -72,10 +71,17 @@ enum at_flow_state at_flow_state_of(enum at_flow_state before,
 /* Whether a packet with these flags opens a connection after this one. */
 bool at_flow_begins_anew(enum at_flow_state state, uint8_t tcp_flags);
 
+/* The rules by which packets are put to flows. */
+struct at_tracking {
+    struct at_timeouts timeouts;
+    bool conformance; /* one flow a key, as nDPI's reader has it */
+};
+extern const struct at_tracking at_tracking_default;
+
 struct at_tracker;
 
 /* NULL when there is no memory. */
-struct at_tracker *at_tracker_open(const struct at_timeouts *timeouts);
+struct at_tracker *at_tracker_open(const struct at_tracking *rules);
 
 /* Adds packets that all lie in 'block'. */
 enum at_status at_tracker_add(struct at_tracker *t, const struct at_sight *s,

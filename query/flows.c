@@ -17,8 +17,8 @@
 
 /* ---- what was found -------------------------------------------------- */
 
-static enum at_status add_find(struct at_finds *finds,
-                               const struct at_flow_row *row, size_t target)
+enum at_status at_finds_add(struct at_finds *finds,
+                            const struct at_flow_row *row, size_t target)
 {
     if (finds->n == finds->room) {
         const size_t room = finds->room * 2 + 256;
@@ -107,12 +107,15 @@ static enum at_status doubts_hash(struct doubts *d)
     return AT_OK;
 }
 
+/* No seed: a query's tables hold what one question is about. */
+static const struct at_sighting sighting = {.seed = 0};
+
 /* Puts a matching packet to the flow it is of, if that is in doubt. */
 static void settle(struct doubts *d, const struct at_packet *pkt)
 {
     struct at_sight sight;
 
-    at_sight_take(&sight, pkt, 0);
+    at_sight_take(&sight, pkt, &sighting);
     for (uint32_t i = d->slot[doubt_slot(d, &sight.key)]; i != 0;
          i = d->next[i - 1]) {
         struct doubt *doubt = &d->doubt[i - 1];
@@ -172,7 +175,7 @@ static enum at_status judge_row(struct search *s, const struct at_flow_row *row,
         return AT_OK;
     switch (at_plan_judge(s->q, row)) {
     case AT_YES:
-        st = add_find(s->finds, row, s->target);
+        st = at_finds_add(s->finds, row, s->target);
         break;
     case AT_MAYBE:
         st = add_doubt(&s->doubts, row);
@@ -220,7 +223,7 @@ static enum at_status settle_doubts(struct search *s,
     free(place);
     for (size_t i = 0; i < s->doubts.n && st == AT_OK; i++)
         if (s->doubts.doubt[i].matched)
-            st = add_find(s->finds, &s->doubts.doubt[i].row, s->target);
+            st = at_finds_add(s->finds, &s->doubts.doubt[i].row, s->target);
     return st;
 }
 
@@ -266,7 +269,7 @@ static enum at_status scan_work(void *ctx, void *slot,
     struct at_sights *s = slot;
     struct at_packet pkt;
     size_t n = 0;
-    const enum at_status st = at_sights_take(s, batch, 0, err);
+    const enum at_status st = at_sights_take(s, batch, &sighting, err);
 
     for (size_t i = 0; i < batch->blocks && st == AT_OK; i++) {
         struct at_walk walk = at_walk_block(batch, i);
@@ -312,7 +315,7 @@ static enum at_status keep_wanted(const struct at_tracker *tracker,
 
         at_flow_row_of(&row, &flow[i]);
         if (flow[i].wanted && is_ip(&row))
-            st = add_find(finds, &row, target);
+            st = at_finds_add(finds, &row, target);
     }
     return st;
 }
@@ -321,7 +324,7 @@ static enum at_status find_by_scan(const struct at_query *q,
                                    const struct at_targets *t, size_t number,
                                    struct at_finds *finds, struct at_error *err)
 {
-    struct scan scan = {q, at_tracker_open(&at_timeouts_default)};
+    struct scan scan = {q, at_tracker_open(&at_tracking_default)};
     const struct at_run run = {
         .slot_bytes = sizeof(struct at_sights),
         .ctx = &scan,
@@ -418,8 +421,8 @@ static bool goes_on(const struct part *a, const struct part *b)
     return a->lane == b->lane && a->found.target != b->found.target &&
            memcmp(&a->key, &b->key, sizeof(a->key)) == 0 &&
            y->start_ns - x->end_ns <=
-               at_timeout_of(&at_timeouts_default, (enum at_flow_state)x->state,
-                             x->proto) &&
+               at_timeout_of(&at_tracking_default.timeouts,
+                             (enum at_flow_state)x->state, x->proto) &&
            !at_flow_begins_anew((enum at_flow_state)x->state,
                                 y->tcp_flags[0] & SYN);
 }

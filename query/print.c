@@ -197,6 +197,16 @@ static void make_app(struct cell *c)
     c->text[0] = 0;
 }
 
+static void make_category(struct cell *c)
+{
+    c->text[0] = 0;
+}
+
+static void make_confidence(struct cell *c)
+{
+    c->text[0] = 0;
+}
+
 static void make_vlan(struct cell *c)
 {
     if (c->row->vlan == 0)
@@ -235,6 +245,8 @@ static const struct column columns[AT_PRINT_COLUMNS] = {
     {"vlan", false, true, 12, make_vlan, NULL},
     {"state", true, false, 11, make_state, NULL},
     {"stream", true, false, 13, make_stream, NULL},
+    {"category", true, false, 18, make_category, NULL},
+    {"confidence", true, false, 19, make_confidence, NULL},
 };
 
 /* ---- choosing columns ------------------------------------------------ */
@@ -276,7 +288,7 @@ enum at_status at_print_open(struct at_print *p, const char *fields,
         p->width = 0;
         return choose_named(p, fields, err);
     }
-    for (unsigned i = 0; i < AT_PRINT_COLUMNS; i++)
+    for (unsigned i = 0; i < AT_PRINT_USUAL; i++)
         p->column[p->columns++] = (unsigned char)i;
     return AT_OK;
 }
@@ -331,7 +343,7 @@ static void fit(struct at_print *p, const struct table *t)
     size_t used = 0;
     unsigned n = 0;
 
-    for (unsigned rank = 0; rank < AT_PRINT_COLUMNS; rank++) {
+    for (unsigned rank = 0; rank < AT_PRINT_USUAL; rank++) {
         unsigned i = 0;
 
         while (columns[i].rank != rank)

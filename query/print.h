@@ -13,7 +13,8 @@
 
 enum at_print_format { AT_PRINT_TABLE, AT_PRINT_CSV, AT_PRINT_JSON };
 
-enum { AT_PRINT_COLUMNS = 18 };
+/* The last two are shown where they are asked for by name. */
+enum { AT_PRINT_COLUMNS = 20, AT_PRINT_USUAL = 18 };
 
 struct at_print {
     FILE *out;

@@ -71,6 +71,10 @@ struct at_finds {
     size_t n, room;
 };
 
+/* Adds one; AT_OK or AT_ERR_MEMORY. */
+enum at_status at_finds_add(struct at_finds *finds,
+                            const struct at_flow_row *row, size_t target);
+
 /* Adds the flows of target number 'number' of which a packet matches. */
 enum at_status at_find_flows(const struct at_query *q,
                              const struct at_targets *t, size_t number,

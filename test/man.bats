@@ -3,7 +3,7 @@
 
 load helpers
 
-tools='at-info at-convert at-diff at-dump at-index at-ingest at-query at-archive'
+tools='at-app at-info at-convert at-diff at-dump at-index at-ingest at-query at-archive'
 
 # Sample captures that have settled, an archive of them, a spool of two.
 setup_file() {

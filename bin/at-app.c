@@ -1,0 +1,228 @@
+/*
+ * at-app - the flows of traces, each with its application
+ *
+ * The threads that find the wanted packets also make their sights
+ * (at_selection's note), so that only the flow table is left to do here.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "print.h"
+#include "sight.h"
+#include "tool.h"
+#include "tracker.h"
+
+enum {
+    SIGHTS = 256, /* put to the table at once */
+    BUFFER_BYTES = 1 << 18,
+};
+
+/* Of the command line reference, in its order. */
+static const char columns
+    [] = "start,end,duration,proto,src,sport,dst,dport,packets_out,packets_in,"
+         "bytes_out,bytes_in,app,category,confidence";
+
+struct app {
+    struct tool_common common;
+    struct tool_selection selection;
+    struct at_sighting sighting;
+    struct at_tracking tracking;
+    const char *fields;
+    int format; /* enum at_print_format */
+
+    struct tool_sources in;
+    struct at_tracker *tracker;
+    struct at_sight sight[SIGHTS];
+    size_t sights; /* that are not in the table yet */
+    struct tool_progress progress;
+    struct tool_summary summary;
+};
+
+/* ---- packets in ------------------------------------------------------ */
+
+static void note(void *ctx, struct at_text *text, const struct at_packet *pkt)
+{
+    struct at_sight sight;
+
+    memset(&sight, 0, sizeof(sight)); /* the bytes between its members too */
+    at_sight_take(&sight, pkt, ctx);
+    at_text_add(text, &sight, sizeof(sight));
+}
+
+static enum at_status flush(struct app *app, struct at_error *err)
+{
+    const size_t n = app->sights;
+
+    app->sights = 0;
+    tool_progress_update(&app->progress, tool_sources_position(&app->in),
+                         app->in.total_bytes, app->summary.packets);
+    if (at_tracker_add(app->tracker, app->sight, n, 0) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    return AT_OK;
+}
+
+static enum at_status take(struct app *app, const struct at_packet *pkt,
+                           struct at_error *err)
+{
+    size_t n;
+    const char *p = tool_sources_note(&app->in, &n);
+
+    if (n != sizeof(app->sight[0]))
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    memcpy(&app->sight[app->sights++], p, n);
+    app->summary.packets++;
+    app->summary.bytes += pkt->cap_bytes;
+    return app->sights == SIGHTS ? flush(app, err) : AT_OK;
+}
+
+/* AT_END when all packets are in, AT_OK when it is time to stop before. */
+static enum at_status take_all(struct app *app, struct at_error *err)
+{
+    enum at_status st = tool_sources_open(&app->in, err), left;
+    struct at_packet pkt;
+
+    while (st == AT_OK && app->summary.packets < app->selection.count) {
+        if (app->sights == 0 && tool_stopped())
+            return AT_OK;
+        st = tool_sources_next(&app->in, &pkt, err);
+        if (st == AT_OK)
+            st = take(app, &pkt, err);
+    }
+    if (st < 0)
+        return st;
+    left = flush(app, err);
+    return left == AT_OK ? AT_END : left;
+}
+
+/* ---- flows out ------------------------------------------------------- */
+
+/* Here is where a row gets its application. */
+static enum at_status collect(const struct app *app, struct at_finds *finds)
+{
+    enum at_status st = AT_OK;
+    struct at_flow_row row;
+    size_t n;
+    const struct at_flow *flow = at_tracker_flows(app->tracker, &n);
+
+    for (size_t i = 0; i < n && st == AT_OK; i++) {
+        at_flow_row_of(&row, &flow[i]);
+        if (row.net == AT_NET_IPV4 || row.net == AT_NET_IPV6)
+            st = at_finds_add(finds, &row, 0);
+    }
+    return st;
+}
+
+static enum at_status print(struct app *app, struct at_print *print,
+                            struct at_error *err)
+{
+    struct at_target target = {.stream = ""};
+    const struct at_targets targets = {.target = &target, .n = 1, .lanes = 1};
+    struct at_finds finds = {.n = 0};
+    enum at_status st = collect(app, &finds);
+
+    if (st == AT_OK)
+        st = at_finds_finish(&finds, &targets, err);
+    else
+        at_error_set(err, st, "out of memory");
+    if (st == AT_OK)
+        at_print_flows(print, &finds, &targets, SIZE_MAX);
+    tool_summary_count(&app->summary, finds.n, "flow", "");
+    at_finds_close(&finds);
+    return st;
+}
+
+/* ---- the tool -------------------------------------------------------- */
+
+static int set_up(struct app *app, char *path[], size_t n)
+{
+    int status = tool_selection_compile(&app->in.wanted, &app->selection);
+    struct at_error err;
+
+    app->tracking.conformance = app->sighting.conformance;
+    app->sighting.seed = at_flow_key_seed();
+    app->in.wanted.note = note;
+    app->in.wanted.ctx = &app->sighting;
+    app->in.reading.salvage = app->common.salvage;
+    if (status == TOOL_OK)
+        status = tool_sources_set(&app->in, path, n, NULL);
+    if (status == TOOL_OK &&
+        at_pool_open(&app->in.pool, tool_threads(&app->common), &err) != AT_OK)
+        status = tool_error(&err);
+    app->tracker = at_tracker_open(&app->tracking);
+    if (status == TOOL_OK && app->tracker == NULL) {
+        tool_warn("out of memory");
+        status = TOOL_FAIL;
+    }
+    return status;
+}
+
+static int run(struct app *app, char *path[], size_t n)
+{
+    struct at_print out = {
+        .out = stdout,
+        .format = app->common.json ? AT_PRINT_JSON
+                                   : (enum at_print_format)app->format,
+        .local = app->common.local,
+    };
+    struct at_error err;
+    enum at_status st;
+    int status;
+
+    if (at_print_open(&out, app->fields, &err) != AT_OK)
+        tool_usage_error("%s", err.msg);
+    status = set_up(app, path, n);
+    if (status != TOOL_OK)
+        return status;
+    setvbuf(stdout, NULL, _IOFBF, BUFFER_BYTES);
+    tool_summary_start(&app->summary);
+    tool_progress_start(&app->progress, &app->common);
+    st = take_all(app, &err);
+    tool_progress_end(&app->progress);
+    if (st == AT_OK)
+        return TOOL_FAIL;
+    if (st == AT_END)
+        st = print(app, &out, &err);
+    if (st != AT_OK)
+        return tool_error(&err);
+    tool_summary_print(&app->summary);
+    return app->in.damaged ? TOOL_FAIL : TOOL_OK;
+}
+
+int main(int argc, char *argv[])
+{
+    struct app app = {
+        .tracking = at_tracking_default,
+        .fields = columns,
+    };
+    const struct tool_option options[] = {
+        TOOL_FLAG(0, "conformance", &app.sighting.conformance,
+                  "count packets and bytes by the rules of nDPI's reader"),
+        TOOL_CHOICE(0, "format", &app.format, "table|csv|json",
+                    "how flows are printed"),
+        TOOL_TEXT(0, "fields", &app.fields, "LIST",
+                  "which columns, as in \"src,dst,app\""),
+        TOOL_FLAG(0, "sequence", &app.in.sequence,
+                  "read the inputs one after the other, not by time"),
+        TOOL_INPUT(&app.in.reading),
+        TOOL_SELECTION(&app.selection),
+        TOOL_COMMON_BUT(&app.common, TOOL_NO_STRICT),
+        TOOL_END,
+    };
+    const int i = tool_parse(argc, argv,
+                             "[selection] [--conformance] "
+                             "[--format table|csv|json] [--fields list] "
+                             "input ...",
+                             options);
+    int status;
+
+    tool_selection_resolve(&app.selection);
+    if (i == argc)
+        tool_usage_error("no file is named");
+    status = run(&app, argv + i, (size_t)(argc - i));
+    at_tracker_close(app.tracker);
+    tool_sources_close(&app.in);
+    at_pool_close(app.in.pool);
+    at_filter_close(app.in.wanted.filter);
+    return tool_finish(status);
+}
