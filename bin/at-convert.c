@@ -48,7 +48,9 @@ static bool is_selecting(const struct tool_selection *s)
 static uint16_t linktype_of_file(const struct convert *c,
                                  const struct at_packet *pkt)
 {
-    const uint16_t linktype = pkt != NULL ? pkt->linktype : c->in.linktype;
+    const uint16_t linktype = pkt != NULL
+                                  ? pkt->linktype
+                                  : at_traces_info(c->in.traces, 0)->linktype;
 
     /* Raw IP of either version is two types in ERF; one pcap can have both. */
     if ((pkt == NULL || pkt->format == AT_FORMAT_ERF) &&
@@ -62,7 +64,7 @@ static uint16_t linktype_of_file(const struct convert *c,
 /* A frame that was captured up to the limit gets longer by an FCS. */
 static uint32_t snap_bytes_of_file(const struct convert *c)
 {
-    const uint32_t n = c->in.snap_bytes;
+    const uint32_t n = at_traces_info(c->in.traces, 0)->snap_bytes;
     const uint32_t more = c->process.fcs == AT_FCS_ADD ? 4 : 0;
 
     return n > 0 && n < UINT32_MAX - more ? n + more : n;
@@ -123,13 +125,6 @@ static enum at_status put_packet(struct convert *c, const struct at_packet *pkt,
 
 /* ---- the run --------------------------------------------------------- */
 
-static void show_progress(struct convert *c)
-{
-    if (c->progress.on)
-        tool_progress_update(&c->progress, tool_sources_position(&c->in),
-                             c->in.total_bytes, c->summary.packets);
-}
-
 /* AT_END when all is written, AT_OK when a signal came before that. */
 static enum at_status copy_packets(struct convert *c, struct at_error *err)
 {
@@ -138,11 +133,11 @@ static enum at_status copy_packets(struct convert *c, struct at_error *err)
 
     for (unsigned n = 0; c->picked < c->selection.count; n++) {
         if (n % CHECK_EVERY == 0) {
-            show_progress(c);
+            tool_sources_progress(&c->in, &c->progress, c->summary.packets);
             if (tool_stopped())
                 return AT_OK;
         }
-        st = tool_sources_next(&c->in, &pkt, err);
+        st = at_traces_next(c->in.traces, &pkt, err);
         if (st == AT_OK)
             st = put_packet(c, &pkt, err);
         if (st != AT_OK)

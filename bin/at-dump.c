@@ -48,7 +48,7 @@ static void print(struct dump *d)
 {
     const bool json = d->opts.format == AT_DUMP_JSON;
     size_t n;
-    const char *text = tool_sources_note(&d->in, &n);
+    const char *text = at_traces_note(d->in.traces, &n);
 
     d->records++;
     printf(json ? "{\"number\":%" PRIu64 : "%" PRIu64, d->records);
@@ -63,12 +63,11 @@ static enum at_status print_all(struct dump *d, struct at_error *err)
 
     for (unsigned n = 0; st == AT_OK && d->packets < d->selection.count; n++) {
         if (n % CHECK_EVERY == 0) {
-            tool_progress_update(&d->progress, tool_sources_position(&d->in),
-                                 d->in.total_bytes, d->packets);
+            tool_sources_progress(&d->in, &d->progress, d->packets);
             if (tool_stopped() || ferror(stdout))
                 return AT_OK;
         }
-        st = tool_sources_next(&d->in, &pkt, err);
+        st = at_traces_next(d->in.traces, &pkt, err);
         if (st != AT_OK)
             break;
         if (pkt.kind != AT_KIND_PACKET && pkt.format != AT_FORMAT_ERF)

@@ -387,25 +387,19 @@ int tool_selection_compile(struct at_selection *wanted,
  * Set all to zero, then what the caller sets, and the inputs by
  * tool_sources_set(); tool_sources_close() is fine at any time.
  */
-struct tool_source;
 struct tool_sources {
     bool sequence;                    /* the caller's: one after the other */
+    int64_t window_ns;                /* the caller's: see at_traces_options */
+    uint64_t limit;                   /* likewise */
     struct at_pool *pool;             /* the caller's, before the opening */
     struct at_selection wanted;       /* the caller's */
     struct at_reader_options reading; /* the caller's: see TOOL_INPUT */
 
-    struct tool_source *source;
+    char **path;
     size_t n;
-    uint16_t linktype;    /* of the first input, once it is open */
-    uint32_t snap_bytes;  /* of a sole input, likewise; else 0 */
-    uint64_t total_bytes; /* of all inputs; 0: not known */
-    bool damaged;         /* an input has given an error, which was said */
+    struct at_traces *traces; /* once they are open */
+    bool damaged;             /* an input has given an error, which was said */
     struct at_salvaged salvaged; /* what was left out of the inputs so far */
-
-    size_t now; /* the source of the last packet, or to read */
-    struct at_merge *merge;
-    uint64_t closed_bytes;
-    uint64_t closed_dropped;
 };
 
 /*
@@ -416,19 +410,19 @@ struct tool_sources {
 int tool_sources_set(struct tool_sources *s, char *path[], size_t n,
                      const char *out);
 
-/* Opens the inputs; with 'sequence' each is opened in its turn. */
+/*
+ * Opens ->traces.  What is wrong with the bytes of one input is said, marked
+ * in ->damaged, and ends that input, not the run.
+ */
 enum at_status tool_sources_open(struct tool_sources *s, struct at_error *err);
 
-/*
- * The next wanted packet, good until the next call.  What is wrong with the
- * bytes of one input is said, marked in ->damaged, and ends that input, not
- * the run.
- */
-enum at_status tool_sources_next(struct tool_sources *s, struct at_packet *pkt,
-                                 struct at_error *err);
+/* Shows how far the inputs have been read. */
+void tool_sources_progress(const struct tool_sources *s,
+                           struct tool_progress *p, uint64_t packets);
 
-/* What ->wanted.note made of the packet given out last: at_pick_note(). */
-const char *tool_sources_note(const struct tool_sources *s, size_t *n);
+/* Packets that processing dropped among those read so far. */
+uint64_t tool_sources_dropped(const struct tool_sources *s);
+void tool_sources_close(struct tool_sources *s);
 
 /*
  * Says the first holes of a trace that was salvaged, one line each:
@@ -439,13 +433,6 @@ const char *tool_sources_note(const struct tool_sources *s, size_t *n);
  */
 void tool_holes(const char *name, const struct at_reader *rd,
                 struct at_salvaged *total);
-
-/* Bytes of the inputs read so far, about; for progress. */
-uint64_t tool_sources_position(const struct tool_sources *s);
-void tool_sources_close(struct tool_sources *s);
-
-/* Packets that processing dropped among those read so far. */
-uint64_t tool_sources_dropped(const struct tool_sources *s);
 
 /* ---- packets that are changed ---------------------------------------- */
 

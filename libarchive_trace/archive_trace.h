@@ -423,7 +423,9 @@ struct at_reader_options {
     uint64_t portion; /* of those points: their windows take at most one
                          in so many bytes of the file; 0 is 100 */
     const struct at_access *access; /* gzip: points that are known, or NULL */
-    bool salvage; /* go on after damage: see at_reader_holes() */
+    bool salvage;    /* go on after damage: see at_reader_holes() */
+    uint64_t memory; /* for what is decoded ahead, about; 0: two pieces of
+                        1 MiB for each thread of the pool */
 };
 
 /* What is known of a trace once its beginning has been read. */
@@ -542,6 +544,7 @@ AT_API void at_reader_close(struct at_reader *rd);
  */
 struct at_run {
     size_t slot_bytes;
+    size_t slots; /* batches under way at once; 0: two a thread, and two */
     void *ctx;
     enum at_status (*work)(void *ctx, void *slot, const struct at_batch *batch,
                            struct at_error *err);
@@ -569,6 +572,8 @@ AT_API enum at_status at_pass_open(struct at_pass **out, struct at_reader *rd,
 AT_API enum at_status at_pass_next(struct at_pass *pass, void **slot,
                                    const struct at_batch **batch,
                                    struct at_error *err);
+/* The batch given out last is the caller's from now on, to be released. */
+AT_API struct at_batch *at_pass_keep(struct at_pass *pass);
 AT_API void at_pass_close(struct at_pass *pass);
 
 /* ---- picking and merging --------------------------------------------- */
@@ -640,6 +645,263 @@ AT_API enum at_status at_merge_open(struct at_merge **out,
 AT_API enum at_status at_merge_next(struct at_merge *m, struct at_packet *pkt,
                                     size_t *from, struct at_error *err);
 AT_API void at_merge_close(struct at_merge *m);
+
+/* ---- trace sets ------------------------------------------------------ */
+
+/*
+ * Several traces as one: as parallel streams, the packet with the earliest
+ * time first, of equal ones that of the input named first; or in sequence.
+ * Each input's own order is kept, unless 'window_ns' puts packets right that
+ * come late.  Every input is searched by all threads of the pool.
+ *
+ * Regular files are looked at when the set is opened, and opened for good only
+ * when the time of their first record has come, so that hundreds of files
+ * that follow each other take the room of one.
+ *
+ * A set is used by one thread.
+ */
+struct at_traces;
+
+/* Which inputs a set goes on without, having told 'ended' of them. */
+enum at_go_on {
+    AT_GO_ON_NEVER = 0,
+    AT_GO_ON_DAMAGED, /* those that break while they are read */
+    AT_GO_ON_ALWAYS,  /* those that cannot be opened too, unless that is all */
+};
+
+/* Set all of it to zero, then 'size', then the fields you care about. */
+struct at_traces_options {
+    size_t size;                       /* sizeof(struct at_traces_options) */
+    struct at_pool *pool;              /* NULL: the caller's thread does all */
+    const struct at_selection *wanted; /* copied; NULL: every packet */
+    struct at_reader_options reading;  /* 'size', 'pool', 'memory' aside */
+    uint64_t memory;   /* for what all inputs decode ahead, about; 0: 64 MiB */
+    uint64_t limit;    /* the set ends after so many packets; 0: never */
+    int64_t window_ns; /* a packet may come so much too late and still find its
+                          place; what comes later yet is given out at once.  The
+                          packets of the window are in memory. */
+    bool sequence;     /* one after the other */
+    enum at_go_on go_on;
+
+    void *ctx; /* of the functions below, which may be NULL */
+
+    /* What opens an input instead of at_reader_open(). */
+    enum at_status (*open)(void *ctx, struct at_reader **rd, const char *path,
+                           const struct at_reader_options *opts,
+                           struct at_error *err);
+
+    /* Input 'i' has given all it will: 'rd' is NULL if it was not opened, 'err'
+     * NULL if it was whole.  Called once for each input that was begun. */
+    void (*ended)(void *ctx, size_t i, const struct at_reader *rd,
+                  const struct at_error *err);
+};
+
+/* What was seen of one input so far; packets only, no other records. */
+struct at_traces_counts {
+    const char *path;      /* the caller's */
+    uint64_t accepted;     /* wanted, and not dropped by processing */
+    uint64_t filtered;     /* not wanted */
+    uint64_t dropped;      /* wanted, and dropped by processing */
+    uint64_t lost;         /* before the wanted ones, as the file says */
+    uint64_t out_of_order; /* wanted, and earlier than one before them */
+    bool begun;
+    bool ended;
+    enum at_status status; /* why it ended: AT_END, or the error */
+};
+
+/* 'path' is kept, not copied.  Every input is looked at, so that one that is
+ * missing or no trace is an error here. */
+AT_API enum at_status at_traces_open(struct at_traces **out, char *const path[],
+                                     size_t n,
+                                     const struct at_traces_options *opts,
+                                     struct at_error *err);
+
+/*
+ * at_traces_next() stores the next wanted packet, good until the next call;
+ * pkt->source is the number of its input.  Returns AT_END after the last one.
+ * The error of an input, unless the set goes on, comes when all packets
+ * before it have been given out; a call after that goes on with the others.
+ */
+AT_API enum at_status at_traces_next(struct at_traces *t, struct at_packet *pkt,
+                                     struct at_error *err);
+
+/* What wanted->note made of the packet given out last. */
+AT_API const char *at_traces_note(const struct at_traces *t, size_t *n);
+
+/* Packets that came later than the window allows. */
+AT_API uint64_t at_traces_late(const struct at_traces *t);
+
+AT_API size_t at_traces_inputs(const struct at_traces *t);
+AT_API const struct at_traces_counts *at_traces_count(const struct at_traces *t,
+                                                      size_t i);
+
+/* What is known of input 'i' once it was looked at; else all zero. */
+AT_API const struct at_trace_info *at_traces_info(const struct at_traces *t,
+                                                  size_t i);
+
+/* Bytes of the inputs read so far, and of all of them, about; for progress. */
+AT_API uint64_t at_traces_position(const struct at_traces *t);
+AT_API uint64_t at_traces_bytes(const struct at_traces *t);
+AT_API void at_traces_close(struct at_traces *t);
+
+/* ---- the pipeline ---------------------------------------------------- */
+
+/*
+ * A program over a trace set:
+ *
+ *     traces -> packets -> workers -> results in order -> reporter
+ *
+ * Workers are threads as a program sees them: each has a state, is called for
+ * one packet or tick at a time, always in the order of the trace, and touches
+ * nothing but its state.  The pool's threads run them, whichever is free, so
+ * that there may be more or fewer workers than threads.
+ *
+ * A packet's position is the number of wanted records before it in the trace.
+ * Which worker gets a packet follows from the trace, the options and the
+ * number of workers, never from speed; so does the order of ordered results.
+ *
+ * Between the callbacks a packet costs no lock, no allocation and no system
+ * call.  Batches move between threads; the queues are bounded, and who fills
+ * one that is full helps to empty it.
+ */
+struct at_pipeline;
+
+struct at_worker {
+    void *ctx;         /* of the options */
+    void *state;       /* 'state_bytes' of its own, zero at first */
+    unsigned number;   /* from 0 */
+    unsigned workers;  /* of the pipeline */
+    uint64_t position; /* of the packet or tick it is called for */
+};
+
+enum at_share {
+    AT_SHARE_BLOCKS = 0, /* runs of packets, to one worker after the other */
+    AT_SHARE_FLOWS,      /* by addresses and protocol: both directions of a
+                            flow, and its fragments, meet in one worker */
+    AT_SHARE_DIRECTIONS, /* the same for each direction by itself */
+    AT_SHARE_HASH,       /* by the caller's 'hash' */
+};
+
+enum at_combine {
+    AT_COMBINE_ORDERED = 0, /* results by position; of one position those of
+                               ticks first, then by worker */
+    AT_COMBINE_UNORDERED,   /* as they come */
+    AT_COMBINE_SORTED,      /* by key, then as ordered */
+};
+
+/* A place in the trace that every worker is told of, also one that gets no
+ * packets: all packets before it that are the worker's have been seen. */
+struct at_tick {
+    enum { AT_TICK_COUNT, AT_TICK_TIME } kind;
+    uint64_t number;   /* of its kind, from 0 */
+    uint64_t position; /* of the first packet after it */
+    int64_t time_ns;   /* AT_TICK_TIME: the end of the interval */
+    uint64_t passed;   /* AT_TICK_TIME: intervals that end with it: 1, and one
+                          more for each that had no packet */
+};
+
+/* What a worker has published; 'data' is good until the callback returns. */
+struct at_result {
+    uint64_t key;
+    const void *data; /* aligned for anything */
+    size_t bytes;
+    unsigned worker;
+    bool tick;         /* published by a tick */
+    uint64_t position; /* where */
+};
+
+struct at_pipeline_counts {
+    uint64_t records; /* handed to workers, of any kind */
+    uint64_t results; /* handed to the reporter */
+    uint64_t ticks;
+    uint64_t late; /* sorted results that came later than the window allows */
+};
+
+struct at_worker_counts {
+    uint64_t records;
+    uint64_t ticks;
+    uint64_t results; /* published */
+};
+
+/*
+ * Set all of it to zero, then 'size', then the fields you care about.  Any
+ * callback may be NULL.  One that returns an error (with 'err' filled) ends
+ * the run with that error, one that returns AT_END ends it without; what was
+ * published before that position is reported, what comes after it is not.
+ */
+struct at_pipeline_options {
+    size_t size;      /* sizeof(struct at_pipeline_options) */
+    unsigned workers; /* 0: one for each thread of the pool */
+    enum at_share share;
+    enum at_combine combine;
+    uint64_t tick_records; /* a tick after so many; 0: none */
+    int64_t tick_ns;       /* a tick at multiples of it since 1970; 0: none */
+    uint64_t sort_window;  /* sorted: a result is held until one has come whose
+                              key is larger by more than this; 0: to the end */
+    size_t state_bytes;
+    void *ctx;
+
+    /* On the thread of the run, for each worker, before its first packet and
+     * after its last.  stopping() is called in every case for who was started;
+     * what it publishes comes after all other results. */
+    enum at_status (*starting)(struct at_worker *w, struct at_error *err);
+    enum at_status (*stopping)(struct at_worker *w, struct at_error *err);
+
+    /* On any thread.  The packet stays where it is until the results of its
+     * position have been reported, unless they are sorted. */
+    enum at_status (*packet)(struct at_worker *w, const struct at_packet *pkt,
+                             struct at_error *err);
+    enum at_status (*tick)(struct at_worker *w, const struct at_tick *tick,
+                           struct at_error *err);
+    uint32_t (*hash)(void *ctx, const struct at_packet *pkt);
+
+    /* On the thread of the run: the reporter, and now and then a look at how
+     * far it is. */
+    enum at_status (*result)(void *ctx, const struct at_result *result,
+                             struct at_error *err);
+    enum at_status (*progress)(void *ctx,
+                               const struct at_pipeline_counts *counts,
+                               struct at_error *err);
+};
+
+/* 'traces' stays the caller's and must not be read by anyone else before the
+ * pipeline is closed. */
+AT_API enum at_status at_pipeline_open(struct at_pipeline **out,
+                                       struct at_traces *traces,
+                                       const struct at_pipeline_options *opts,
+                                       struct at_error *err);
+
+/* at_pipeline_run() returns when all is done: AT_OK after the last packet or
+ * an early stop, else the error.  It can be called once. */
+AT_API enum at_status at_pipeline_run(struct at_pipeline *p,
+                                      struct at_error *err);
+
+/* Copies 'data' for the reporter; to be called from a worker's callbacks.
+ * Ordered by position, 'key' is only passed on. */
+AT_API enum at_status at_publish(struct at_worker *w, uint64_t key,
+                                 const void *data, size_t bytes);
+
+/*
+ * From any thread, and from signal handlers.  After a stop the run ends, and
+ * after a pause it waits, once all that was handed to workers is reported.
+ */
+AT_API void at_pipeline_stop(struct at_pipeline *p);
+AT_API void at_pipeline_pause(struct at_pipeline *p);
+AT_API void at_pipeline_resume(struct at_pipeline *p);
+AT_API bool at_pipeline_paused(const struct at_pipeline *p); /* it waits */
+
+/* On the thread of the run, or when it is over. */
+AT_API const struct at_pipeline_counts *
+at_pipeline_count(const struct at_pipeline *p);
+AT_API unsigned at_pipeline_workers(const struct at_pipeline *p);
+AT_API const struct at_worker_counts *
+at_pipeline_worker(const struct at_pipeline *p, unsigned i);
+
+AT_API void at_pipeline_close(struct at_pipeline *p);
+
+/* The hashes of AT_SHARE_FLOWS and, with 'directed', AT_SHARE_DIRECTIONS; what
+ * is not IP hashes by its ARP addresses or its ethertype. */
+AT_API uint32_t at_flow_hash(const struct at_packet *pkt, bool directed);
 
 /* ---- writing --------------------------------------------------------- */
 

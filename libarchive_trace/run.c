@@ -68,7 +68,8 @@ enum at_status at_pass_open(struct at_pass **out, struct at_reader *rd,
     pass->run = *run;
     pass->rd = rd;
     pass->lane = at_lane_open(pool, do_step, pass,
-                              sizeof(struct step) + run->slot_bytes, 0, false);
+                              sizeof(struct step) + run->slot_bytes, run->slots,
+                              false);
     if (pass->lane == NULL) {
         free(pass);
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
@@ -81,7 +82,8 @@ static void take_back(struct at_pass *pass)
 {
     if (pass->given == NULL)
         return;
-    at_batch_release(pass->given->batch);
+    if (pass->given->batch != NULL)
+        at_batch_release(pass->given->batch);
     pass->given->batch = NULL;
     pass->given = NULL;
     at_lane_retire(pass->lane);
@@ -108,6 +110,14 @@ enum at_status at_pass_next(struct at_pass *pass, void **slot,
     if (pass->given->status != AT_OK)
         at_error_copy(err, &pass->given->err);
     return pass->given->status;
+}
+
+struct at_batch *at_pass_keep(struct at_pass *pass)
+{
+    struct at_batch *batch = pass->given->batch;
+
+    pass->given->batch = NULL;
+    return batch;
 }
 
 void at_pass_close(struct at_pass *pass)

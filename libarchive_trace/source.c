@@ -111,8 +111,8 @@ static enum at_status start_codec(struct at_source *src, struct at_error *err)
     src->target = AT_PIECE_FIRST;
     if (st != AT_OK)
         return st;
-    src->lane = at_lane_open(src->pool, run_job, src, sizeof(struct at_job), 0,
-                             src->ops->serial);
+    src->lane = at_lane_open(src->pool, run_job, src, sizeof(struct at_job),
+                             src->slots, src->ops->serial);
     if (src->lane == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     return AT_OK;
@@ -125,6 +125,23 @@ static void stop_codec(struct at_source *src)
     if (src->ops != NULL && src->ops->close != NULL && src->state != NULL)
         src->ops->close(src);
     src->state = NULL;
+}
+
+size_t at_pieces_in(uint64_t memory, const struct at_pool *pool,
+                    size_t *piece_bytes)
+{
+    const size_t most = 2 * (size_t)at_pool_threads(pool) + 2;
+    const uint64_t fit = memory / AT_PIECE_FIRST;
+    const size_t n = memory == 0 || fit > most ? most
+                     : fit < 2                 ? 2
+                                               : (size_t)fit;
+
+    *piece_bytes = AT_PIECE_BYTES;
+    if (memory > 0 && memory / n < AT_PIECE_BYTES)
+        *piece_bytes = memory / n;
+    if (*piece_bytes < AT_PIECE_FIRST)
+        *piece_bytes = AT_PIECE_FIRST;
+    return n;
 }
 
 enum at_status at_source_open(struct at_source *src, const char *path,
@@ -141,6 +158,7 @@ enum at_status at_source_open(struct at_source *src, const char *path,
     src->spacing = opts->spacing;
     src->portion = opts->portion;
     src->hesitant = true;
+    src->slots = at_pieces_in(opts->memory, pool, &src->piece_bytes);
     at_shelf_init(&src->shelf);
     st = at_input_open(&src->in, path, err);
     if (st == AT_OK)
@@ -176,7 +194,7 @@ static void top_up(struct at_source *src)
             return;
         }
         at_lane_submit(src->lane);
-        src->target = AT_PIECE_BYTES;
+        src->target = src->piece_bytes;
     }
 }
 

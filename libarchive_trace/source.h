@@ -63,6 +63,8 @@ struct at_source {
     void *state;                          /* of the codec */
     uint64_t raw_offset;                  /* of the next piece prepared */
     size_t target;                        /* decoded bytes for it, about */
+    size_t piece_bytes;                   /* what 'target' is, but at first */
+    size_t slots;                         /* pieces at once */
     bool ended;                           /* nothing more to prepare */
     bool hesitant;       /* one job at a time: perhaps the rest is not wanted */
     struct at_error err; /* why, AT_OK or AT_END if none */
@@ -79,7 +81,16 @@ enum {
     AT_PIECE_BYTES = 1 << 20,
 };
 
-/* Opens 'path' and finds its codec; of *opts, access and spacing count. */
+/*
+ * How many pieces 'memory' bytes (0: no limit) are for, and of which size.
+ * Pieces become smaller before they become fewer than the threads of a pool
+ * have use for.
+ */
+size_t at_pieces_in(uint64_t memory, const struct at_pool *pool,
+                    size_t *piece_bytes);
+
+/* Opens 'path' and finds its codec; of *opts, access, spacing,
+ * salvage and memory count. */
 enum at_status at_source_open(struct at_source *src, const char *path,
                               struct at_pool *pool,
                               const struct at_reader_options *opts,
