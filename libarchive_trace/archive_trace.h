@@ -826,8 +826,9 @@ struct at_worker_counts {
 /*
  * Set all of it to zero, then 'size', then the fields you care about.  Any
  * callback may be NULL.  One that returns an error (with 'err' filled) ends
- * the run with that error, one that returns AT_END ends it without; what was
- * published before that position is reported, what comes after it is not.
+ * the run with that error, one that returns AT_END ends it without; of several
+ * the first in the order of results counts, and what was published up to
+ * that callback is reported, what comes after it is not.
  */
 struct at_pipeline_options {
     size_t size;      /* sizeof(struct at_pipeline_options) */
@@ -864,8 +865,8 @@ struct at_pipeline_options {
                                struct at_error *err);
 };
 
-/* 'traces' stays the caller's and must not be read by anyone else before the
- * pipeline is closed. */
+/* 'traces' stays the caller's; nothing must have been read of it yet, nor be
+ * read by anyone else before the pipeline is closed. */
 AT_API enum at_status at_pipeline_open(struct at_pipeline **out,
                                        struct at_traces *traces,
                                        const struct at_pipeline_options *opts,

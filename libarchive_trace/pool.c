@@ -225,6 +225,18 @@ void *at_lane_wait(struct at_lane *lane)
     return lane->slot + i * lane->slot_bytes;
 }
 
+bool at_lane_ready(const struct at_lane *lane)
+{
+    bool ready = false;
+
+    if (lane->filled == lane->retired)
+        return false;
+    pthread_mutex_lock(&lane->pool->lock);
+    ready = lane->done[lane->retired % lane->slots];
+    pthread_mutex_unlock(&lane->pool->lock);
+    return ready;
+}
+
 void at_lane_retire(struct at_lane *lane)
 {
     lane->retired++;

@@ -33,6 +33,9 @@ void at_lane_submit(struct at_lane *lane);
 /* Waits for the oldest submitted slot; NULL if there is none. */
 void *at_lane_wait(struct at_lane *lane);
 
+/* Whether at_lane_wait() would return a slot at once. */
+bool at_lane_ready(const struct at_lane *lane);
+
 /* Gives the slot last waited for back to the ring. */
 void at_lane_retire(struct at_lane *lane);
 
