@@ -55,8 +55,7 @@ static enum at_status flush(struct app *app, struct at_error *err)
     const size_t n = app->sights;
 
     app->sights = 0;
-    tool_progress_update(&app->progress, tool_sources_position(&app->in),
-                         app->in.total_bytes, app->summary.packets);
+    tool_sources_progress(&app->in, &app->progress, app->summary.packets);
     if (at_tracker_add(app->tracker, app->sight, n, 0) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     return AT_OK;
@@ -66,7 +65,7 @@ static enum at_status take(struct app *app, const struct at_packet *pkt,
                            struct at_error *err)
 {
     size_t n;
-    const char *p = tool_sources_note(&app->in, &n);
+    const char *p = at_traces_note(app->in.traces, &n);
 
     if (n != sizeof(app->sight[0]))
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
@@ -85,7 +84,7 @@ static enum at_status take_all(struct app *app, struct at_error *err)
     while (st == AT_OK && app->summary.packets < app->selection.count) {
         if (app->sights == 0 && tool_stopped())
             return AT_OK;
-        st = tool_sources_next(&app->in, &pkt, err);
+        st = at_traces_next(app->in.traces, &pkt, err);
         if (st == AT_OK)
             st = take(app, &pkt, err);
     }

@@ -12,7 +12,7 @@ enum at_status at_parcel_init(struct at_parcel *p, unsigned workers,
 {
     const size_t n = AT_PARCEL_RECORDS;
 
-    p->pkt = malloc(n * sizeof(p->pkt[0]));
+    p->pkt = malloc(n * sizeof(struct at_packet *));
     if (hashed) {
         p->whose = malloc(n * sizeof(p->whose[0]));
         p->order = malloc(n * sizeof(p->order[0]));
@@ -121,7 +121,7 @@ static enum at_status keep(struct at_parcel *p, struct at_traces *t,
         at_traces_let_go(t, held);
         return AT_OK;
     }
-    to = grown(p->held, p->helds, &p->held_room, sizeof(to[0]));
+    to = grown(p->held, p->helds, &p->held_room, sizeof(struct at_held *));
     if (to == NULL) {
         at_traces_let_go(t, held);
         return AT_ERR_MEMORY;

@@ -54,6 +54,7 @@ struct at_pipeline {
     uint64_t filled, retired; /* parcels so far */
     uint64_t position;
 
+    struct at_text edges;      /* published while workers start or stop */
     struct at_results results; /* of the parcel that is taken back */
     struct at_sorter *sorter;
     struct at_pipeline_counts counts;
@@ -384,61 +385,65 @@ static void run_parcels(struct at_pipeline *p)
         end_run(p, st, &err);
 }
 
+/* Before the first parcel and after the last: one worker after the other, on
+ * this thread. */
+static enum at_status call_worker(struct at_pipeline *p, struct worker *w,
+                                  enum at_status (*fn)(struct at_worker *w,
+                                                       struct at_error *err),
+                                  struct at_error *err)
+{
+    p->edges.n = 0;
+    w->seen.position = p->position;
+    w->results = &p->edges;
+    return fn != NULL ? fn(&w->seen, err) : AT_OK;
+}
+
+static void report_edges(struct at_pipeline *p)
+{
+    if (at_results_add(&p->results, &p->edges) != AT_OK || p->edges.failed)
+        out_of_memory(p);
+    report_results(p, NULL);
+}
+
 static bool start_workers(struct at_pipeline *p)
 {
     for (unsigned i = 0; i < p->workers && p->status == AT_OK; i++) {
         struct at_error err = {.status = AT_OK};
         struct worker *w = &p->worker[i];
-        struct at_text text = {.p = NULL};
-        enum at_status st = AT_OK;
+        const enum at_status st = call_worker(p, w, p->opts.starting, &err);
 
         w->started = true;
-        w->results = &text;
-        if (p->opts.starting != NULL)
-            st = p->opts.starting(&w->seen, &err);
-        if (st == AT_OK && at_results_add(&p->results, &text) != AT_OK)
-            out_of_memory(p);
         if (st == AT_OK)
-            report_results(p, NULL);
+            report_edges(p);
         else
             end_run(p, st, &err);
-        at_text_close(&text);
     }
     return p->status == AT_OK;
 }
 
-/* What it publishes is reported unless the run has failed or the reporter
+/* What they publish is reported unless the run has failed or the reporter
  * wants no more. */
-static void stop_worker(struct at_pipeline *p, struct worker *w, bool silent)
+static void stop_workers(struct at_pipeline *p)
 {
-    struct at_error err = {.status = AT_OK};
-    struct at_text text = {.p = NULL};
-    enum at_status st = AT_OK;
+    const bool failed = p->status < 0;
 
-    w->seen.position = p->position;
-    w->results = &text;
-    if (p->opts.stopping != NULL)
-        st = p->opts.stopping(&w->seen, &err);
-    if (!silent && p->status >= 0 && !p->deaf) {
-        if (at_results_add(&p->results, &text) != AT_OK || text.failed)
-            out_of_memory(p);
-        report_results(p, NULL);
+    for (unsigned i = 0; i < p->workers && p->worker[i].started; i++) {
+        struct at_error err = {.status = AT_OK};
+        const enum at_status st = call_worker(p, &p->worker[i],
+                                              p->opts.stopping, &err);
+
+        if (!failed)
+            report_edges(p);
+        if (st < 0)
+            end_run(p, st, &err);
     }
-    if (st < 0)
-        end_run(p, st, &err);
-    at_text_close(&text);
 }
 
 enum at_status at_pipeline_run(struct at_pipeline *p, struct at_error *err)
 {
-    bool silent;
-
     if (start_workers(p))
         run_parcels(p);
-    silent = p->status < 0;
-    for (unsigned i = 0; i < p->workers; i++)
-        if (p->worker[i].started)
-            stop_worker(p, &p->worker[i], silent);
+    stop_workers(p);
     if (p->sorter != NULL)
         report_sorted(p, true);
     if (p->status < 0) {
@@ -566,6 +571,7 @@ void at_pipeline_close(struct at_pipeline *p)
     }
     at_sorter_close(p->sorter);
     sem_destroy(&p->wake);
+    at_text_close(&p->edges);
     free(p->results.result);
     free(p->worker);
     free(p->parcel);
