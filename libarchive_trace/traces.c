@@ -499,7 +499,7 @@ static enum at_status begin_merge(struct at_traces *t, struct at_error *err)
     struct at_merge_source *from;
     enum at_status st;
 
-    if (t->n == 1 || t->opts.sequence)
+    if (t->n <= 1 || t->opts.sequence)
         return AT_OK;
     from = calloc(t->n, sizeof(from[0]));
     if (from == NULL)

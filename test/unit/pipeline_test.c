@@ -615,6 +615,7 @@ static void test_pause_and_resume(void **state)
 static void stop_it(int signal_number)
 {
     (void)signal_number;
+    /* NOLINTNEXTLINE(bugprone-signal-handler): the header promises it */
     at_pipeline_stop(helper.g->pipeline);
 }
 
