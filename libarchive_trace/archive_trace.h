@@ -494,7 +494,8 @@ AT_API enum at_status at_reader_select(struct at_reader *rd,
  * progress. */
 AT_API uint64_t at_reader_position(const struct at_reader *rd);
 
-/* The first error met on 'rd', status AT_OK if there was none. */
+/* The first error met on 'rd'; its status is AT_OK or AT_END if there was
+ * none. */
 AT_API const struct at_error *at_reader_error(const struct at_reader *rd);
 
 /*

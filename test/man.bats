@@ -44,6 +44,14 @@ write_files() { # page
         -exec sed -i -e "s/\\\\(aq/'/g" -e 's/\\e/\\/g' {} +
 }
 
+# What a page says that its example number N prints becomes the file says.N.
+write_outputs() { # page
+    awk '/^\.Dl \$ / { n++ }
+         /^\.\\" prints/ { shows = 1; next }
+         /^\.Ed/ { shows = 0 }
+         shows && !/^\.Bd/ { print >("says." n) }' "$MAN/$1"
+}
+
 # Runs every '.Dl $ ' line of a page, in order, in one fresh directory.
 run_page() { # page
     local line n=0
@@ -52,11 +60,13 @@ run_page() { # page
     touch -d '1 minute ago' "$BATS_TEST_TMPDIR/start"
     cd "$BATS_TEST_TMPDIR/lab" || return
     write_files "$1"
+    write_outputs "$1"
     while IFS= read -r line; do
         n=$((n + 1))
         echo "$line"
         bash -c "set -o pipefail; $line" </dev/null >out || return
         [ -s out ] || [[ $line != *at-query* ]] || [[ $line == *' -w '* ]]
+        [ ! -e "says.$n" ] || diff "says.$n" out || return
     done < <(text "$1" | sed -n 's/^ *\$ //p')
     [ "$n" -eq "$(grep -c '^\.Dl \$ ' "$MAN/$1")" ]
     [ "$n" -gt 0 ] || [ "$1" = archive_trace.5 ]
@@ -177,6 +187,26 @@ options_of_page() { # page
     [[ $(cat out) == "$(at-query -q --count -w - link-s94.erf.gz port 53) "* ]]
     cc -std=c11 -Wall -Wextra -Werror -fsyntax-only dns.c \
         "-I$BATS_FILE_TMPDIR/pc/include"
+}
+
+@test "man: the programs of archive_trace-howto(7) print what the page says" {
+    need cc pkg-config
+    run_page archive_trace-howto.7
+    [ "$(find . -name 'says.*' | wc -l)" -eq 6 ]
+    for program in one two three four five skeleton; do
+        cc -std=c11 -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
+            -Werror -fsyntax-only "$program.c" "-I$BATS_FILE_TMPDIR/pc/include"
+    done
+    [ "$(wc -l <two.c)" -le 40 ]
+}
+
+@test "man: the programs of archive_trace-howto(7) see the same by any threads" {
+    need cc pkg-config taskset
+    run_page archive_trace-howto.7
+    for program in three four five skeleton; do
+        taskset -c 0 "./$program" http.pcap tls.pcap dns.pcap >alone
+        "./$program" http.pcap tls.pcap dns.pcap | diff alone -
+    done
 }
 
 @test "man: the examples of archive_trace-index(5) run and are right" {
