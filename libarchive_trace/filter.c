@@ -30,25 +30,16 @@
 
 #include "archive_trace.h"
 #include "bytes.h"
+#include "decode.h"
 #include "errors.h"
 #include "format.h"
+#include "link.h"
 
 enum {
     SNAP_BYTES = 262144, /* what libpcap and tcpdump take for "everything" */
     NEAR_BYTES = 512,    /* enough for headers, in a small stack frame */
     MAX_HLEN = 60,       /* the most that BPF_MSH can put into X */
     OPTIMISE = 0,        /* see above */
-};
-
-enum {
-    TYPE_IPV4 = 0x0800,
-    TYPE_IPV6 = 0x86dd,
-    TYPE_MPLS = 0x8847,
-    TYPE_MPLS_MULTI = 0x8848,
-    TYPE_PPPOE_SESSION = 0x8864,
-    PPP_IPV4 = 0x0021,
-    PPP_IPV6 = 0x0057,
-    PPP_MPLS = 0x0281,
 };
 
 /* The expression as compiled for one link type. */
@@ -406,42 +397,11 @@ void at_filter_close(struct at_filter *f)
 
 /* ---- seeing through tags --------------------------------------------- */
 
-/* A link header that ends in, or holds, the type of what follows. */
-struct link {
-    uint32_t type_at;
-    uint32_t bytes;
-    bool ppp; /* the type is a PPP protocol, not an ethertype */
-};
-
 /* What is left of a packet once its tags are gone. */
 struct inner {
     uint32_t offset; /* of the rest that follows the link header */
     uint16_t type;   /* to be put into the link header: an ethertype */
 };
-
-static bool link_of(struct link *l, uint16_t linktype)
-{
-    switch (linktype) {
-    case AT_LINK_ETHERNET:
-        *l = (struct link){.type_at = 12, .bytes = 14};
-        return true;
-    case AT_LINK_LINUX_SLL:
-        *l = (struct link){.type_at = 14, .bytes = 16};
-        return true;
-    case AT_LINK_LINUX_SLL2:
-        *l = (struct link){.type_at = 0, .bytes = 20};
-        return true;
-    case AT_LINK_C_HDLC:
-        *l = (struct link){.type_at = 2, .bytes = 4};
-        return true;
-    case AT_LINK_PPP:
-    case AT_LINK_PPP_HDLC:
-        *l = (struct link){.type_at = 2, .bytes = 4, .ppp = true};
-        return true;
-    default:
-        return false;
-    }
-}
 
 /* PPP protocol numbers as ethertypes and back, as far as at_decode() knows
  * them; 0 for others. */
@@ -449,11 +409,11 @@ static uint16_t type_of_ppp(uint16_t protocol)
 {
     switch (protocol) {
     case PPP_IPV4:
-        return TYPE_IPV4;
+        return ETHERTYPE_IPV4;
     case PPP_IPV6:
-        return TYPE_IPV6;
+        return ETHERTYPE_IPV6;
     case PPP_MPLS:
-        return TYPE_MPLS;
+        return ETHERTYPE_MPLS;
     default:
         return 0;
     }
@@ -461,19 +421,19 @@ static uint16_t type_of_ppp(uint16_t protocol)
 
 static uint16_t ppp_of_type(uint16_t type)
 {
-    return type == TYPE_IPV4 ? PPP_IPV4 : PPP_IPV6;
+    return type == ETHERTYPE_IPV4 ? PPP_IPV4 : PPP_IPV6;
 }
 
 static bool is_tag(uint16_t type)
 {
     switch (type) {
-    case 0x8100:
-    case 0x88a8:
-    case 0x9100:
-    case 0x9200:
-    case TYPE_MPLS:
-    case TYPE_MPLS_MULTI:
-    case TYPE_PPPOE_SESSION:
+    case ETHERTYPE_VLAN:
+    case ETHERTYPE_QINQ:
+    case ETHERTYPE_QINQ_OLD:
+    case ETHERTYPE_QINQ_OLDER:
+    case ETHERTYPE_MPLS:
+    case ETHERTYPE_MPLS_UPSTREAM:
+    case ETHERTYPE_PPPOE:
         return true;
     default:
         return false;
@@ -495,7 +455,7 @@ static bool step_mpls(struct inner *in, const uint8_t *data, uint32_t cap)
     } while ((data[at - 2] & 1) == 0);
     if (data[at] >> 4 != 4 && data[at] >> 4 != 6)
         return false;
-    in->type = data[at] >> 4 == 4 ? TYPE_IPV4 : TYPE_IPV6;
+    in->type = data[at] >> 4 == 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6;
     in->offset = at;
     return true;
 }
@@ -527,10 +487,10 @@ static bool step_vlan(struct inner *in, const uint8_t *data, uint32_t cap)
 static bool step_tag(struct inner *in, const uint8_t *data, uint32_t cap)
 {
     switch (in->type) {
-    case TYPE_MPLS:
-    case TYPE_MPLS_MULTI:
+    case ETHERTYPE_MPLS:
+    case ETHERTYPE_MPLS_UPSTREAM:
         return step_mpls(in, data, cap);
-    case TYPE_PPPOE_SESSION:
+    case ETHERTYPE_PPPOE:
         return step_pppoe(in, data, cap);
     default:
         return step_vlan(in, data, cap);
@@ -541,7 +501,7 @@ static bool step_tag(struct inner *in, const uint8_t *data, uint32_t cap)
  * Finds what is behind the tags of a packet; false if it has none, which is
  * so for nearly all packets and takes one load and one switch.
  */
-static bool look_inside(struct inner *in, const struct link *l,
+static bool look_inside(struct inner *in, const struct at_link *l,
                         const struct at_packet *pkt)
 {
     if (pkt->cap_bytes < l->bytes)
@@ -572,7 +532,7 @@ static bool run(const struct program *p, const uint8_t *data, uint32_t wire,
  * room for all that the program can reach or the packet has.
  */
 static bool run_in(uint8_t *buf, size_t room, const struct program *p,
-                   const struct link *l, const struct inner *in,
+                   const struct at_link *l, const struct inner *in,
                    const struct at_packet *pkt)
 {
     const uint32_t gone = in->offset - l->bytes;
@@ -594,7 +554,7 @@ static bool run_in(uint8_t *buf, size_t room, const struct program *p,
 
 /* In a function of its own, so that only who needs it has the large frame. */
 __attribute__((noinline)) static bool run_far(const struct program *p,
-                                              const struct link *l,
+                                              const struct at_link *l,
                                               const struct inner *in,
                                               const struct at_packet *pkt)
 {
@@ -604,7 +564,7 @@ __attribute__((noinline)) static bool run_far(const struct program *p,
 }
 
 __attribute__((noinline)) static bool run_near(const struct program *p,
-                                               const struct link *l,
+                                               const struct at_link *l,
                                                const struct inner *in,
                                                const struct at_packet *pkt)
 {
@@ -617,7 +577,7 @@ bool at_filter_match(struct at_filter *f, const struct at_packet *pkt)
 {
     struct program *p;
     struct inner in;
-    struct link l;
+    struct at_link l;
 
     if (f->all || pkt->kind != AT_KIND_PACKET)
         return true;
@@ -626,7 +586,7 @@ bool at_filter_match(struct at_filter *f, const struct at_packet *pkt)
         p = make_program(f, variant_of(pkt));
     if (p == NULL || !p->usable)
         return false;
-    if (!f->through || !link_of(&l, pkt->linktype) ||
+    if (!f->through || !at_link_of(&l, pkt->linktype) ||
         !look_inside(&in, &l, pkt))
         return run(p, pkt->data, pkt->wire_bytes, pkt->cap_bytes);
     if (p->reach <= NEAR_BYTES || pkt->cap_bytes <= NEAR_BYTES)

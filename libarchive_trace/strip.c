@@ -17,68 +17,35 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "decode.h"
 #include "errors.h"
+#include "link.h"
 #include "process.h"
 
-enum {
-    TYPE_IPV4 = 0x0800,
-    TYPE_VLAN = 0x8100,
-    TYPE_IPV6 = 0x86dd,
-    TYPE_MPLS = 0x8847,
-    TYPE_MPLS_MULTI = 0x8848,
-    TYPE_PPPOE_SESSION = 0x8864,
-    TYPE_QINQ = 0x88a8,
-    TYPE_QINQ_OLD = 0x9100,
-    TYPE_QINQ_OLDER = 0x9200,
-    PPP_IPV4 = 0x0021,
-    PPP_IPV6 = 0x0057,
-    PPP_MPLS = 0x0281,
-
-    PPPOE_BYTES = 8,
-    FCS_BYTES = 4,
-    ETHERNET_BYTES = 14,
-};
+enum { PPPOE_BYTES = 8, FCS_BYTES = 4, ETHERNET_BYTES = 14 };
 
 /* ---- what stands behind a link header -------------------------------- */
 
-struct shape {
-    uint32_t header;  /* bytes of the link header */
-    uint32_t type_at; /* where it has the type of what follows */
-};
-
-static bool shape_of(uint16_t linktype, struct shape *s)
+/* Behind PPP no tags are looked for: its types are none of Ethernet's. */
+static bool can_be_tagged(const struct at_packet *pkt, struct at_link *l)
 {
-    switch (linktype) {
-    case AT_LINK_ETHERNET:
-        *s = (struct shape){ETHERNET_BYTES, 12};
-        return true;
-    case AT_LINK_LINUX_SLL:
-        *s = (struct shape){16, 14};
-        return true;
-    case AT_LINK_LINUX_SLL2:
-        *s = (struct shape){20, 0};
-        return true;
-    case AT_LINK_C_HDLC:
-        *s = (struct shape){4, 2};
-        return true;
-    default:
-        return false;
-    }
+    return at_link_of(l, pkt->linktype) && !l->ppp &&
+           pkt->cap_bytes >= l->bytes;
 }
 
 /* AT_STRIP_ bit of the tag that an ethertype announces; 0: none. */
 static unsigned tag_of(uint16_t type)
 {
     switch (type) {
-    case TYPE_VLAN:
-    case TYPE_QINQ:
-    case TYPE_QINQ_OLD:
-    case TYPE_QINQ_OLDER:
+    case ETHERTYPE_VLAN:
+    case ETHERTYPE_QINQ:
+    case ETHERTYPE_QINQ_OLD:
+    case ETHERTYPE_QINQ_OLDER:
         return AT_STRIP_VLAN;
-    case TYPE_MPLS:
-    case TYPE_MPLS_MULTI:
+    case ETHERTYPE_MPLS:
+    case ETHERTYPE_MPLS_UPSTREAM:
         return AT_STRIP_MPLS;
-    case TYPE_PPPOE_SESSION:
+    case ETHERTYPE_PPPOE:
         return AT_STRIP_PPPOE;
     default:
         return 0;
@@ -97,8 +64,8 @@ static uint16_t take_labels(struct at_cursor *c)
             return 0;
     } while ((p[2] & 1) == 0);
     if (c->left > 0 && c->p[0] >> 4 == 4)
-        return TYPE_IPV4;
-    return c->left > 0 && c->p[0] >> 4 == 6 ? TYPE_IPV6 : 0;
+        return ETHERTYPE_IPV4;
+    return c->left > 0 && c->p[0] >> 4 == 6 ? ETHERTYPE_IPV6 : 0;
 }
 
 static uint16_t take_pppoe(struct at_cursor *c)
@@ -107,10 +74,10 @@ static uint16_t take_pppoe(struct at_cursor *c)
     const uint16_t protocol = p != NULL ? at_load_be16(p + 6) : 0;
 
     if (protocol == PPP_IPV4)
-        return TYPE_IPV4;
+        return ETHERTYPE_IPV4;
     if (protocol == PPP_IPV6)
-        return TYPE_IPV6;
-    return protocol == PPP_MPLS ? TYPE_MPLS : 0;
+        return ETHERTYPE_IPV6;
+    return protocol == PPP_MPLS ? ETHERTYPE_MPLS : 0;
 }
 
 /* Takes the tag that 'type' announces off, and returns the type of what
@@ -133,12 +100,13 @@ static uint16_t take_tag(struct at_cursor *c, uint16_t type)
 uint32_t at_link_bytes(const struct at_packet *pkt)
 {
     struct at_cursor c = {.p = pkt->data, .left = pkt->cap_bytes};
-    struct shape shape;
+    struct at_link link;
     uint16_t type;
 
-    if (!shape_of(pkt->linktype, &shape) || at_take(&c, shape.header) == NULL)
+    if (!can_be_tagged(pkt, &link))
         return UINT32_MAX;
-    type = at_load_be16(pkt->data + shape.type_at);
+    (void)at_take(&c, link.bytes);
+    type = at_load_be16(pkt->data + link.type_at);
     while (tag_of(type) != 0)
         type = take_tag(&c, type);
     return c.bad ? UINT32_MAX : (uint32_t)(c.p - pkt->data);
@@ -214,18 +182,18 @@ static bool copy_tags(struct frame *f, unsigned tags)
 /* Makes the frame in 'out', which has room for all of the old one; 0 where
  * nothing is to be stripped. */
 static unsigned make_frame(struct at_packet *pkt, unsigned tags,
-                           const struct shape *shape, uint8_t *out)
+                           const struct at_link *link, uint8_t *out)
 {
     struct frame f = {
         .from = {.p = pkt->data, .left = pkt->cap_bytes},
         .out = out,
-        .n = shape->header,
-        .type_at = shape->type_at,
-        .type = at_load_be16(pkt->data + shape->type_at),
+        .n = link->bytes,
+        .type_at = link->type_at,
+        .type = at_load_be16(pkt->data + link->type_at),
     };
     uint32_t removed;
 
-    memcpy(out, at_take(&f.from, shape->header), shape->header);
+    memcpy(out, at_take(&f.from, link->bytes), link->bytes);
     if (!copy_tags(&f, tags))
         return AT_DONE_LEFT;
     removed = (uint32_t)((size_t)(f.from.p - pkt->data) - f.n);
@@ -243,17 +211,17 @@ unsigned at_strip_tags(struct at_packet *pkt, unsigned tags,
                        struct at_scratch *scratch)
 {
     const size_t used = scratch->used;
-    struct shape shape;
+    struct at_link link;
     uint8_t *out;
     unsigned done;
 
-    if (!shape_of(pkt->linktype, &shape) || pkt->cap_bytes < shape.header ||
-        tag_of(at_load_be16(pkt->data + shape.type_at)) == 0)
+    if (!can_be_tagged(pkt, &link) ||
+        tag_of(at_load_be16(pkt->data + link.type_at)) == 0)
         return 0;
     out = at_scratch_take(scratch, pkt->cap_bytes);
     if (out == NULL)
         return AT_DONE_LEFT;
-    done = make_frame(pkt, tags, &shape, out);
+    done = make_frame(pkt, tags, &link, out);
     scratch->used = used + (done == AT_DONE_STRIPPED ? pkt->cap_bytes : 0);
     return done;
 }

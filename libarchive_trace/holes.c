@@ -1,0 +1,224 @@
+/*
+ * holes.c - the blocks of a damaged trace, and what lies between them
+ *
+ * Which bytes are records is for salvage.c to say; here runs of them become
+ * blocks, and what is no record is noted as a hole.
+ */
+#include <stdlib.h>
+
+#include "bytes.h"
+#include "packer.h"
+#include "reader.h"
+#include "section.h"
+
+const struct at_hole *at_reader_holes(const struct at_reader *rd, size_t *n,
+                                      struct at_salvaged *total)
+{
+    *n = rd->holes;
+    if (total != NULL)
+        *total = rd->salvaged;
+    return rd->hole;
+}
+
+void at_holes_forget(struct at_reader *rd)
+{
+    rd->holes = 0;
+    rd->salvaged = (struct at_salvaged){.holes = 0};
+    rd->salvage = (struct at_salvage){.lost = false};
+}
+
+static const char *record_name(const struct at_reader *rd)
+{
+    switch (rd->layout.format) {
+    case AT_FORMAT_ERF:
+        return "ERF record";
+    case AT_FORMAT_PCAPNG:
+        return "pcapng block";
+    case AT_FORMAT_PCAP:
+    case AT_FORMAT_PCAP_US:
+        return "pcap record";
+    default:
+        return "record";
+    }
+}
+
+static enum at_status add_hole(struct at_reader *rd, const struct at_hole *one)
+{
+    rd->salvaged.holes++;
+    rd->salvaged.bytes += one->bytes;
+    if (rd->holes == AT_HOLES_MOST)
+        return AT_OK;
+    if (rd->hole == NULL)
+        rd->hole = malloc(AT_HOLES_MOST * sizeof(*rd->hole));
+    if (rd->hole == NULL)
+        return AT_ERR_MEMORY;
+    rd->hole[rd->holes++] = *one;
+    return AT_OK;
+}
+
+/* No record is in the bytes from raw offset 'from' to 'to'. */
+static enum at_status note_hole(struct at_reader *rd, uint64_t from,
+                                uint64_t to)
+{
+    const struct at_hole one = {
+        .offset = from,
+        .bytes = to - from,
+        .decoded = rd->src.ops->codec != AT_CODEC_NONE,
+        .what = record_name(rd),
+    };
+    const bool joined = rd->salvaged.holes > 0 && rd->last_hole_end == from;
+
+    if (from == to)
+        return AT_OK;
+    rd->last_hole_end = to;
+    if (!joined)
+        return add_hole(rd, &one);
+    rd->salvaged.bytes += one.bytes;
+    if (rd->salvaged.holes <= AT_HOLES_MOST)
+        rd->hole[rd->holes - 1].bytes += one.bytes;
+    return AT_OK;
+}
+
+/* What the codec had to leave out before what comes next. */
+static enum at_status note_gap(struct at_reader *rd, const struct at_gap *gap)
+{
+    const struct at_hole one = {
+        .offset = gap->file,
+        .bytes = gap->bytes,
+        .what = at_codec_unit(rd->src.ops->codec),
+    };
+
+    at_salvage_lose(&rd->salvage);
+    rd->last_hole_end = UINT64_MAX;
+    return add_hole(rd, &one);
+}
+
+/* What is known of a pcapng section to salvage.c. */
+static const struct at_layout *ground_of(struct at_reader *rd)
+{
+    struct at_ground *g = &rd->salvage.ground;
+
+    if (rd->layout.format != AT_FORMAT_PCAPNG)
+        return rd->now;
+    g->foreign = false;
+    if (rd->now == NULL)
+        return &rd->layout;
+    g->swapped = rd->now->swapped;
+    g->interfaces = rd->now->section->interfaces;
+    return rd->now;
+}
+
+/* A run of trusted records becomes a block. */
+static enum at_status end_run(struct at_reader *rd, struct at_piece *piece,
+                              const uint8_t *from, const uint8_t *to,
+                              uint32_t *records)
+{
+    struct at_place place;
+
+    if (from == to)
+        return AT_OK;
+    place = at_block_place(rd, piece, from, to);
+    rd->records += *records;
+    rd->blocks++;
+    if (at_block_wanted(rd, &place) &&
+        at_block_add(rd, piece, &place, from, *records) != AT_OK)
+        return AT_ERR_MEMORY;
+    *records = 0;
+    return AT_OK;
+}
+
+/*
+ * Goes over one trusted record.  Blocks of pcapng change what is known, and
+ * may still be wrong inside; false then.
+ */
+static bool pass_record(struct at_reader *rd, const uint8_t *p,
+                        const uint8_t *end, struct at_frame *f)
+{
+    *f = (struct at_frame){.records = 1};
+    if (rd->layout.format != AT_FORMAT_PCAPNG)
+        return true;
+    *f = at_pcapng_enter(&rd->now, p, end);
+    if (f->records > 0)
+        *f = at_frame(rd->now, p, p + 1, end);
+    return f->records > 0;
+}
+
+static bool is_section_header(const struct at_reader *rd, const uint8_t *p)
+{
+    return rd->layout.format == AT_FORMAT_PCAPNG &&
+           at_load_le32(p) == AT_NG_SHB;
+}
+
+/* The records of what lies between two gaps; 'p' is where it stops. */
+static enum at_status salvage_stretch(struct at_reader *rd,
+                                      struct at_piece *piece, const uint8_t **p,
+                                      const uint8_t *end, bool whole)
+{
+    const uint64_t raw = piece->raw_offset;
+    const uint8_t *run = *p;
+    enum at_status st = AT_OK;
+    uint32_t records = 0;
+    struct at_step step = {.kind = AT_STEP_RECORD};
+    struct at_frame f;
+
+    while (st == AT_OK && *p < end && step.kind != AT_STEP_WAIT) {
+        const uint8_t *at = *p;
+
+        step = at_salvage_step(&rd->salvage, ground_of(rd), at, end, whole);
+        if (step.kind != AT_STEP_RECORD || is_section_header(rd, at) ||
+            (size_t)(step.to - run) > AT_BLOCK_FILL) {
+            st = end_run(rd, piece, run, at, &records);
+            run = at;
+        }
+        *p = step.to;
+        if (st == AT_OK && step.kind == AT_STEP_RECORD &&
+            pass_record(rd, at, step.to, &f)) {
+            records++;
+            continue;
+        }
+        if (st == AT_OK && step.kind == AT_STEP_RECORD)
+            st = f.no_memory ? AT_ERR_MEMORY
+                             : end_run(rd, piece, run, at, &records);
+        if (st == AT_OK)
+            st = note_hole(rd, raw + (uint64_t)(at - piece->data),
+                           raw + (uint64_t)(step.to - piece->data));
+        run = *p;
+    }
+    return st == AT_OK ? end_run(rd, piece, run, *p, &records) : st;
+}
+
+enum at_status at_holes_cut(struct at_reader *rd, struct at_piece *piece,
+                            const uint8_t *p, struct at_frame *last)
+{
+    enum at_status st = AT_OK;
+
+    for (size_t i = 0; st == AT_OK && i < piece->gaps; i++) {
+        const uint64_t to = piece->gap[i].raw - piece->raw_offset;
+
+        st = salvage_stretch(rd, piece, &p, piece->data + to, true);
+        if (st == AT_OK)
+            st = note_gap(rd, &piece->gap[i]);
+    }
+    if (st == AT_OK)
+        st = salvage_stretch(rd, piece, &p, piece->data + piece->len,
+                             piece->err.status != AT_OK);
+    *last = (struct at_frame){.at = p};
+    return st;
+}
+
+void at_holes_end(struct at_reader *rd, const struct at_piece *piece)
+{
+    const enum at_status st = piece->err.status;
+    const uint64_t size = rd->src.in.size;
+    const struct at_gap gap = {
+        .file = piece->file_end,
+        .bytes = size > piece->file_end ? size - piece->file_end : 0,
+    };
+
+    rd->err = piece->err;
+    if (st != AT_ERR_CORRUPT && st != AT_ERR_TRUNCATED && st != AT_ERR_FORMAT)
+        return;
+    rd->err.status = AT_END;
+    if (note_gap(rd, &gap) != AT_OK)
+        at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
+}

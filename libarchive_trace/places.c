@@ -1,0 +1,78 @@
+/*
+ * places.c - reading some blocks of a trace again, by where they are
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "reader.h"
+
+enum at_status at_places_cut(struct at_reader *rd, struct at_piece *piece,
+                             struct at_frame *last)
+{
+    const uint8_t *end = piece->data + piece->len;
+
+    *last = (struct at_frame){.at = piece->data};
+    for (; last->at < end && rd->next_place < rd->places; rd->next_place++) {
+        const struct at_place *place = &rd->place[rd->next_place];
+        const uint64_t gap = place->raw_offset - piece->raw_offset -
+                             (uint64_t)(last->at - piece->data);
+        const uint8_t *from, *stop;
+        struct at_block *block;
+
+        if (gap > (uint64_t)(end - last->at))
+            break; /* it is in the next piece, or nowhere */
+        from = last->at + gap;
+        stop = place->bytes < (uint64_t)(end - from) ? from + place->bytes
+                                                     : end;
+        *last = at_frame(&rd->layout, from, stop, stop);
+        if (last->at > from) {
+            block = at_piece_add_block(piece);
+            if (block == NULL)
+                return AT_ERR_MEMORY;
+            *block = (struct at_block){from, &rd->layout, *place,
+                                       last->records};
+            block->place.bytes = (uint64_t)(last->at - from);
+            rd->records += last->records;
+            rd->blocks++;
+        }
+        if (last->at < stop)
+            break;
+    }
+    return AT_OK;
+}
+
+static bool all_reachable(const struct at_place *place, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (place[i].file_bytes == 0)
+            return false;
+    return true;
+}
+
+enum at_status at_reader_select(struct at_reader *rd,
+                                const struct at_place *place, size_t n)
+{
+    struct at_place *copy = malloc((n + 1) * sizeof(*copy));
+    bool random;
+
+    if (copy == NULL)
+        return at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
+    if (n > 0)
+        memcpy(copy, place, n * sizeof(*copy));
+    free(rd->place);
+    rd->place = copy;
+    rd->places = n;
+    rd->next_place = 0;
+    rd->carry_bytes = 0;
+    rd->laters = 0;
+    at_piece_put_back(rd->first);
+    rd->first = NULL;
+    random = rd->layout.format != AT_FORMAT_PCAPNG &&
+             (rd->src.ops->by_raw || all_reachable(place, n));
+    rd->random = random && !rd->opts.salvage && at_source_random(&rd->src);
+    random = rd->random;
+    at_reader_rewind(rd);
+    at_holes_forget(rd);
+    rd->err.status = AT_OK;
+    return at_source_restart(&rd->src, random ? copy : NULL, n, &rd->err);
+}
