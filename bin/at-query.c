@@ -101,6 +101,8 @@ static int add_targets(struct ask *ask, int words, char *argv[], int i)
         if (at_targets_add(&ask->targets, argv[i], ask->query.from_ns,
                            ask->query.to_ns, &err) != AT_OK)
             return tool_error(&err);
+    if (at_targets_check(&ask->targets, &ask->query, &err) != AT_OK)
+        return tool_error_in(&err, at_expr_text(ask->query.expr));
     return TOOL_OK;
 }
 

@@ -1112,6 +1112,14 @@ AT_API enum at_status at_filter_open(struct at_filter **out, const char *expr,
  */
 AT_API bool at_filter_match(struct at_filter *filter,
                             const struct at_packet *pkt);
+
+/*
+ * at_filter_check() tells whether the expression makes sense for packets of
+ * this link type: AT_ERR_SYNTAX, with libpcap's reason and its column, if not.
+ * An expression that at_filter_open() took makes sense for some link type.
+ */
+AT_API enum at_status at_filter_check(const struct at_filter *filter,
+                                      uint16_t linktype, struct at_error *err);
 AT_API void at_filter_close(struct at_filter *filter);
 
 /* ---- processing ------------------------------------------------------ */

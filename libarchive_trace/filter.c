@@ -278,11 +278,8 @@ static struct program *make_program(struct at_filter *f, uint32_t variant)
 
 /* ---- opening --------------------------------------------------------- */
 
-/*
- * Where in 'text' the offence is: libpcap gives no columns, but most of its
- * messages quote the word.  -1 if that does not help.
- */
-static int column_of(const char *text, const char *why)
+/* Most of libpcap's messages quote the word they are about; -1 if not. */
+static int column_of_word(const char *text, const char *why)
 {
     const char *open = strpbrk(why, "'\"");
     const char *close = open != NULL ? strchr(open + 1, *open) : NULL;
@@ -303,19 +300,88 @@ static int column_of(const char *text, const char *why)
     return -1;
 }
 
+/* A prefix of an expression that ends with a word, all brackets closed. */
+struct prefix {
+    char *text;  /* room for twice the expression */
+    size_t word; /* where its last word begins */
+    size_t end;
+};
+
+/* The end of the word, or of the single mark, that begins at 'at'. */
+static size_t word_end(const char *text, size_t at)
+{
+    size_t end = at;
+
+    while (is_word_char(text[end]) || text[end] == ':')
+        end++;
+    return end > at ? end : at + 1;
+}
+
+/* Adds a word of 'text' to the prefix; false if there is none left. */
+static bool lengthen(struct prefix *p, const char *text)
+{
+    size_t open = 0;
+
+    p->word = p->end;
+    while (is_space(text[p->word]))
+        p->word++;
+    if (text[p->word] == '\0')
+        return false;
+    p->end = word_end(text, p->word);
+    memcpy(p->text, text, p->end);
+    for (size_t i = 0; i < p->end; i++)
+        open = text[i] == '(' ? open + 1 : open - (text[i] == ')' && open > 0);
+    memset(p->text + p->end, ')', open);
+    p->text[p->end + open] = '\0';
+    return true;
+}
+
+/*
+ * Where libpcap does not say what it is about, its words for the prefixes
+ * tell: a syntax error is behind the longest one that is good, and what it
+ * means with another complaint is at the end of the first that has it.
+ */
+static int column_by_prefix(const char *text, uint32_t variant, const char *why)
+{
+    enum { MOST_WORDS = 200 };
+    const bool syntax = strstr(why, "syntax error") != NULL;
+    struct prefix p = {.text = malloc(2 * strlen(text) + 1)};
+    size_t column = 0;
+    bool good = true; /* the prefix before this one was */
+
+    for (int i = 0; p.text != NULL && i < MOST_WORDS; i++) {
+        char words[PCAP_ERRBUF_SIZE] = "";
+        struct program *made;
+
+        if (!lengthen(&p, text)) {
+            column = syntax && good ? p.word : column;
+            break;
+        }
+        if (syntax && good)
+            column = p.word;
+        good = compile(&made, p.text, variant, words, sizeof(words)) == AT_OK;
+        free_program(made);
+        if (!syntax && !good && strcmp(words, why) == 0) {
+            column = p.word;
+            break;
+        }
+    }
+    free(p.text);
+    return (int)column;
+}
+
 static enum at_status refuse(struct at_error *err, const char *text,
-                             const char *why)
+                             uint32_t variant, const char *why)
 {
     static const char prefix[] = "can't parse filter expression: ";
-    const int column = column_of(text, why);
+    int column = column_of_word(text, why);
 
+    if (column < 0)
+        column = column_by_prefix(text, variant, why);
     if (strncmp(why, prefix, sizeof(prefix) - 1) == 0)
         why += sizeof(prefix) - 1;
-    if (column >= 0)
-        return at_error_syntax(err, (size_t)column, "expression: %s in \"%s\"",
-                               why, text);
-    return at_error_set(err, AT_ERR_SYNTAX, "expression: %s in \"%s\"", why,
-                        text);
+    return at_error_syntax(err, (size_t)column, "expression: %s in \"%s\"", why,
+                           text);
 }
 
 /* Errors that stay the same for every link type; some of them cost a look
@@ -350,7 +416,7 @@ static enum at_status compile_first(struct at_filter *f, struct at_error *err)
         if (is_final(why))
             break;
     }
-    return refuse(err, f->text, why);
+    return refuse(err, f->text, tries[0], why);
 }
 
 enum at_status at_filter_open(struct at_filter **out, const char *expr,
@@ -376,6 +442,22 @@ enum at_status at_filter_open(struct at_filter **out, const char *expr,
     }
     *out = f;
     return AT_OK;
+}
+
+enum at_status at_filter_check(const struct at_filter *f, uint16_t linktype,
+                               struct at_error *err)
+{
+    char why[PCAP_ERRBUF_SIZE] = "";
+    struct program *p;
+    enum at_status status;
+
+    if (f->all)
+        return AT_OK;
+    status = compile(&p, f->text, linktype, why, sizeof(why));
+    free_program(p);
+    if (status == AT_ERR_MEMORY)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    return status == AT_OK ? AT_OK : refuse(err, f->text, linktype, why);
 }
 
 void at_filter_close(struct at_filter *f)

@@ -663,6 +663,8 @@ static struct node *parse_other(struct parser *p, size_t first)
 
     switch (t->kind) {
     case T_NUMBERED:
+        if (peek(p)->kind == T_END)
+            return fail(p, peek(p), "expected a number");
         take_number(p);
         break;
     case T_BYTE: /* byte N op N */

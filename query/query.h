@@ -36,6 +36,7 @@ struct at_target {
     char *stream; /* name, as shown */
     size_t lane;  /* number of its stream: targets of one are in sequence */
     bool segment; /* of an archive, which says itself what it is */
+    int linktype; /* of all its packets; -1: there may be several */
 };
 
 struct at_targets {
@@ -52,6 +53,11 @@ enum at_status at_targets_add(struct at_targets *t, const char *path,
                               int64_t from_ns, int64_t to_ns,
                               struct at_error *err);
 void at_targets_close(struct at_targets *t);
+
+/* AT_ERR_SYNTAX if the expression makes no sense for any packet that the
+ * targets can hold, as "vlan" does not where all of them are raw IP. */
+enum at_status at_targets_check(const struct at_targets *t,
+                                const struct at_query *q, struct at_error *err);
 
 /* Opens a target's trace for the question. */
 enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,

@@ -25,9 +25,13 @@ static void free_target(struct at_target *target)
 
 /* Takes over the strings. */
 static enum at_status add(struct at_targets *t, char *trace, char *index,
-                          char *stream, bool segment)
+                          char *stream, int linktype)
 {
-    struct at_target target = {trace, index, stream, t->lanes - 1, segment};
+    struct at_target target = {.trace = trace,
+                               .index = index,
+                               .stream = stream,
+                               .lane = t->lanes - 1,
+                               .linktype = linktype};
 
     if (t->n == t->room) {
         const size_t room = t->room * 2 + 16;
@@ -48,14 +52,25 @@ static enum at_status add(struct at_targets *t, char *trace, char *index,
     return AT_OK;
 }
 
+/* Only in a pcap file all packets have one link type. */
+static int link_of(enum at_format format, uint16_t linktype)
+{
+    return format == AT_FORMAT_PCAP || format == AT_FORMAT_PCAP_US ? linktype
+                                                                   : -1;
+}
+
 static enum at_status add_segment(struct at_targets *t,
                                   const struct at_archive *a,
                                   const struct at_segment *seg)
 {
     char *trace = at_archive_path(a, seg->path);
+    const enum at_status st = add(
+        t, trace, trace == NULL ? NULL : at_index_path(trace),
+        strdup(seg->stream), link_of(seg->format, seg->linktype));
 
-    return add(t, trace, trace == NULL ? NULL : at_index_path(trace),
-               strdup(seg->stream), true);
+    if (st == AT_OK)
+        t->target[t->n - 1].segment = true;
+    return st;
 }
 
 static enum at_status add_archive(struct at_targets *t, const char *path,
@@ -107,6 +122,22 @@ static const char *last_part(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
+/* What the head of a file says; standard input is read only once. */
+static int link_of_file(const char *path)
+{
+    const struct at_reader_options opts = {.size = sizeof(opts)};
+    struct at_reader *rd;
+    int linktype;
+
+    if (strcmp(path, "-") == 0 ||
+        at_reader_open(&rd, path, &opts, NULL) != AT_OK)
+        return -1;
+    linktype = link_of(at_reader_info(rd)->format,
+                       at_reader_info(rd)->linktype);
+    at_reader_close(rd);
+    return linktype;
+}
+
 enum at_status at_targets_add(struct at_targets *t, const char *path,
                               int64_t from_ns, int64_t to_ns,
                               struct at_error *err)
@@ -115,9 +146,28 @@ enum at_status at_targets_add(struct at_targets *t, const char *path,
         return add_archive(t, path, from_ns, to_ns, err);
     t->lanes++;
     if (add(t, strdup(path), strcmp(path, "-") == 0 ? NULL : index_beside(path),
-            strdup(last_part(path)), false) != AT_OK)
+            strdup(last_part(path)), link_of_file(path)) != AT_OK)
         return out_of_memory(err);
     return AT_OK;
+}
+
+enum at_status at_targets_check(const struct at_targets *t,
+                                const struct at_query *q, struct at_error *err)
+{
+    enum at_status st = AT_OK;
+
+    for (size_t i = 0; i < t->n; i++) {
+        const int linktype = t->target[i].linktype;
+
+        if (linktype < 0)
+            return AT_OK;
+        if (i > 0 && linktype == t->target[i - 1].linktype)
+            continue;
+        st = at_filter_check(q->filter, (uint16_t)linktype, err);
+        if (st != AT_ERR_SYNTAX)
+            return st;
+    }
+    return st;
 }
 
 enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,

@@ -257,6 +257,29 @@ END
     check 'host 10.1.0.999' 5
     check 'net 10.0.0.0/33' 13
     check 'tcp port 70000' 9
+    check 'ip or (vlan 5000 and tcp)' 12
+    check 'tcp or less' 11
+}
+
+@test "query: what no packet of the sources can match is refused" {
+    need python3
+    python3 - "$TEST_DATA/dns.pcap" raw.pcap <<'END'
+import struct, sys
+from records import records
+with open(sys.argv[2], "wb") as out:
+    out.write(struct.pack("<IHHIIII", 0xa1b23c4d, 2, 4, 0, 0, 65535, 101))
+    for ns, frame, wire in records(sys.argv[1]):
+        out.write(struct.pack("<IIII", *divmod(ns, 10**9), len(frame) - 14,
+                              wire - 14) + frame[14:])
+END
+    at-ingest -q --flush raw raw.pcap
+    for source in raw.pcap raw; do
+        run --separate-stderr at-query $source tcp or vlan
+        [ "$status" -eq 2 ]
+        [[ "${stderr_lines[0]}" == *"no VLAN support for Raw IP"* ]]
+        [ "${stderr_lines[2]}" = '         ^' ]
+    done
+    [ "$(at-query --count raw.pcap "$DATA/vlan.pcap" vlan)" -gt 0 ]
 }
 
 @test "query: a hostile expression is an error, not a crash" {
@@ -477,6 +500,20 @@ END
         "$CORPUS/ndpi/pcap/dns_fragmented.pcap" \
         "$CORPUS/zeek/pppoe-over-qinq.pcap" \
         "$CORPUS/suricata-verify/detect-pcre/detect-pcre-02/input.pcap"
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+# GENERATED=20000 SEED=7 make check TESTS=test/query.bats: others, and more
+@test "query: generated expressions give what tcpdump gives" {
+    need tcpdump python3
+    "$SYNTH" --snap 200 -n 20000 synth.pcap
+    captures=("$PWD/synth.pcap" "$TEST_DATA"/{vlan,fragments,icmp,ipv6}.pcap)
+    [ ! -e "${CORPUS:-/nonexistent}/MANIFEST.tsv" ] || captures+=(-c "$CORPUS")
+    fast_build && count=2000 || count=100
+    mkdir work
+    run python3 "$TOP/test/query-generated.py" -n "${GENERATED:-$count}" \
+        -s "${SEED:-1}" work "${captures[@]}"
     echo "$output"
     [ "$status" -eq 0 ]
 }

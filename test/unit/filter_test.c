@@ -92,8 +92,11 @@ static void expect_error(const char *expr, int column, const char *part)
 static void errors_show_at_open(void **state)
 {
     (void)state;
-    expect_error("tcp prot 80", -1, "syntax error");
-    expect_error("host", -1, "syntax error");
+    expect_error("tcp prot 80", 4, "syntax error");
+    expect_error("host", 0, "syntax error");
+    expect_error("udp or (tcp and port not (net 10))", 12, "syntax error");
+    expect_error("ip or (vlan 5000 and tcp)", 12, "greater than maximum");
+    expect_error("tcp and ip[0:3] = 1 or udp", 14, "data size");
     expect_error("ip or udp port ssh", 15, "port 'ssh' is tcp");
     expect_error("net 10.0.0.1/8", 4, "non-network bits set");
     expect_error("port nosuchservice", 5, "unknown port");
@@ -292,6 +295,24 @@ static void literal_when_asked_or_named(void **state)
     free(f.data);
 }
 
+/* An expression may make sense for one link type and none for another. */
+static void checked_for_a_link_type(void **state)
+{
+    struct at_filter *filter;
+    struct at_error err;
+
+    (void)state;
+    assert_int_equal(at_filter_open(&filter, "tcp and vlan 7", 0, &err), AT_OK);
+    assert_int_equal(at_filter_check(filter, AT_LINK_ETHERNET, &err), AT_OK);
+    assert_int_equal(at_filter_check(filter, AT_LINK_RAW, &err), AT_ERR_SYNTAX);
+    assert_int_equal(err.column, 8);
+    assert_non_null(strstr(err.msg, "no VLAN support"));
+    at_filter_close(filter);
+    assert_int_equal(at_filter_open(&filter, "", 0, &err), AT_OK);
+    assert_int_equal(at_filter_check(filter, AT_LINK_RAW, &err), AT_OK);
+    at_filter_close(filter);
+}
+
 /* 'localhost' can be looked up anywhere; no tag is a part of a word. */
 static void not_inside_a_name(void **state)
 {
@@ -418,6 +439,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_show_at_open),
+        cmocka_unit_test(checked_for_a_link_type),
         cmocka_unit_test(odd_but_good),
         cmocka_unit_test(empty_matches_all),
         cmocka_unit_test(meta_always_matches),
