@@ -332,6 +332,8 @@ class Case:
         bare = records.records(self.stripped)
         self.bare = dict(zip(self.packets, bare))
         self.tagged = bare != self.packets
+        # at-convert leaves PPP as it is, so there is nothing to compare with
+        self.strips = records.content(capture)[20] not in (9, 50)
         self.usable = len(bare) == len(self.packets)
         self.sources = [self.plain, self.indexed]
         if times == sorted(times):
@@ -349,6 +351,8 @@ class Case:
             return True, bad
         bad = [] if got == want else [
             f"{source} --bpf '{expr}': {size(got)}, tcpdump {size(want)}"]
+        if not self.strips:
+            return False, bad
         got = at_query(["-e", expr, source])
         if self.tagged and not any(word in expr for word in LITERAL):
             want = tcpdump(self.stripped, expr)
