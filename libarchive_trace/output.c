@@ -73,21 +73,34 @@ enum at_status at_output_open(struct at_output *out, const char *path,
     return out->fd < 0 ? fail(out, "write", err) : AT_OK;
 }
 
-enum at_status at_output_write(struct at_output *out, const uint8_t *p,
-                               size_t n, struct at_error *err)
+/* Once a write has failed the file ends there, whatever there is room for. */
+enum at_status at_output_append(struct at_output *out, const uint8_t *p,
+                                size_t n, struct at_error *err)
 {
-    while (n > 0) {
+    while (n > 0 && out->failed == 0) {
         const ssize_t r = write(out->fd, p, n);
 
         if (r < 0 && errno == EINTR)
             continue;
-        if (r < 0)
-            return at_error_system(err, out->name, "write");
+        if (r < 0) {
+            out->failed = errno;
+            break;
+        }
         p += r;
         n -= (size_t)r;
-        out->bytes += (size_t)r;
     }
-    return AT_OK;
+    errno = out->failed;
+    return n == 0 ? AT_OK : at_error_system(err, out->name, "write");
+}
+
+enum at_status at_output_write(struct at_output *out, const uint8_t *p,
+                               size_t n, struct at_error *err)
+{
+    const enum at_status st = at_output_append(out, p, n, err);
+
+    if (st == AT_OK)
+        out->bytes += n;
+    return st;
 }
 
 enum at_status at_output_commit(struct at_output *out, bool sync,

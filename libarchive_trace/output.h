@@ -10,7 +10,8 @@ struct at_output {
     int fd;
     char *name;      /* for messages: the final path */
     char *temporary; /* NULL: written in place */
-    uint64_t bytes;  /* written so far */
+    uint64_t bytes;  /* written so far, as far as the owner knows */
+    int failed;      /* errno of the last write: nothing more is written */
 };
 
 /*
@@ -22,6 +23,13 @@ enum at_status at_output_open(struct at_output *out, const char *path,
 
 enum at_status at_output_write(struct at_output *out, const uint8_t *p,
                                size_t n, struct at_error *err);
+
+/*
+ * The same on any thread, while no other writes and none looks at out->bytes:
+ * the owner adds to it when it hears of the write.
+ */
+enum at_status at_output_append(struct at_output *out, const uint8_t *p,
+                                size_t n, struct at_error *err);
 
 /* Closes the file and gives it its name; 'sync' makes its bytes durable
  * first (the name is durable once the caller has synced the directory). */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "errors.h"
+
 static const struct at_pack_ops *const packs[] = {
     &at_pack_none, &at_pack_bgzf,  &at_pack_zstd,
     &at_pack_xz,   &at_pack_bzip2, &at_pack_lz4,
@@ -19,7 +21,9 @@ const struct at_pack_ops *at_pack_ops_of(enum at_codec codec)
     return NULL;
 }
 
-/* Nothing to pack: the job is written as it is. */
+/* Nothing to pack: the job is written as it is.  For the kernel that is as
+ * much work as making the records is for us, so each has its own thread; more
+ * threads would not help, as a file has one lock for all who write to it. */
 const struct at_pack_ops at_pack_none = {
     .codec = AT_CODEC_NONE,
     .job_bytes = 8 * AT_BLOCK_FILL,
@@ -45,14 +49,22 @@ bool at_packing_room(struct at_packing *job, size_t n)
     return room_for(&job->out, &job->out_room, n);
 }
 
+static bool is_plain(const struct at_packer *pk)
+{
+    return pk->ops->pack == NULL;
+}
+
 static void run_job(void *ctx, void *slot)
 {
     const struct at_packer *pk = ctx;
     struct at_packing *job = slot;
 
     job->out_bytes = 0;
-    if (pk->ops->pack != NULL)
-        job->failed = !pk->ops->pack(pk, job);
+    job->err.status = AT_OK;
+    if (is_plain(pk))
+        at_output_append(pk->out, job->raw, job->raw_bytes, &job->err);
+    else if (!pk->ops->pack(pk, job))
+        at_error_set(&job->err, AT_ERR_MEMORY, "out of memory");
 }
 
 static void drop_job(void *ctx, void *slot)
@@ -69,11 +81,6 @@ static void drop_job(void *ctx, void *slot)
 static enum at_status out_of_memory(struct at_packer *pk)
 {
     return at_error_set(pk->err, AT_ERR_MEMORY, "out of memory");
-}
-
-static bool is_plain(const struct at_packer *pk)
-{
-    return pk->ops->pack == NULL;
 }
 
 /* Bytes in the file of the frame that block 'i' is in. */
@@ -130,18 +137,26 @@ static enum at_status add_places(struct at_packer *pk,
     return st;
 }
 
-/* Writes the oldest job that is on its way. */
+/* Plain jobs have been written when they come back. */
+static enum at_status write_job(struct at_packer *pk,
+                                const struct at_packing *job)
+{
+    if (!is_plain(pk))
+        return at_output_write(pk->out, job->out, job->out_bytes, pk->err);
+    pk->out->bytes += job->raw_bytes;
+    return AT_OK;
+}
+
+/* Takes back the oldest job that is on its way. */
 static enum at_status retire_job(struct at_packer *pk)
 {
     const struct at_packing *job = at_lane_wait(pk->lane);
     const uint64_t offset = pk->out->bytes;
     enum at_status st;
 
-    if (job->failed)
-        return out_of_memory(pk);
-    st = at_output_write(pk->out, is_plain(pk) ? job->raw : job->out,
-                         is_plain(pk) ? job->raw_bytes : job->out_bytes,
-                         pk->err);
+    if (job->err.status != AT_OK)
+        return at_error_copy(pk->err, &job->err);
+    st = write_job(pk, job);
     if (st == AT_OK && pk->ops->note != NULL)
         st = pk->ops->note(pk, job);
     if (st == AT_OK)
@@ -195,7 +210,7 @@ enum at_status at_packer_open(struct at_packer *pk, enum at_codec codec,
                             out->name, at_codec_name(codec), pk->ops->least,
                             pk->ops->most, pk->level);
     pk->lane = at_lane_open(pool, run_job, pk, sizeof(struct at_packing), 0,
-                            false);
+                            is_plain(pk));
     if (pk->lane == NULL)
         return out_of_memory(pk);
     if (pk->ops->begin != NULL)

@@ -2,9 +2,10 @@
  * packer.h - blocks through a codec into a file
  *
  * Blocks collect in a job; a lane packs jobs side by side; the owner writes
- * them in order and notes where each block begins.  What a job holds depends
- * on the sizes of the blocks alone, so that the file is the same at any
- * number of threads.
+ * them in order and notes where each block begins.  Without a codec the lane
+ * writes them, one after the other, while the owner goes on.  What a job
+ * holds depends on the sizes of the blocks alone, so that the file is the same
+ * at any number of threads.
  */
 #ifndef AT_PACKER_H
 #define AT_PACKER_H
@@ -30,7 +31,7 @@ struct at_packing {
     size_t out_bytes, out_room;
     size_t block_out[AT_JOB_BLOCKS]; /* where every block is a frame */
     void *tool;                      /* what the codec keeps for this slot */
-    bool failed;                     /* no memory */
+    struct at_error err;             /* of packing, or of writing it plain */
 };
 
 struct at_packer;
