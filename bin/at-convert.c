@@ -94,7 +94,7 @@ static enum at_status open_writer(struct convert *c,
                                   struct at_error *err)
 {
     c->opts.linktype = linktype_of_file(c, pkt);
-    if (c->in.n == 1)
+    if (c->in.paths.n == 1)
         c->opts.snap_bytes = snap_bytes_of_file(c);
     return at_writer_open(&c->writer, c->out, &c->opts, err);
 }
@@ -202,13 +202,13 @@ static int set_up(struct convert *c, char *path[], size_t n)
     if (status == TOOL_OK)
         status = tool_process_open(&c->process);
     c->in.wanted.process = c->process.process;
-    if (n == 1 || c->in.sequence)
+    if (status == TOOL_OK)
+        status = tool_sources_set(&c->in, path, n, c->out);
+    if (c->in.paths.n == 1 || c->in.sequence)
         c->opts.sections = is_selecting(&c->selection) ||
                                    c->process.process != NULL
                                ? AT_SECTIONS_KEPT
                                : AT_SECTIONS_WHOLE;
-    if (status == TOOL_OK)
-        status = tool_sources_set(&c->in, path, n, c->out);
     if (status == TOOL_OK &&
         at_pool_open(&c->opts.pool, tool_threads(&c->common), &err) != AT_OK)
         status = tool_error(&err);

@@ -79,8 +79,9 @@ int main(int argc, char *argv[])
                                            TOOL_NO_JSON | TOOL_NO_LOCAL),
         TOOL_END,
     };
+    struct at_paths paths = {.n = 0};
     struct at_error err;
-    int status = TOOL_OK;
+    int status;
     int i = tool_parse(argc, argv,
                        "[-o index] [--spacing size] [--timeout list] "
                        "[-j threads] file ...",
@@ -88,8 +89,6 @@ int main(int argc, char *argv[])
 
     if (i == argc)
         tool_usage_error("no file is named");
-    if (index.output != NULL && argc - i > 1)
-        tool_usage_error("-o is for one file");
     if (at_pool_open(&index.how.pool, tool_threads(&index.common), &err) !=
         AT_OK)
         return tool_finish(tool_error(&err));
@@ -97,9 +96,13 @@ int main(int argc, char *argv[])
     index.how.progress_ctx = &index;
     tool_summary_start(&index.summary);
     tool_progress_start(&index.progress, &index.common);
-    for (; i < argc && !tool_stopped(); i++)
-        if (index_one(&index, argv[i]) != TOOL_OK)
+    status = tool_inputs(&paths, argv + i, (size_t)(argc - i));
+    if (index.output != NULL && paths.n > 1)
+        tool_usage_error("-o is for one file");
+    for (size_t k = 0; k < paths.n && !tool_stopped(); k++)
+        if (index_one(&index, paths.path[k]) != TOOL_OK)
             status = TOOL_FAIL; /* go on: the other files may be fine */
+    at_paths_close(&paths);
     tool_summary_count(&index.summary, index.flows, "flow", "");
     if (index.indexed > 0)
         tool_summary_print(&index.summary);

@@ -437,8 +437,9 @@ int main(int argc, char *argv[])
         TOOL_COMMON_BUT(&info.common, TOOL_NO_STRICT),
         TOOL_END,
     };
+    struct at_paths paths = {.n = 0};
     struct at_error err;
-    int status = TOOL_OK;
+    int status;
     int i = tool_parse(argc, argv,
                        "[-c] [--deep] [--json] [-j threads] file ...", options);
 
@@ -448,9 +449,11 @@ int main(int argc, char *argv[])
     if (at_pool_open(&info.pool, tool_threads(&info.common), &err) != AT_OK)
         return tool_finish(tool_error(&err));
     tool_progress_start(&info.progress, &info.common);
-    for (; i < argc && !tool_stopped(); i++)
-        if (info_file(&info, argv[i]) != TOOL_OK)
+    status = tool_inputs(&paths, argv + i, (size_t)(argc - i));
+    for (size_t k = 0; k < paths.n && !tool_stopped(); k++)
+        if (info_file(&info, paths.path[k]) != TOOL_OK)
             status = TOOL_FAIL; /* go on: the other files may be fine */
+    at_paths_close(&paths);
     at_pool_close(info.pool);
     return tool_finish(status);
 }

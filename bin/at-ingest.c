@@ -1,23 +1,16 @@
 /*
  * at-ingest - take capture files into an archive
  */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "files.h"
 #include "ingest.h"
 #include "tool.h"
 
 #define SECOND INT64_C(1000000000)
-
-struct list {
-    char **path;
-    size_t n, room;
-};
 
 struct ingest {
     struct tool_common common;
@@ -25,33 +18,13 @@ struct ingest {
     const char *codec;
     int64_t settle_ns;
     bool remove;
-    struct list inputs;
-    struct list damaged; /* not all of it is in the archive */
+    struct at_paths inputs;
+    struct at_paths damaged; /* not all of it is in the archive */
     struct tool_progress progress;
     struct tool_summary summary;
 };
 
 /* ---- inputs ---------------------------------------------------------- */
-
-static void add_path(struct list *list, char *path)
-{
-    if (list->n == list->room) {
-        list->room = list->room * 2 + 64;
-        list->path = realloc(list->path, list->room * sizeof(list->path[0]));
-    }
-    if (path == NULL || list->path == NULL) {
-        tool_warn("out of memory");
-        exit(tool_finish(TOOL_FAIL));
-    }
-    list->path[list->n++] = path;
-}
-
-static void free_paths(struct list *list)
-{
-    for (size_t i = 0; i < list->n; i++)
-        free(list->path[i]);
-    free(list->path);
-}
 
 static bool has_settled(const struct ingest *in, const struct stat *st)
 {
@@ -60,48 +33,26 @@ static bool has_settled(const struct ingest *in, const struct stat *st)
     return at_time_now() - changed >= in->settle_ns;
 }
 
-/* The files of a directory, but not hidden ones, indexes, and those that may
- * still be written. */
-static int add_directory(struct ingest *in, const char *dir)
+/* Of what lies in a directory, not files that may still be written. */
+static bool take(void *ctx, const char *path, const struct stat *st)
 {
-    struct dirent **entry;
-    const int n = scandir(dir, &entry, NULL, alphasort);
+    const struct ingest *in = ctx;
 
-    if (n < 0) {
-        tool_warn("%s: cannot read", dir);
-        return TOOL_FAIL;
-    }
-    for (int i = 0; i < n; i++) {
-        const char *name = entry[i]->d_name;
-        const size_t len = strlen(name);
-        char *path = at_path_join(dir, name);
-        struct stat st;
-
-        if (name[0] != '.' && path != NULL && stat(path, &st) == 0 &&
-            S_ISREG(st.st_mode) && has_settled(in, &st) &&
-            !(len > 4 && strcmp(name + len - 4, ".idx") == 0))
-            add_path(&in->inputs, path);
-        else
-            free(path);
-        free(entry[i]);
-    }
-    free(entry);
-    return TOOL_OK;
+    return tool_take(NULL, path, st) &&
+           (!S_ISREG(st->st_mode) || has_settled(in, st));
 }
 
-static int add_inputs(struct ingest *in, int argc, char *argv[], int i)
+static int add_inputs(struct ingest *in, char *word[], size_t n)
 {
     int status = TOOL_OK;
 
-    for (; i < argc; i++) {
-        struct stat st;
+    in->inputs.take = take;
+    in->inputs.ctx = in;
+    for (size_t i = 0; i < n; i++) {
+        struct at_error err;
 
-        if (stat(argv[i], &st) == 0 && S_ISDIR(st.st_mode)) {
-            if (add_directory(in, argv[i]) != TOOL_OK)
-                status = TOOL_FAIL;
-        } else {
-            add_path(&in->inputs, strdup(argv[i]));
-        }
+        if (at_paths_add(&in->inputs, word[i], &err) != AT_OK)
+            status = tool_error(&err);
     }
     return status;
 }
@@ -116,6 +67,15 @@ static bool progress(void *ctx, uint64_t done, uint64_t total, uint64_t packets)
     return !tool_stopped();
 }
 
+/* Without memory for its name a damaged file could be removed as whole. */
+static void add_damaged(struct ingest *in, const char *input)
+{
+    struct at_error err;
+
+    if (at_paths_add(&in->damaged, input, &err) != AT_OK)
+        in->remove = false;
+}
+
 static void report(void *ctx, const char *input, bool whole,
                    const struct at_error *err)
 {
@@ -126,7 +86,7 @@ static void report(void *ctx, const char *input, bool whole,
     else
         tool_error(err);
     if (!whole)
-        add_path(&in->damaged, strdup(input));
+        add_damaged(in, input);
 }
 
 static bool is_damaged(const struct ingest *in, const char *path)
@@ -253,11 +213,11 @@ int main(int argc, char *argv[])
     in.how.progress_ctx = in.how.report_ctx = &in;
     in.how.report = report;
     tool_summary_start(&in.summary);
-    status = add_inputs(&in, argc, argv, i + 1);
+    status = add_inputs(&in, argv + i + 1, (size_t)(argc - i - 1));
     if (ingest(&in, argv[i]) != TOOL_OK)
         status = TOOL_FAIL;
-    free_paths(&in.inputs);
-    free_paths(&in.damaged);
+    at_paths_close(&in.inputs);
+    at_paths_close(&in.damaged);
     at_pool_close(in.how.pool);
     return tool_finish(status);
 }

@@ -377,6 +377,16 @@ const char *tool_format_grouped(char *buf, uint64_t n);
 
 /* ---- traces that are read -------------------------------------------- */
 
+/*
+ * Inputs as they were named: files, directories, patterns, lists, as
+ * at_paths_add() takes them.  Returns the exit status, what is wrong with a
+ * name having been said; an archive is no input but of at-query.
+ */
+int tool_inputs(struct at_paths *paths, char *word[], size_t n);
+
+/* What tool_inputs() takes of a directory: no archives that lie in it. */
+bool tool_take(void *ctx, const char *path, const struct stat *st);
+
 /* Makes of the options what the library takes; the caller closes ->filter.
  * Returns the exit status, anything wrong having been said. */
 int tool_selection_compile(struct at_selection *wanted,
@@ -395,19 +405,18 @@ struct tool_sources {
     struct at_selection wanted;       /* the caller's */
     struct at_reader_options reading; /* the caller's: see TOOL_INPUT */
 
-    char **path;
-    size_t n;
+    struct at_paths paths;
     struct at_traces *traces; /* once they are open */
     bool damaged;             /* an input has given an error, which was said */
     struct at_salvaged salvaged; /* what was left out of the inputs so far */
 };
 
 /*
- * Sets the 'n' inputs, which stay the caller's strings, and says what can be
- * known to be wrong before anything is read: one that is missing, or that is
- * 'out' (may be NULL) too.  Returns the exit status.
+ * Sets the inputs by tool_inputs(), and says what can be known to be wrong
+ * before anything is read: one that is missing, or that is 'out' (may be NULL)
+ * too.  Returns the exit status.
  */
-int tool_sources_set(struct tool_sources *s, char *path[], size_t n,
+int tool_sources_set(struct tool_sources *s, char *word[], size_t n,
                      const char *out);
 
 /*

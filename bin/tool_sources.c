@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "catalog.h"
 #include "opening.h"
 #include "tool.h"
 
@@ -28,6 +29,34 @@ int tool_selection_compile(struct at_selection *wanted,
     return TOOL_OK;
 }
 
+/* ---- names ----------------------------------------------------------- */
+
+bool tool_take(void *ctx, const char *path, const struct stat *st)
+{
+    (void)ctx;
+    return !S_ISDIR(st->st_mode) || !at_archive_is(path);
+}
+
+int tool_inputs(struct at_paths *paths, char *word[], size_t n)
+{
+    paths->take = tool_take;
+    for (size_t i = 0; i < n; i++) {
+        struct at_error err;
+
+        if (at_archive_is(word[i])) {
+            tool_warn("%s: is an archive, which at-query reads", word[i]);
+            return TOOL_FAIL;
+        }
+        if (at_paths_add(paths, word[i], &err) != AT_OK)
+            return tool_error(&err);
+    }
+    if (paths->n == 0 && n > 0) {
+        tool_warn("%s: no file is in it", word[0]);
+        return TOOL_FAIL;
+    }
+    return TOOL_OK;
+}
+
 /* ---- what can be known before ---------------------------------------- */
 
 static bool find_file(const char *path, int standard, struct stat *st)
@@ -41,8 +70,8 @@ static int check_files(struct tool_sources *s, const char *out)
     struct stat in, target;
     const bool exists = out != NULL && find_file(out, STDOUT_FILENO, &target);
 
-    for (size_t i = 0; i < s->n; i++) {
-        const char *path = s->path[i];
+    for (size_t i = 0; i < s->paths.n; i++) {
+        const char *path = s->paths.path[i];
 
         if (!find_file(path, STDIN_FILENO, &in)) {
             tool_warn("%s: cannot open: %s", path, strerror(errno));
@@ -57,12 +86,12 @@ static int check_files(struct tool_sources *s, const char *out)
     return TOOL_OK;
 }
 
-int tool_sources_set(struct tool_sources *s, char *path[], size_t n,
+int tool_sources_set(struct tool_sources *s, char *word[], size_t n,
                      const char *out)
 {
-    s->path = path;
-    s->n = n;
-    return check_files(s, out);
+    const int status = tool_inputs(&s->paths, word, n);
+
+    return status == TOOL_OK ? check_files(s, out) : status;
 }
 
 /* ---- reading --------------------------------------------------------- */
@@ -111,7 +140,7 @@ enum at_status tool_sources_open(struct tool_sources *s, struct at_error *err)
         .ended = input_ended,
     };
 
-    return at_traces_open(&s->traces, s->path, s->n, &opts, err);
+    return at_traces_open(&s->traces, s->paths.path, s->paths.n, &opts, err);
 }
 
 void tool_sources_progress(const struct tool_sources *s,
@@ -126,7 +155,7 @@ uint64_t tool_sources_dropped(const struct tool_sources *s)
 {
     uint64_t n = 0;
 
-    for (size_t i = 0; s->traces != NULL && i < s->n; i++)
+    for (size_t i = 0; s->traces != NULL && i < s->paths.n; i++)
         n += at_traces_count(s->traces, i)->dropped;
     return n;
 }
@@ -135,4 +164,5 @@ void tool_sources_close(struct tool_sources *s)
 {
     at_traces_close(s->traces);
     s->traces = NULL;
+    at_paths_close(&s->paths);
 }

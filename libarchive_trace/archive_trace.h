@@ -745,6 +745,35 @@ AT_API uint64_t at_traces_position(const struct at_traces *t);
 AT_API uint64_t at_traces_bytes(const struct at_traces *t);
 AT_API void at_traces_close(struct at_traces *t);
 
+/*
+ * Names of inputs, as people give them.  All zero is none; the strings belong
+ * to the struct, and at_paths_close() frees them and makes it empty.
+ */
+struct stat;
+struct at_paths {
+    char **path;
+    size_t n, room;
+
+    /* Unless NULL, says whether a file or directory is taken that was found
+     * in a directory. */
+    bool (*take)(void *ctx, const char *path, const struct stat *st);
+    void *ctx;
+};
+
+/*
+ * at_paths_add() adds what 'word' names: a file, or whatever else has that
+ * name, and "-", as it stands; of a directory the regular files in it and in
+ * those below, by name, but not hidden ones, indexes (".idx"), and what is
+ * still being written (".part").  Where nothing has that name, "@LIST" is a
+ * file of such words, one a line or, if there is a NUL in it, with a NUL
+ * after each ("@-": standard input), and a word with * ? or [ is a pattern of
+ * glob(7).  What is none of these, or matches nothing, is added as it stands,
+ * and whoever opens it will say so.
+ */
+AT_API enum at_status at_paths_add(struct at_paths *paths, const char *word,
+                                   struct at_error *err);
+AT_API void at_paths_close(struct at_paths *paths);
+
 /* ---- the pipeline ---------------------------------------------------- */
 
 /*

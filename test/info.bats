@@ -108,14 +108,15 @@ json() { # key
     [ "$(json file <pipe.json)" = "standard input" ]
 }
 
-@test "at-info: missing file, directory, empty file, no trace" {
+@test "at-info: missing file, empty directory, empty file, no trace" {
     run --separate-stderr at-info nothing.pcap
     [ "$status" -eq 1 ]
     [ "$stderr" = \
         "at-info: nothing.pcap: cannot open: No such file or directory" ]
-    run --separate-stderr at-info .
+    mkdir nothing
+    run --separate-stderr at-info nothing
     [ "$status" -eq 1 ]
-    [ "$stderr" = "at-info: .: cannot read: Is a directory" ]
+    [ "$stderr" = "at-info: nothing: no file is in it" ]
     : >empty
     run --separate-stderr at-info empty
     [ "$status" -eq 1 ]

@@ -7,7 +7,8 @@ setup_file() {
     "$SYNTH" -n 20000 -s 3 --rate 1k --snap 94 --hosts 500 first.erf
     "$SYNTH" -n 10000 -s 4 --rate 1k --snap 94 --hosts 500 \
         --start 1767225620.5 second.pcap
-    "${CC:-cc}" -shared -fPIC -o failing.so "$TOP/test/failing.c" -ldl
+    read -ra cc <<<"${CC:-cc}"
+    "${cc[@]}" -shared -fPIC -o failing.so "$TOP/test/failing.c" -ldl
 }
 
 setup() {
