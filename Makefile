@@ -118,6 +118,9 @@ ALL_C := $(LIB_SRC) $(PART_SRC) $(MAIN_SRC) $(SYNTH_SRC) \
 ALL_H := $(call sources,$(addsuffix /*.h,$(SOURCE_DIRS) test test/unit \
 	test/fuzz test/bench))
 MAN := $(call sources,man/*.[1-8])
+# The rules of applications, as the text that the program parses
+RULES := indexers/apps.rules
+RULES_C := $(B)/gen/app_text.c
 
 STATIC := $(B)/lib/libarchive_trace.a
 SHARED := $(B)/lib/libarchive_trace.so.$(VERSION)
@@ -209,7 +212,7 @@ help:
 
 clean:
 	rm -rf build build-asan build-tsan build-san $(addprefix $(B)/,bin lib \
-	    obj test test-log demo fuzz lint flags)
+	    obj gen test test-log demo fuzz lint flags)
 
 # ---- compiling and linking
 
@@ -226,8 +229,20 @@ $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TEST_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(RULES_C): $(RULES)
+	$(call say,GEN,$@)
+	@mkdir -p $(@D)
+	$(Q)awk 'BEGIN { print "#include \"app_rules.h\"\n\n" \
+	        "const char at_app_rules_text[] =" } \
+	    { gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); print "\"" $$0 "\\n\"" } \
+	    END { print ";\nconst size_t at_app_rules_bytes = " \
+	        "sizeof(at_app_rules_text) - 1;" }' $< >$@
+$(RULES_C:.c=.o): $(RULES_C) $(B)/flags
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
 $(STATIC): $(call objects,$(LIB_SRC))
-$(PARTS): $(call objects,$(PART_SRC))
+$(PARTS): $(call objects,$(PART_SRC)) $(RULES_C:.c=.o)
 $(STATIC) $(PARTS):
 	$(call say,AR,$@)
 	@mkdir -p $(@D)
