@@ -232,11 +232,11 @@ $(B)/obj/%.o: %.c $(B)/flags
 $(RULES_C): $(RULES)
 	$(call say,GEN,$@)
 	@mkdir -p $(@D)
-	$(Q)awk 'BEGIN { print "#include \"app_rules.h\"\n\n" \
-	        "const char at_app_rules_text[] =" } \
-	    { gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); print "\"" $$0 "\\n\"" } \
-	    END { print ";\nconst size_t at_app_rules_bytes = " \
-	        "sizeof(at_app_rules_text) - 1;" }' $< >$@
+	$(Q){ printf '%s\n' '#include "app_rules.h"' '' \
+	        'const char at_app_rules_text[] ='; \
+	    sed -e 's/[\\"]/\\&/g' -e 's/^/    "/' -e 's/$$/\\n"/' $<; \
+	    printf '%s\n' '    ;' '' 'const size_t at_app_rules_bytes =' \
+	        '    sizeof(at_app_rules_text) - 1;'; } >$@
 $(RULES_C:.c=.o): $(RULES_C) $(B)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<

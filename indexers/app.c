@@ -231,6 +231,14 @@ static unsigned bits_of_byte(const struct at_app_rules *rules,
     return bits;
 }
 
+/* Less than it has bytes for: many protocols begin with a length. */
+static unsigned field_bits(const struct at_app_field *f)
+{
+    if (f->relation != AT_APP_EQUAL)
+        return 1;
+    return f->bytes == 1 ? 6 : f->bytes == 2 ? 12 : 16;
+}
+
 /* Bits of bytes, and of fields that have to be equal to something. */
 static unsigned pattern_bits(const struct at_app_rules *rules,
                              const struct at_app_side *s)
@@ -240,8 +248,7 @@ static unsigned pattern_bits(const struct at_app_rules *rules,
     for (unsigned i = 0; i < AT_APP_BYTES; i++)
         bits += bits_of_byte(rules, s, i);
     for (unsigned i = 0; i < s->fields; i++)
-        bits += s->field[i].relation == AT_APP_EQUAL ? 8u * s->field[i].bytes
-                                                     : 1;
+        bits += field_bits(&s->field[i]);
     return bits < 32 ? bits : 32;
 }
 

@@ -27,8 +27,10 @@ struct parse {
 
 static enum at_status fail(struct parse *ps, const char *what)
 {
-    return at_error_set(ps->err, AT_ERR_SYNTAX, "%s: line %u: %s", ps->name,
-                        ps->line, what);
+    const int left = ps->end - ps->p > 16 ? 16 : (int)(ps->end - ps->p);
+
+    return at_error_set(ps->err, AT_ERR_SYNTAX, "%s: line %u, at '%.*s': %s",
+                        ps->name, ps->line, left, ps->p, what);
 }
 
 /* ---- memory ---------------------------------------------------------- */
@@ -200,23 +202,25 @@ static void set_add(struct at_app_class *c, unsigned low, unsigned high)
         c->bit[b / 64] |= UINT64_C(1) << (b % 64);
 }
 
-/* {47,80-bf,"x"} after its brace. */
+/* 47 or "x" */
+static bool take_member(struct parse *ps, uint8_t *byte)
+{
+    if (take_text(ps, "\""))
+        return take_char(ps, byte) && take_text(ps, "\"");
+    return take_hex(ps, byte);
+}
+
+/* {47,80-bf,"a"-"z"} after its brace. */
 static bool take_class(struct parse *ps, struct at_app_class *c)
 {
     uint8_t low, high;
 
     do {
-        if (take_text(ps, "\"")) {
-            if (!take_char(ps, &low) || !take_text(ps, "\""))
-                return false;
-            high = low;
-        } else if (!take_hex(ps, &low)) {
+        if (!take_member(ps, &low))
             return false;
-        } else {
-            high = low;
-            if (take_text(ps, "-") && (!take_hex(ps, &high) || high < low))
-                return false;
-        }
+        high = low;
+        if (take_text(ps, "-") && (!take_member(ps, &high) || high < low))
+            return false;
         set_add(c, low, high);
     } while (take_text(ps, ","));
     return take_text(ps, "}");
@@ -368,9 +372,11 @@ static bool take_field_end(struct parse *ps, struct at_app_field *f)
     return true;
 }
 
-/* After its name: AT [*SCALE] RELATION END */
+/* After its name: AT [*SCALE] RELATION END.  A field stands for its bytes
+ * unless they were named before it. */
 static enum at_status parse_field(struct parse *ps, struct at_app_side *s,
-                                  const struct field_name *name)
+                                  const struct field_name *name,
+                                  unsigned *bytes)
 {
     struct at_app_field f = {
         .bytes = name->bytes,
@@ -390,6 +396,8 @@ static enum at_status parse_field(struct parse *ps, struct at_app_side *s,
     s->field[s->fields++] = f;
     if (s->need < f.at + f.bytes)
         s->need = (uint8_t)(f.at + f.bytes);
+    if (*bytes <= at)
+        *bytes = at + f.bytes;
     return AT_OK;
 }
 
@@ -417,7 +425,7 @@ static enum at_status parse_sent(struct parse *ps, struct at_app_side *s)
         const struct field_name *field = take_field_name(ps);
 
         if (field != NULL)
-            st = parse_field(ps, s, field);
+            st = parse_field(ps, s, field, &bytes);
         else if (take_text(ps, "L"))
             st = parse_length(ps, s);
         else
