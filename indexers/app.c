@@ -285,7 +285,7 @@ static uint8_t confidence_of(unsigned a, unsigned b, unsigned lengths,
 
     if (a >= 8 && b >= 8 && all >= 24)
         return AT_APP_BOTH;
-    if (all >= 12 && ports >= 6)
+    if (all >= 8 && ports >= 6)
         return AT_APP_PATTERN_PORT;
     if (all >= 20)
         return AT_APP_PATTERN;
@@ -755,16 +755,16 @@ void at_apps_match(const struct at_apps *apps, const struct at_app_flow *flow,
         at_apps_match(apps, &cut, match);
         return;
     }
-    *match = (struct at_app_match){.app = unnamed(flow)};
-    if (l == NULL) {
-        match->app = AT_APP_UNKNOWN;
-        match_proto(apps, flow->proto, match);
-        return;
-    }
-    if (!silent)
+    *match = (struct at_app_match){
+        .app = l != NULL ? unnamed(flow) : AT_APP_UNKNOWN,
+    };
+    /* What SCTP sends first is its own, so only ports tell. */
+    if (l != NULL && (!silent || flow->proto == SCTP))
         cell = search_all(apps, l, flow);
     if (cell != NO_CELL)
         match_cell(apps, cell, match);
+    else
+        match_proto(apps, flow->proto, match);
 }
 
 /* ---- opening --------------------------------------------------------- */
