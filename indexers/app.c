@@ -29,12 +29,18 @@ enum {
     UDP = 17,
     SCTP = 132,
     FEW = 16,         /* first bytes that a cell can be listed under */
-    PORTS_MOST = 300, /* ports likewise */
+    PORTS_MOST = 700, /* ports likewise */
     CELLS_MOST = 1 << 18,
     ENTRIES_MOST = 1 << 21,
     HASH_BITS = 13,
-    NO_CELL = UINT32_MAX,
+    LONG = 16, /* entries of a list that gets bitmaps */
+    PLACES = 2 * AT_APP_BYTES,
+    NO_BYTE = 256, /* what stands in a place that was not captured */
+    BYTES = 257,
 };
+
+#define NO_CELL UINT32_MAX
+#define NO_RULE UINT32_MAX
 
 /* What must be true of an end before its bytes are compared. */
 enum {
@@ -44,10 +50,17 @@ enum {
     STATE_BITS = 8,
 };
 
+enum {
+    MORE_SOURCE = 1, /* lengths, sets and fields of the source's side */
+    MORE_OTHER = 2,  /* of the other's */
+    MORE_PORTS = 4,
+    MORE_SAME = 8,
+};
+
 struct entry {
     uint64_t mask, value; /* the source's four bytes, then the other's */
     uint16_t need;        /* STATE_ bits, the source's above the other's */
-    bool more;            /* that is not all */
+    uint8_t more;         /* MORE_ bits: what else there is to look at */
     uint32_t cell;        /* its rank */
 };
 
@@ -63,8 +76,12 @@ struct cell {
 /* Ways to list a cell. */
 enum { BY_PORT = -1, BY_SOURCE = 0, BY_OTHER = 1, BY_NOTHING = 2 };
 
+/* Entries from 'first' on, and for a long list its bitmaps: for each of the
+ * eight places and each byte (or none) that can be there, the entries that
+ * allow it.  An entry is looked at only if it is in all eight. */
 struct list {
     uint32_t first, n;
+    size_t bits; /* where they begin, + 1; 0: there are none */
 };
 
 struct port_list {
@@ -75,7 +92,8 @@ struct port_list {
 struct lists {
     struct list first[2][256]; /* by the first byte of an end */
     struct list rest;
-    struct port_list *port; /* an open hash; n of 0: free */
+    struct port_list *port;                   /* an open hash; n of 0: free */
+    uint64_t has_port[(UINT16_MAX + 1) / 64]; /* which are in it */
 };
 
 struct at_apps {
@@ -84,6 +102,8 @@ struct at_apps {
     size_t cells, cell_room;
     struct entry *entry;
     size_t entries, entry_room;
+    uint64_t *bits;
+    size_t words; /* of 'bits' */
     struct lists of[AT_APP_IP];
     uint32_t proto[256]; /* rule + 1 */
 };
@@ -133,6 +153,33 @@ static unsigned bytes_of(const struct at_app_way *way)
     return n < way->length ? n : way->length;
 }
 
+/* What is left once enough bytes are there and their masks fit. */
+static bool more_holds(const struct at_app_rules *rules,
+                       const struct at_app_side *s,
+                       const struct at_app_way *way)
+{
+    if (!length_fits(s, way->length))
+        return false;
+    for (unsigned i = 0; i < s->need; i++)
+        if (s->class_at[i] != 0 &&
+            !at_app_class_has(&rules->class[s->class_at[i] - 1],
+                              way -> bytes[i]))
+            return false;
+    for (unsigned i = 0; i < s->fields; i++)
+        if (!field_holds(&s->field[i], way))
+            return false;
+    return true;
+}
+
+static bool masks_hold(const struct at_app_side *s,
+                       const struct at_app_way *way)
+{
+    for (unsigned i = 0; i < s->need; i++)
+        if ((way->bytes[i] & s->mask[i]) != s->value[i])
+            return false;
+    return true;
+}
+
 static bool side_holds(const struct at_app_rules *rules,
                        const struct at_app_side *s,
                        const struct at_app_way *way)
@@ -141,16 +188,8 @@ static bool side_holds(const struct at_app_rules *rules,
         return true;
     if (s->kind == AT_APP_SILENCE)
         return way->payload == AT_APP_SILENT;
-    if (way->payload != AT_APP_FIRST || bytes_of(way) < s->need ||
-        !length_fits(s, way->length))
-        return false;
-    for (unsigned i = 0; i < s->need; i++)
-        if (!at_app_side_allows(rules, s, i, way->bytes[i]))
-            return false;
-    for (unsigned i = 0; i < s->fields; i++)
-        if (!field_holds(&s->field[i], way))
-            return false;
-    return true;
+    return way->payload == AT_APP_FIRST && bytes_of(way) >= s->need &&
+           masks_hold(s, way) && more_holds(rules, s, way);
 }
 
 static bool is_port(const struct at_app_rule *rule, uint16_t port)
@@ -193,16 +232,6 @@ bool at_app_rule_holds(const struct at_app_rules *rules,
     return ports_hold(rule, flow) && side_holds(rules, a, &flow->way[way]) &&
            side_holds(rules, b, &flow->way[!way]) &&
            same_holds(rule->same, flow);
-}
-
-static bool cell_holds(const struct at_apps *apps, const struct cell *c,
-                       const struct at_app_flow *flow)
-{
-    const struct at_app_side *side = apps->rules.side;
-
-    return at_app_rule_holds(&apps->rules, &apps->rules.rule[c->rule],
-                             &side[c->side[c->a]], &side[c->side[!c->a]], flow,
-                             c->a);
 }
 
 /* ---- how much a cell asks for ---------------------------------------- */
@@ -405,6 +434,19 @@ static bool side_has_more(const struct at_app_side *s)
            s->class_at[1] != 0 || s->class_at[2] != 0 || s->class_at[3] != 0;
 }
 
+/* A cell that is listed by one port of its rule needs no look at ports. */
+static uint8_t more_of(const struct at_app_side *source,
+                       const struct at_app_side *other,
+                       const struct at_app_rule *rule, bool by_port)
+{
+    const bool ports = rule->ports > 0 && (!by_port || rule->both);
+
+    return (uint8_t)((side_has_more(source) ? MORE_SOURCE : 0) |
+                     (side_has_more(other) ? MORE_OTHER : 0) |
+                     (ports ? MORE_PORTS : 0) |
+                     (rule->same != 0 ? MORE_SAME : 0));
+}
+
 static enum at_status add_entry(struct at_apps *apps, uint32_t cell,
                                 struct list *list)
 {
@@ -427,8 +469,7 @@ static enum at_status add_entry(struct at_apps *apps, uint32_t cell,
         .value = (uint64_t)at_load_be32(s->value) << 32 |
                  at_load_be32(t->value),
         .need = (uint16_t)(need_of(s) << STATE_BITS | need_of(t)),
-        .more = side_has_more(s) || side_has_more(t) || rule->same != 0 ||
-                rule->ports > 0,
+        .more = more_of(s, t, rule, c->place == BY_PORT),
         .cell = cell,
     };
     return AT_OK;
@@ -513,6 +554,49 @@ static void pick_cells(const struct at_apps *apps, unsigned transport,
             pick->cell[pick->n++] = (uint32_t)i;
 }
 
+static size_t words_of(const struct list *list)
+{
+    return (list->n + 63) / 64;
+}
+
+/* Whether an entry can have this byte, or none, in this place. */
+static bool entry_allows(const struct at_apps *apps, const struct entry *e,
+                         unsigned place, unsigned byte)
+{
+    const struct cell *c = &apps->cell[e->cell];
+    const uint32_t side = c->side[place / AT_APP_BYTES];
+    const struct at_app_side *s = &apps->rules.side[side];
+    const unsigned i = place % AT_APP_BYTES;
+
+    if (s->kind != AT_APP_SENT || i >= s->need)
+        return true;
+    return byte != NO_BYTE &&
+           at_app_side_allows(&apps->rules, s, i, (uint8_t)byte);
+}
+
+static enum at_status make_bits(struct at_apps *apps, struct list *list)
+{
+    const size_t words = words_of(list), all = PLACES * BYTES * words;
+    uint64_t *bits;
+
+    if (list->n < LONG)
+        return AT_OK;
+    bits = realloc(apps->bits, (apps->words + all) * sizeof(*bits));
+    if (bits == NULL)
+        return AT_ERR_MEMORY;
+    apps->bits = bits;
+    list->bits = apps->words + 1;
+    bits += apps->words;
+    apps->words += all;
+    memset(bits, 0, all * sizeof(*bits));
+    for (unsigned i = 0; i < PLACES * BYTES; i++)
+        for (uint32_t n = 0; n < list->n; n++)
+            if (entry_allows(apps, &apps->entry[list->first + n], i / BYTES,
+                             i % BYTES))
+                bits[i * words + n / 64] |= UINT64_C(1) << n % 64;
+    return AT_OK;
+}
+
 static enum at_status make_list(struct at_apps *apps, const struct pick *pick,
                                 int place, unsigned key, struct list *list)
 {
@@ -521,7 +605,7 @@ static enum at_status make_list(struct at_apps *apps, const struct pick *pick,
     for (size_t i = 0; i < pick->n && st == AT_OK; i++)
         if (belongs(apps, &apps->cell[pick->cell[i]], place, key))
             st = add_entry(apps, pick->cell[i], list);
-    return st;
+    return st == AT_OK ? make_bits(apps, list) : st;
 }
 
 /* Every port that some cell asks for. */
@@ -562,6 +646,7 @@ static enum at_status make_port_lists(struct at_apps *apps, struct lists *l,
             break;
         }
         p->port = (uint16_t)port;
+        l->has_port[port / 64] |= UINT64_C(1) << port % 64;
         st = make_list(apps, pick, BY_PORT, port, &p->list);
     }
     free(wanted);
@@ -613,6 +698,7 @@ static enum at_status compile(struct at_apps *apps, struct at_error *err)
 struct view {
     uint64_t bytes;
     uint16_t state;
+    uint16_t at[PLACES]; /* the byte in each place, or NO_BYTE */
     const struct at_app_flow *flow;
 };
 
@@ -623,8 +709,10 @@ static uint64_t load_bytes(const struct at_app_way *way, unsigned n)
     return n == 0 ? 0 : all & ~UINT32_C(0) << (32 - 8 * n);
 }
 
-static void see_way(struct view *v, const struct at_app_way *way)
+static void see_way(struct view *v, unsigned i)
 {
+    const struct at_app_way *way = &v->flow->way[i];
+    uint16_t *at = v->at + (size_t)i * AT_APP_BYTES;
     unsigned n = 0, state = 0;
 
     if (way->payload == AT_APP_FIRST) {
@@ -635,6 +723,76 @@ static void see_way(struct view *v, const struct at_app_way *way)
     }
     v->bytes = v->bytes << 32 | load_bytes(way, n);
     v->state = (uint16_t)(v->state << STATE_BITS | state);
+    for (unsigned b = 0; b < AT_APP_BYTES; b++)
+        at[b] = b < n ? way->bytes[b] : NO_BYTE;
+}
+
+static bool rest_holds(const struct at_apps *apps, const struct entry *e,
+                       const struct at_app_flow *flow)
+{
+    const struct at_app_rules *r = &apps->rules;
+    const struct cell *c = &apps->cell[e->cell];
+
+    if ((e->more & MORE_SOURCE) != 0 &&
+        !more_holds(r, &r->side[c->side[0]], &flow->way[0]))
+        return false;
+    if ((e->more & MORE_OTHER) != 0 &&
+        !more_holds(r, &r->side[c->side[1]], &flow->way[1]))
+        return false;
+    if ((e->more & MORE_PORTS) != 0 && !ports_hold(&r->rule[c->rule], flow))
+        return false;
+    return (e->more & MORE_SAME) == 0 ||
+           same_holds(r->rule[c->rule].same, flow);
+}
+
+static inline bool entry_holds(const struct at_apps *apps,
+                               const struct entry *e, const struct view *v)
+{
+    return (v->bytes & e->mask) == e->value &&
+           (v->state & e->need) == e->need &&
+           (e->more == 0 || rest_holds(apps, e, v->flow));
+}
+
+/* Entries 64*w and on that all bitmaps have.  Most lists have one word, and
+ * then the compiler knows where each of the eight is. */
+static inline uint64_t candidates(const uint64_t *bits, size_t words,
+                                  const struct view *v)
+{
+    uint64_t all = ~UINT64_C(0);
+
+    for (unsigned i = 0; i < PLACES; i++)
+        all &= bits[(i * BYTES + v->at[i]) * words];
+    return all;
+}
+
+/* The best of the entries marked in 'c'. */
+static uint32_t search_marked(const struct at_apps *apps, const struct entry *e,
+                              uint64_t c, const struct view *v, uint32_t best)
+{
+    for (; c != 0; c &= c - 1) {
+        const struct entry *one = &e[__builtin_ctzll(c)];
+
+        if (one->cell >= best)
+            break;
+        if (entry_holds(apps, one, v))
+            return one->cell;
+    }
+    return best;
+}
+
+static uint32_t search_long(const struct at_apps *apps, const struct list *list,
+                            const struct view *v, uint32_t best)
+{
+    const struct entry *e = apps->entry + list->first;
+    const uint64_t *bits = apps->bits + list->bits - 1;
+    const size_t words = words_of(list);
+
+    if (words == 1)
+        return search_marked(apps, e, candidates(bits, 1, v), v, best);
+    for (size_t w = 0; w < words && e[64 * w].cell < best; w++)
+        best = search_marked(apps, e + 64 * w, candidates(bits + w, words, v),
+                             v, best);
+    return best;
 }
 
 /* The best cell of a list, if it is better than 'best'. */
@@ -643,10 +801,12 @@ static uint32_t search(const struct at_apps *apps, const struct list *list,
 {
     const struct entry *e = apps->entry + list->first;
 
+    if (list->n == 0 || e->cell >= best)
+        return best;
+    if (list->bits != 0)
+        return search_long(apps, list, v, best);
     for (uint32_t i = 0; i < list->n && e[i].cell < best; i++)
-        if ((v->bytes & e[i].mask) == e[i].value &&
-            (v->state & e[i].need) == e[i].need &&
-            (!e[i].more || cell_holds(apps, &apps->cell[e[i].cell], v->flow)))
+        if (entry_holds(apps, &e[i], v))
             return e[i].cell;
     return best;
 }
@@ -656,11 +816,13 @@ static uint32_t search_port(const struct at_apps *apps, const struct lists *l,
 {
     const unsigned mask = (1u << HASH_BITS) - 1;
 
-    for (unsigned i = hash_port(port), n = 0;
-         n <= mask && l->port[i].list.n > 0; i = (i + 1) & mask, n++)
-        if (l->port[i].port == port)
-            return search(apps, &l->port[i].list, v, best);
-    return best;
+    unsigned i = hash_port(port);
+
+    if ((l->has_port[port / 64] >> port % 64 & 1) == 0)
+        return best;
+    while (l->port[i].port != port || l->port[i].list.n == 0)
+        i = (i + 1) & mask;
+    return search(apps, &l->port[i].list, v, best);
 }
 
 static uint32_t search_all(const struct at_apps *apps, const struct lists *l,
@@ -669,8 +831,8 @@ static uint32_t search_all(const struct at_apps *apps, const struct lists *l,
     struct view v = {.flow = flow};
     uint32_t best = NO_CELL;
 
-    see_way(&v, &flow->way[0]);
-    see_way(&v, &flow->way[1]);
+    see_way(&v, 0);
+    see_way(&v, 1);
     best = search_port(apps, l, flow->dport, &v, best);
     if (flow->sport != flow->dport)
         best = search_port(apps, l, flow->sport, &v, best);
@@ -695,28 +857,9 @@ static const struct lists *lists_of(const struct at_apps *apps, uint8_t proto)
     }
 }
 
-static void match_cell(const struct at_apps *apps, uint32_t cell,
-                       struct at_app_match *match)
+static uint32_t rule_of_proto(const struct at_apps *apps, uint8_t proto)
 {
-    const struct cell *c = &apps->cell[cell];
-    const struct at_app_rule *rule = &apps->rules.rule[c->rule];
-
-    match->app = (uint16_t)rule->app;
-    match->confidence = c->confidence;
-    match->rule = rule->line;
-}
-
-static void match_proto(const struct at_apps *apps, uint8_t proto,
-                        struct at_app_match *match)
-{
-    const struct at_app_rule *rule;
-
-    if (apps->proto[proto] == 0)
-        return;
-    rule = &apps->rules.rule[apps->proto[proto] - 1];
-    match->app = (uint16_t)rule->app;
-    match->confidence = AT_APP_PROTOCOL;
-    match->rule = rule->line;
+    return apps->proto[proto] != 0 ? apps->proto[proto] - 1 : NO_RULE;
 }
 
 /* What there is to say of a flow that no rule knows. */
@@ -738,33 +881,69 @@ static bool is_cut(const struct at_app_way *way)
     return way->payload == AT_APP_FIRST && way->captured == 0;
 }
 
+/* What came before its first byte was captured tells no more than what was
+ * never seen. */
+static bool see_flow(struct at_app_flow *seen, const struct at_app_flow *flow)
+{
+    if (!is_cut(&flow->way[0]) && !is_cut(&flow->way[1]))
+        return false;
+    *seen = *flow;
+    for (unsigned i = 0; i < 2; i++)
+        if (is_cut(&seen->way[i]))
+            seen->way[i].payload = AT_APP_LOST;
+    return true;
+}
+
+static bool has_first(const struct at_app_flow *flow)
+{
+    return flow->way[0].payload == AT_APP_FIRST ||
+           flow->way[1].payload == AT_APP_FIRST;
+}
+
+/* The cell that answers, or else NO_CELL and the rule. */
+static uint32_t decide(const struct at_apps *apps,
+                       const struct at_app_flow *flow, uint32_t *rule)
+{
+    const struct lists *l = lists_of(apps, flow->proto);
+    uint32_t cell = NO_CELL;
+
+    /* What SCTP sends first is its own, so only ports tell. */
+    if (l != NULL && (has_first(flow) || flow->proto == SCTP))
+        cell = search_all(apps, l, flow);
+    *rule = cell != NO_CELL ? apps->cell[cell].rule
+                            : rule_of_proto(apps, flow->proto);
+    return cell;
+}
+
+uint32_t at_apps_decide(const struct at_apps *apps,
+                        const struct at_app_flow *flow)
+{
+    uint32_t rule;
+
+    decide(apps, flow, &rule);
+    return rule;
+}
+
 void at_apps_match(const struct at_apps *apps, const struct at_app_flow *flow,
                    struct at_app_match *match)
 {
-    const struct lists *l = lists_of(apps, flow->proto);
-    const bool silent = flow->way[0].payload != AT_APP_FIRST &&
-                        flow->way[1].payload != AT_APP_FIRST;
-    struct at_app_flow cut;
-    uint32_t cell = NO_CELL;
+    struct at_app_flow seen;
+    uint32_t cell, rule;
 
-    if (is_cut(&flow->way[0]) || is_cut(&flow->way[1])) {
-        cut = *flow;
-        for (unsigned i = 0; i < 2; i++)
-            if (is_cut(&cut.way[i]))
-                cut.way[i].payload = AT_APP_LOST;
-        at_apps_match(apps, &cut, match);
+    if (see_flow(&seen, flow))
+        flow = &seen;
+    cell = decide(apps, flow, &rule);
+    *match = (struct at_app_match){.confidence = AT_APP_PROTOCOL};
+    if (rule == NO_RULE) {
+        match->app = lists_of(apps, flow->proto) != NULL ? unnamed(flow)
+                                                         : AT_APP_UNKNOWN;
+        match->confidence = AT_APP_NONE;
         return;
     }
-    *match = (struct at_app_match){
-        .app = l != NULL ? unnamed(flow) : AT_APP_UNKNOWN,
-    };
-    /* What SCTP sends first is its own, so only ports tell. */
-    if (l != NULL && (!silent || flow->proto == SCTP))
-        cell = search_all(apps, l, flow);
+    match->app = (uint16_t)apps->rules.rule[rule].app;
+    match->rule = apps->rules.rule[rule].line;
     if (cell != NO_CELL)
-        match_cell(apps, cell, match);
-    else
-        match_proto(apps, flow->proto, match);
+        match->confidence = apps->cell[cell].confidence;
 }
 
 /* ---- opening --------------------------------------------------------- */
@@ -848,6 +1027,7 @@ void at_apps_close(struct at_apps *apps)
     at_app_rules_free(&apps->rules);
     free(apps->cell);
     free(apps->entry);
+    free(apps->bits);
     free(apps);
 }
 

@@ -130,6 +130,10 @@ static inline uint64_t at_app_field_value(const struct at_app_field *f,
 /* The rules compiled; app.c has more to say of it. */
 const struct at_app_rules *at_apps_rules(const struct at_apps *apps);
 
+/* The rule that answers for a flow; UINT32_MAX if none does. */
+uint32_t at_apps_decide(const struct at_apps *apps,
+                        const struct at_app_flow *flow);
+
 /* Whether a rule's alternatives 'a' and 'b' match the flow, with 'a' the one
  * that the end 'way' sent. */
 bool at_app_rule_holds(const struct at_app_rules *rules,
