@@ -398,7 +398,11 @@ static int rank(const void *one, const void *two, void *ctx)
         return a->bits > b->bits ? -1 : 1;
     if (a->rule != b->rule)
         return a->rule < b->rule ? -1 : 1;
-    return memcmp(a, b, sizeof(*a));
+    if (a->side[a->a] != b->side[b->a])
+        return a->side[a->a] < b->side[b->a] ? -1 : 1;
+    if (a->side[!a->a] != b->side[!b->a])
+        return a->side[!a->a] < b->side[!b->a] ? -1 : 1;
+    return a->a - b->a;
 }
 
 static enum at_status make_cells(struct at_apps *apps)
@@ -503,9 +507,9 @@ static int8_t place_of(const struct at_apps *apps, const struct cell *c)
 
     if (has_port(&apps->rules.rule[c->rule]))
         return BY_PORT;
-    for (int8_t way = BY_SOURCE; way <= BY_OTHER; way++)
+    for (int way = BY_SOURCE; way <= BY_OTHER; way++)
         if (firsts(&apps->rules, &side[c->side[way]]) <= FEW)
-            return way;
+            return (int8_t)way;
     return BY_NOTHING;
 }
 
@@ -626,9 +630,12 @@ static void mark_ports(const struct at_apps *apps, const struct pick *pick,
 static enum at_status make_port_lists(struct at_apps *apps, struct lists *l,
                                       const struct pick *pick)
 {
-    bool *wanted = malloc((UINT16_MAX + 1) * sizeof(*wanted));
+    bool *wanted;
     enum at_status st = AT_OK;
 
+    if (pick->n == 0)
+        return AT_OK;
+    wanted = malloc((UINT16_MAX + 1) * sizeof(*wanted));
     l->port = calloc((size_t)1 << HASH_BITS, sizeof(l->port[0]));
     if (wanted == NULL || l->port == NULL) {
         free(wanted);
@@ -799,9 +806,12 @@ static uint32_t search_long(const struct at_apps *apps, const struct list *list,
 static uint32_t search(const struct at_apps *apps, const struct list *list,
                        const struct view *v, uint32_t best)
 {
-    const struct entry *e = apps->entry + list->first;
+    const struct entry *e;
 
-    if (list->n == 0 || e->cell >= best)
+    if (list->n == 0)
+        return best;
+    e = apps->entry + list->first;
+    if (e->cell >= best)
         return best;
     if (list->bits != 0)
         return search_long(apps, list, v, best);
@@ -843,17 +853,18 @@ static uint32_t search_all(const struct at_apps *apps, const struct lists *l,
     return search(apps, &l->rest, &v, best);
 }
 
-static const struct lists *lists_of(const struct at_apps *apps, uint8_t proto)
+/* AT_APP_IP if only the number of the protocol tells. */
+static enum at_app_transport transport_of(uint8_t proto)
 {
     switch (proto) {
     case TCP:
-        return &apps->of[AT_APP_TCP];
+        return AT_APP_TCP;
     case UDP:
-        return &apps->of[AT_APP_UDP];
+        return AT_APP_UDP;
     case SCTP:
-        return &apps->of[AT_APP_SCTP];
+        return AT_APP_SCTP;
     default:
-        return NULL;
+        return AT_APP_IP;
     }
 }
 
@@ -904,12 +915,12 @@ static bool has_first(const struct at_app_flow *flow)
 static uint32_t decide(const struct at_apps *apps,
                        const struct at_app_flow *flow, uint32_t *rule)
 {
-    const struct lists *l = lists_of(apps, flow->proto);
+    const enum at_app_transport transport = transport_of(flow->proto);
     uint32_t cell = NO_CELL;
 
     /* What SCTP sends first is its own, so only ports tell. */
-    if (l != NULL && (has_first(flow) || flow->proto == SCTP))
-        cell = search_all(apps, l, flow);
+    if (transport != AT_APP_IP && (has_first(flow) || transport == AT_APP_SCTP))
+        cell = search_all(apps, &apps->of[transport], flow);
     *rule = cell != NO_CELL ? apps->cell[cell].rule
                             : rule_of_proto(apps, flow->proto);
     return cell;
@@ -935,8 +946,8 @@ void at_apps_match(const struct at_apps *apps, const struct at_app_flow *flow,
     cell = decide(apps, flow, &rule);
     *match = (struct at_app_match){.confidence = AT_APP_PROTOCOL};
     if (rule == NO_RULE) {
-        match->app = lists_of(apps, flow->proto) != NULL ? unnamed(flow)
-                                                         : AT_APP_UNKNOWN;
+        match->app = transport_of(flow->proto) != AT_APP_IP ? unnamed(flow)
+                                                            : AT_APP_UNKNOWN;
         match->confidence = AT_APP_NONE;
         return;
     }
@@ -948,34 +959,46 @@ void at_apps_match(const struct at_apps *apps, const struct at_app_flow *flow,
 
 /* ---- opening --------------------------------------------------------- */
 
-static enum at_status parse_all(struct at_apps *apps, const char *name,
-                                const char *text, size_t n,
-                                struct at_error *err)
+static enum at_status parse_built_in(struct at_apps *apps, struct at_error *err)
 {
-    enum at_status st = at_app_rules_parse(&apps->rules, "built-in rules",
-                                           at_app_rules_text,
-                                           at_app_rules_bytes, false, err);
-
-    if (st == AT_OK && text != NULL)
-        st = at_app_rules_parse(&apps->rules, name, text, n, true, err);
-    return st == AT_OK ? compile(apps, err) : st;
+    return at_app_rules_parse(&apps->rules, "built-in rules", at_app_rules_text,
+                              at_app_rules_bytes, false, err);
 }
 
-enum at_status at_apps_parse(struct at_apps **out, const char *name,
-                             const char *text, size_t n, struct at_error *err)
+/* The rules of a text, after the built-in ones or alone. */
+static enum at_status open_text(struct at_apps **out, bool alone,
+                                const char *name, const char *text, size_t n,
+                                struct at_error *err)
 {
     struct at_apps *apps = calloc(1, sizeof(*apps));
-    enum at_status st;
+    enum at_status st = AT_OK;
 
     *out = NULL;
     if (apps == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    st = parse_all(apps, name, text, n, err);
+    if (!alone)
+        st = parse_built_in(apps, err);
+    if (st == AT_OK && text != NULL)
+        st = at_app_rules_parse(&apps->rules, name, text, n, true, err);
+    if (st == AT_OK)
+        st = compile(apps, err);
     if (st == AT_OK)
         *out = apps;
     else
         at_apps_close(apps);
     return st;
+}
+
+enum at_status at_apps_parse(struct at_apps **out, const char *name,
+                             const char *text, size_t n, struct at_error *err)
+{
+    return open_text(out, false, name, text, n, err);
+}
+
+enum at_status at_apps_parse_alone(struct at_apps **out, const char *text,
+                                   size_t n, struct at_error *err)
+{
+    return open_text(out, true, "rules", text, n, err);
 }
 
 static enum at_status read_file(FILE *f, const char *path, char **text,

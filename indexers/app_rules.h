@@ -127,6 +127,10 @@ static inline uint64_t at_app_field_value(const struct at_app_field *f,
     return v * f->scale;
 }
 
+/* at_apps_parse() without the built-in rules. */
+enum at_status at_apps_parse_alone(struct at_apps **out, const char *text,
+                                   size_t n, struct at_error *err);
+
 /* The rules compiled; app.c has more to say of it. */
 const struct at_app_rules *at_apps_rules(const struct at_apps *apps);
 
