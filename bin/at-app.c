@@ -34,20 +34,28 @@ struct app {
     struct tool_sources in;
     struct at_tracker *tracker;
     struct at_sight sight[SIGHTS];
-    size_t sights; /* that are not in the table yet */
+    struct at_quote quote[SIGHTS]; /* what some of them quote */
+    size_t sights;                 /* that are not in the table yet */
     struct tool_progress progress;
     struct tool_summary summary;
 };
 
 /* ---- packets in ------------------------------------------------------ */
 
+/* What is noted of a packet. */
+struct noted {
+    struct at_sight sight;
+    struct at_quote quote;
+    bool quotes;
+};
+
 static void note(void *ctx, struct at_text *text, const struct at_packet *pkt)
 {
-    struct at_sight sight;
+    struct noted noted;
 
-    memset(&sight, 0, sizeof(sight)); /* the bytes between its members too */
-    at_sight_take(&sight, pkt, ctx);
-    at_text_add(text, &sight, sizeof(sight));
+    memset(&noted, 0, sizeof(noted)); /* the bytes between its members too */
+    noted.quotes = at_sight_take(&noted.sight, &noted.quote, pkt, ctx);
+    at_text_add(text, &noted, sizeof(noted));
 }
 
 static enum at_status flush(struct app *app, struct at_error *err)
@@ -56,7 +64,7 @@ static enum at_status flush(struct app *app, struct at_error *err)
 
     app->sights = 0;
     tool_sources_progress(&app->in, &app->progress, app->summary.packets);
-    if (at_tracker_add(app->tracker, app->sight, n, 0) != AT_OK)
+    if (at_tracker_add(app->tracker, app->sight, n, app->quote, 0) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     return AT_OK;
 }
@@ -64,12 +72,18 @@ static enum at_status flush(struct app *app, struct at_error *err)
 static enum at_status take(struct app *app, const struct at_packet *pkt,
                            struct at_error *err)
 {
+    const size_t i = app->sights++;
+    struct noted noted;
     size_t n;
     const char *p = at_traces_note(app->in.traces, &n);
 
-    if (n != sizeof(app->sight[0]))
+    if (n != sizeof(noted))
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    memcpy(&app->sight[app->sights++], p, n);
+    memcpy(&noted, p, n);
+    app->sight[i] = noted.sight;
+    app->quote[i] = noted.quote;
+    if (noted.quotes)
+        app->sight[i].link = (uint32_t)i + 1;
     app->summary.packets++;
     app->summary.bytes += pkt->cap_bytes;
     return app->sights == SIGHTS ? flush(app, err) : AT_OK;
@@ -102,8 +116,10 @@ static enum at_status collect(const struct app *app, struct at_finds *finds)
     enum at_status st = AT_OK;
     struct at_flow_row row;
     size_t n;
-    const struct at_flow *flow = at_tracker_flows(app->tracker, &n);
+    const struct at_flow *flow;
 
+    at_tracker_finish(app->tracker);
+    flow = at_tracker_flows(app->tracker, &n);
     for (size_t i = 0; i < n && st == AT_OK; i++) {
         at_flow_row_of(&row, &flow[i]);
         if (row.net == AT_NET_IPV4 || row.net == AT_NET_IPV6)
@@ -160,6 +176,7 @@ static int run(struct app *app, char *path[], size_t n)
 {
     struct at_print out = {
         .out = stdout,
+        .packets = true,
         .format = app->common.json ? AT_PRINT_JSON
                                    : (enum at_print_format)app->format,
         .local = app->common.local,

@@ -70,10 +70,10 @@ int main(int argc, char *argv[])
                    "decoded bytes (4Mi); 0: none"),
         TOOL_TEXT(0, "stream", &index.how.stream, "NAME",
                   "the stream that the file is of"),
-        TOOL_CALL(0, "timeout", set_timeouts, &index.how.tracking.timeouts,
-                  "LIST",
-                  "idle times that end a flow: 90s for all, or some of "
-                  "tcp=2h,udp=2m,opening=4m,closed=2m,other=2m"),
+        TOOL_CALL(
+            0, "timeout", set_timeouts, &index.how.tracking.timeouts, "LIST",
+            "idle times that end a flow: 90s for all, or some of "
+            "tcp=2h,udp=2m,icmp=2m,opening=4m,closed=2m,other=2m,active=1h"),
         TOOL_INPUT(&index.how.reading),
         TOOL_COMMON_BUT(&index.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE |
                                            TOOL_NO_JSON | TOOL_NO_LOCAL),

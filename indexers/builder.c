@@ -15,6 +15,7 @@
 
 #include "bytes.h"
 #include "errors.h"
+#include "flow_row.h"
 #include "schema.h"
 #include "sql.h"
 
@@ -25,6 +26,7 @@ struct block_stat {
 };
 
 struct at_builder {
+    struct at_tracking rules;
     struct at_tracker *tracker;
     struct block_stat *block;
     size_t blocks, block_room;
@@ -39,6 +41,7 @@ struct at_builder *at_builder_open(const struct at_tracking *rules)
 
     if (b == NULL)
         return NULL;
+    b->rules = *rules;
     b->tracker = at_tracker_open(rules);
     if (b->tracker == NULL) {
         free(b);
@@ -75,7 +78,8 @@ static void widen(int64_t ts_ns, bool any, int64_t *first, int64_t *last)
 }
 
 enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
-                              size_t n, uint64_t block)
+                              size_t n, const struct at_quote *quote,
+                              uint64_t block)
 {
     struct block_stat *stat = block_at(b, block);
 
@@ -91,7 +95,7 @@ enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
         b->total.captured_bytes += s[i].cap_bytes;
         b->total.wire_bytes += s[i].wire_bytes;
     }
-    return at_tracker_add(b->tracker, s, n, (uint32_t)block);
+    return at_tracker_add(b->tracker, s, n, quote, (uint32_t)block);
 }
 
 const struct at_index_totals *at_builder_totals(const struct at_builder *b)
@@ -367,6 +371,7 @@ static enum at_status sort_all(struct at_builder *b, struct sorted *s)
     size_t n;
     const struct at_flow_block *log = at_tracker_blocks(b->tracker, &n);
 
+    at_tracker_finish(b->tracker);
     s->flow = at_tracker_flows(b->tracker, &s->flows);
     if (sort_flows(s) != AT_OK || sort_hosts(s) != AT_OK ||
         sort_blocks(s, log, n) != AT_OK ||
@@ -477,6 +482,17 @@ static void put_link_flows(struct writing *w)
     free(id);
 }
 
+/* By what rules the flows were made, and how far they could be kept. */
+static void write_rules(struct writing *w, const struct at_builder *b)
+{
+    char text[AT_TIMEOUTS_TEXT];
+
+    put_meta_text(w, AT_META_TIMEOUTS,
+                  at_timeouts_format(text, &b->rules.timeouts));
+    put_meta(w, AT_META_LOST_DATAGRAMS,
+             (int64_t)at_tracker_lost_datagrams(b->tracker));
+}
+
 static void write_meta(struct writing *w, const struct at_index_about *about,
                        const struct at_index_totals *total)
 {
@@ -529,42 +545,76 @@ static void write_blocks(struct writing *w, const struct at_builder *b,
     sqlite3_finalize(st);
 }
 
+/* Two numbers of 16 bits as one, which is 0 for nearly every flow. */
+static int64_t both(uint16_t low, uint16_t high)
+{
+    return (int64_t)high << 16 | low;
+}
+
+static int64_t kind_of(const struct at_flow_row *row)
+{
+    switch (row->net) {
+    case AT_NET_IPV4:
+        return row->proto;
+    case AT_NET_IPV6:
+        return AT_INDEX_KIND_IPV6 + row->proto;
+    case AT_NET_ARP:
+        return AT_INDEX_KIND_ARP;
+    default:
+        return AT_INDEX_KIND_OTHER;
+    }
+}
+
+static void bind_extras(sqlite3_stmt *st, const struct at_flow_row *row)
+{
+    at_sql_bind(st, 17, (int64_t)row->payload[0]);
+    at_sql_bind(st, 18, (int64_t)row->payload[1]);
+    if (row->rtt_us >= 0)
+        at_sql_bind(st, 19, row->rtt_us);
+    else if (st != NULL)
+        sqlite3_bind_null(st, 19);
+    at_sql_bind(st, 20, both(row->retransmitted[0], row->retransmitted[1]));
+    at_sql_bind(st, 21, both(row->zero_windows[0], row->zero_windows[1]));
+    at_sql_bind(st, 22, both(row->errors, row->bad_checksums));
+}
+
 static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t number)
 {
     const struct sorted *s = w->s;
-    const struct at_flow *f = &s->flow[number];
-    const bool link = f->key.net == AT_NET_OTHER;
+    const bool link = s->flow[number].key.net == AT_NET_OTHER;
+    struct at_flow_row row;
 
-    at_sql_bind(st, 2, f->first_ns - w->base_ns);
-    at_sql_bind(st, 3, f->last_ns - f->first_ns);
+    at_flow_row_of(&row, &s->flow[number]);
+    at_sql_bind(st, 2, row.start_ns - w->base_ns);
+    at_sql_bind(st, 3, row.end_ns - row.start_ns);
     for (int end = 0; end < 2; end++) {
         if (!link)
             at_sql_bind(st, 4 + end, s->host_id[s->end[end][number]]);
         else if (st != NULL)
             sqlite3_bind_null(st, 4 + end);
     }
-    at_sql_bind(st, 6,
-                s->end[0][number] == UINT32_MAX || f->key.net == AT_NET_ARP
-                    ? f->key.lo_port
-                    : f->sport);
-    at_sql_bind(st, 7, f->dport);
-    at_sql_bind(st, 8, f->key.net << 8 | f->key.proto);
-    at_sql_bind(st, 9, (int64_t)f->packets[0]);
-    at_sql_bind(st, 10, (int64_t)f->packets[1]);
-    at_sql_bind(st, 11, (int64_t)f->bytes[0]);
-    at_sql_bind(st, 12, (int64_t)f->bytes[1]);
-    at_sql_bind(st, 13, f->tcp_flags[0] | f->tcp_flags[1] << 8);
-    at_sql_bind(st, 14, f->state);
-    at_sql_bind(st, 15, f->key.vlan);
-    at_sql_bind(st, 16, f->flags);
-    bind_list(w, st, 17, &s->flow_blocks, number);
+    at_sql_bind(st, 6, row.ethertype != 0 ? row.ethertype : row.sport);
+    at_sql_bind(st, 7, row.dport);
+    at_sql_bind(st, 8, kind_of(&row));
+    at_sql_bind(st, 9, (int64_t)row.packets[0]);
+    at_sql_bind(st, 10, (int64_t)row.packets[1]);
+    at_sql_bind(st, 11, (int64_t)row.bytes[0]);
+    at_sql_bind(st, 12, (int64_t)row.bytes[1]);
+    at_sql_bind(st, 13, row.tcp_flags[0] | row.tcp_flags[1] << 8);
+    at_sql_bind(st, 14,
+                row.state | row.end << AT_INDEX_END_SHIFT |
+                    (row.checksums == AT_CHECKSUM_OK) << AT_INDEX_SUMS_SHIFT);
+    at_sql_bind(st, 15, row.vlan);
+    at_sql_bind(st, 16, row.marks);
+    bind_extras(st, &row);
+    bind_list(w, st, 23, &s->flow_blocks, number);
 }
 
 static void write_flows(struct writing *w)
 {
     sqlite3_stmt *st = at_sql_prepare(
         &w->sql, "INSERT INTO flow VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                 "?, ?, ?, ?, ?)");
+                 "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
     for (size_t i = 0; i < w->s->flows && w->sql.err.status == AT_OK; i++) {
         at_sql_bind(st, 1, (int64_t)i + 1);
@@ -668,6 +718,7 @@ static enum at_status write_all(struct at_builder *b, struct writing *w,
     at_sql_exec(&w->sql, AT_INDEX_TABLES);
     at_sql_exec(&w->sql, AT_INDEX_VIEWS);
     write_meta(w, about, &b->total);
+    write_rules(w, b);
     write_blocks(w, b, place);
     write_flows(w);
     write_hosts(w);

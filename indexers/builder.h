@@ -37,9 +37,10 @@ struct at_index_totals {
 struct at_builder *at_builder_open(const struct at_tracking *rules);
 
 /* Adds the records of block number 'block', or some of them; blocks come in
- * ascending order. */
+ * ascending order.  'quote' is what their links number. */
 enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
-                              size_t n, uint64_t block);
+                              size_t n, const struct at_quote *quote,
+                              uint64_t block);
 
 /*
  * Writes the index to 'path', which is replaced, and syncs it.  'place' tells

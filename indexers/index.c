@@ -7,8 +7,10 @@
  */
 #include "index.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bytes.h"
 #include "errors.h"
@@ -84,6 +86,8 @@ static void take_meta(struct at_index *ix, const char *name, sqlite3_stmt *st)
         info->snap_bytes = (uint32_t)v;
     else if (strcmp(name, AT_META_PORT_LIMIT) == 0)
         info->port_limit = (uint32_t)v;
+    else if (strcmp(name, AT_META_LOST_DATAGRAMS) == 0)
+        info->lost_datagrams = (uint64_t)v;
     else if (strcmp(name, AT_META_COMPLETE) == 0)
         info->complete = v != 0;
     else if (strcmp(name, AT_META_FILE_BYTES) == 0)
@@ -166,8 +170,9 @@ static enum at_status check_trace(struct at_index *ix, const char *trace,
 
 #define FLOW_COLUMNS                                                           \
     "SELECT id, start, duration, src, dst, sport, dport, kind, packets_out,"   \
-    " packets_in, bytes_out, bytes_in, flags, state, vlan, marks, blocks"      \
-    " FROM flow "
+    " packets_in, bytes_out, bytes_in, flags, state, vlan, marks,"             \
+    " payload_out, payload_in, rtt, retransmitted, zero_windows, troubles,"    \
+    " blocks FROM flow "
 
 static enum at_status prepare(struct at_index *ix, struct at_error *err)
 {
@@ -211,6 +216,21 @@ enum at_status at_index_open(struct at_index **out, const char *path,
     }
     *out = ix;
     return AT_OK;
+}
+
+/* Where SQLite keeps user_version and application_id, big-endian. */
+bool at_index_is_other(const char *path)
+{
+    enum { HEADER = 100, VERSION = 60, APPLICATION = 68 };
+    uint8_t header[HEADER];
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const ssize_t n = fd < 0 ? -1 : pread(fd, header, HEADER, 0);
+
+    if (fd >= 0)
+        close(fd);
+    return n == HEADER && memcmp(header, "SQLite format 3", 16) == 0 &&
+           at_load_be32(header + APPLICATION) == AT_INDEX_APPLICATION_ID &&
+           at_load_be32(header + VERSION) != AT_INDEX_VERSION;
 }
 
 const struct at_index_info *at_index_info(const struct at_index *ix)
@@ -405,6 +425,12 @@ enum {
     COL_STATE,
     COL_VLAN,
     COL_MARKS,
+    COL_PAYLOAD_OUT,
+    COL_PAYLOAD_IN,
+    COL_RTT,
+    COL_RETRANSMITTED,
+    COL_ZERO_WINDOWS,
+    COL_TROUBLES,
     COL_BLOCKS,
 };
 
@@ -469,6 +495,50 @@ static enum at_status take_ends(struct at_index *ix, struct at_flow_row *row,
     return AT_OK;
 }
 
+static void take_both(sqlite3_stmt *st, int column, uint16_t *low,
+                      uint16_t *high)
+{
+    const int64_t v = sqlite3_column_int64(st, column);
+
+    *low = (uint16_t)v;
+    *high = (uint16_t)(v >> 16);
+}
+
+static void take_state(sqlite3_stmt *st, struct at_flow_row *row)
+{
+    const int64_t v = sqlite3_column_int64(st, COL_STATE);
+
+    row->state = (uint8_t)(v & 7);
+    row->end = (uint8_t)(v >> AT_INDEX_END_SHIFT & 7);
+    row->checksums = row->bad_checksums > 0         ? AT_CHECKSUM_BAD
+                     : v >> AT_INDEX_SUMS_SHIFT & 1 ? AT_CHECKSUM_OK
+                                                    : AT_CHECKSUM_UNKNOWN;
+}
+
+static void take_extras(sqlite3_stmt *st, struct at_flow_row *row)
+{
+    row->payload[0] = (uint64_t)sqlite3_column_int64(st, COL_PAYLOAD_OUT);
+    row->payload[1] = (uint64_t)sqlite3_column_int64(st, COL_PAYLOAD_IN);
+    row->rtt_us = sqlite3_column_type(st, COL_RTT) == SQLITE_NULL
+                      ? -1
+                      : sqlite3_column_int64(st, COL_RTT);
+    take_both(st, COL_RETRANSMITTED, &row->retransmitted[0],
+              &row->retransmitted[1]);
+    take_both(st, COL_ZERO_WINDOWS, &row->zero_windows[0],
+              &row->zero_windows[1]);
+    take_both(st, COL_TROUBLES, &row->errors, &row->bad_checksums);
+    take_state(st, row);
+}
+
+static uint8_t net_of(int64_t kind)
+{
+    if (kind >= AT_INDEX_KIND_OTHER)
+        return AT_NET_OTHER;
+    if (kind >= AT_INDEX_KIND_ARP)
+        return AT_NET_ARP;
+    return kind >= AT_INDEX_KIND_IPV6 ? AT_NET_IPV6 : AT_NET_IPV4;
+}
+
 static void take_numbers(struct at_index *ix, struct at_flow_row *row)
 {
     sqlite3_stmt *st = ix->row;
@@ -478,7 +548,7 @@ static void take_numbers(struct at_index *ix, struct at_flow_row *row)
     memset(row, 0, sizeof(*row));
     row->start_ns = ix->base_ns + sqlite3_column_int64(st, COL_START);
     row->end_ns = row->start_ns + sqlite3_column_int64(st, COL_DURATION);
-    row->net = (uint8_t)(kind >> 8);
+    row->net = net_of(kind);
     row->proto = (uint8_t)kind;
     row->sport = (uint16_t)sqlite3_column_int64(st, COL_SPORT);
     row->dport = (uint16_t)sqlite3_column_int64(st, COL_DPORT);
@@ -488,9 +558,9 @@ static void take_numbers(struct at_index *ix, struct at_flow_row *row)
     row->bytes[1] = (uint64_t)sqlite3_column_int64(st, COL_BYTES_IN);
     row->tcp_flags[0] = (uint8_t)flags;
     row->tcp_flags[1] = (uint8_t)(flags >> 8);
-    row->state = (uint8_t)sqlite3_column_int64(st, COL_STATE);
     row->vlan = (uint16_t)sqlite3_column_int64(st, COL_VLAN);
     row->marks = (uint8_t)sqlite3_column_int64(st, COL_MARKS);
+    take_extras(st, row);
     if (row->net == AT_NET_OTHER || row->net == AT_NET_ARP) {
         row->ethertype = row->sport;
         row->sport = row->dport = 0;

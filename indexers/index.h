@@ -20,6 +20,7 @@ struct at_index_info {
     uint32_t hosts;  /* ids are 1 to hosts */
     uint32_t blocks; /* ids are 0 to blocks - 1 */
     uint32_t port_limit;
+    uint64_t lost_datagrams; /* see schema.h */
     enum at_format format;
     enum at_codec codec;
     uint16_t linktype;
@@ -35,6 +36,9 @@ struct at_index_info {
  */
 enum at_status at_index_open(struct at_index **out, const char *path,
                              const char *trace, struct at_error *err);
+/* Whether 'path' is an index of a version that at_index_open() refuses. */
+bool at_index_is_other(const char *path);
+
 const struct at_index_info *at_index_info(const struct at_index *ix);
 void at_index_close(struct at_index *ix);
 

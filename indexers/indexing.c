@@ -63,7 +63,7 @@ static enum at_status report(void *ctx, void *slot,
 
     for (size_t i = 0; i < batch->blocks && st == AT_OK; i++) {
         st = at_builder_add(job->builder, sight, batch->block[i].records,
-                            batch->first_block + i);
+                            s->quote, batch->first_block + i);
         sight += batch->block[i].records;
     }
     if (st != AT_OK)

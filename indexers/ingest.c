@@ -270,6 +270,7 @@ static enum at_status ready_draft(struct ingest *in,
 /* The sights of one block of the draft on their way to its flow table. */
 struct stretch {
     const struct at_sight *from;
+    const struct at_quote *quote; /* of the batch */
     size_t n;
     uint64_t block;
 };
@@ -280,7 +281,8 @@ static enum at_status end_stretch(struct ingest *in, struct stretch *s,
     enum at_status st = AT_OK;
 
     if (s->n > 0)
-        st = at_builder_add(in->draft.builder, s->from, s->n, s->block);
+        st = at_builder_add(in->draft.builder, s->from, s->n, s->quote,
+                            s->block);
     s->from += s->n;
     s->n = 0;
     return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
@@ -369,7 +371,7 @@ static enum at_status ingest_report(void *ctx, void *slot,
 {
     struct ingest *in = ctx;
     const struct at_sights *sights = slot;
-    struct stretch s = {.from = sights->sight};
+    struct stretch s = {.from = sights->sight, .quote = sights->quote};
     enum at_status st = AT_OK;
     struct at_packet pkt;
 

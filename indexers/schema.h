@@ -12,14 +12,18 @@
  *   meta   what the index is of: see the names below
  *   block  a run of whole records and where to find it (struct at_place)
  *   flow   id is the rank by start, from 1; src and dst are host ids, NULL
- *          where there is no address; kind is 256 * enum at_net + protocol,
- *          0 with the ethertype in sport for frames that are neither IP nor
- *          ARP; flags is to-source flags * 256 + from-source flags; marks are
- *          AT_DECODED_ bits; blocks is the list of blocks it is in
- *   host   id is the rank by address, from 1, IPv4 before IPv6; flows is the
- *          list of flows that it is an end of
- *   port   flows is the list of flows with that port at either end; only
- *          ports below meta 'port_limit' are here, but then all of them
+ *          where there is no address; kind is the IP protocol of IPv4, 256 +
+ * that of IPv6, 512 of ARP, 768 with the ethertype in sport for frames that are
+ * neither; flags is to-source flags * 256 + from-source flags; state has the
+ * enum at_flow_state in its lowest 3 bits, the enum at_flow_end in the 3 above,
+ * and 64 if all checksums there are were verified; marks are AT_DECODED_ bits;
+ * payload is bytes; rtt is microseconds, NULL if the handshake was not seen;
+ * retransmitted and zero_windows are of both directions, 65536 * in + out;
+ * troubles is 65536 * packets with a bad checksum + ICMP errors; blocks is the
+ * list of blocks it is in, and those where ICMP errors quote it host   id is
+ * the rank by address, from 1, IPv4 before IPv6; flows is the list of flows
+ * that it is an end of port   flows is the list of flows with that port at
+ * either end; only ports below meta 'port_limit' are here, but then all of them
  *   access of a gzip file: where decoding can begin (struct at_access_point),
  *          history being the window; not there if there are no points, so an
  *          index from before there were any is one without
@@ -29,12 +33,17 @@
 
 enum {
     AT_INDEX_APPLICATION_ID = 0x61746978, /* "atix" */
-    AT_INDEX_VERSION = 1,
+    AT_INDEX_VERSION = 2, /* 1 had no columns from payload_out to troubles */
+    AT_INDEX_KIND_IPV6 = 256, /* in the column kind; IPv4 is 0 */
+    AT_INDEX_KIND_ARP = 512,
+    AT_INDEX_KIND_OTHER = 768,
+    AT_INDEX_END_SHIFT = 3, /* in the column state */
+    AT_INDEX_SUMS_SHIFT = 6,
     AT_INDEX_PORT_LIMIT = 32768, /* Linux takes ephemeral ports from here on */
 };
 
 #define AT_INDEX_TABLES                                                        \
-    "PRAGMA application_id = 1635019128; PRAGMA user_version = 1;"             \
+    "PRAGMA application_id = 1635019128; PRAGMA user_version = 2;"             \
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"           \
     "CREATE TABLE block(id INTEGER PRIMARY KEY, file_offset INT,"              \
     " file_bytes INT, raw_offset INT, skip INT, bytes INT, records INT,"       \
@@ -42,7 +51,8 @@ enum {
     "CREATE TABLE flow(id INTEGER PRIMARY KEY, start INT, duration INT,"       \
     " src INT, dst INT, sport INT, dport INT, kind INT, packets_out INT,"      \
     " packets_in INT, bytes_out INT, bytes_in INT, flags INT, state INT,"      \
-    " vlan INT, marks INT, blocks BLOB);"                                      \
+    " vlan INT, marks INT, payload_out INT, payload_in INT, rtt INT,"          \
+    " retransmitted INT, zero_windows INT, troubles INT, blocks BLOB);"        \
     "CREATE TABLE host(id INTEGER PRIMARY KEY, addr BLOB, flows BLOB);"        \
     "CREATE TABLE port(port INTEGER PRIMARY KEY, flows BLOB);"
 
@@ -63,13 +73,26 @@ enum {
     " f.bytes_out AS bytes_out, f.bytes_in AS bytes_in,"                       \
     " f.flags & 255 AS flags_out, f.flags >> 8 AS flags_in,"                   \
     " NULL AS app, f.vlan AS vlan,"                                            \
-    " CASE f.state WHEN 0 THEN 'one-way' WHEN 1 THEN 'two-way'"                \
+    " CASE f.state & 7 WHEN 0 THEN 'one-way' WHEN 1 THEN 'two-way'"            \
     " WHEN 2 THEN 'syn' WHEN 3 THEN 'established' WHEN 4 THEN 'midstream'"     \
     " WHEN 5 THEN 'half-closed' WHEN 6 THEN 'closed' ELSE 'reset' END"         \
     " AS state,"                                                               \
-    " (SELECT value FROM meta WHERE name = 'stream') AS stream"                \
+    " (SELECT value FROM meta WHERE name = 'stream') AS stream,"               \
+    " CASE f.state >> 3 & 7 WHEN 0 THEN 'trace' WHEN 1 THEN 'idle'"            \
+    " WHEN 2 THEN 'active' WHEN 3 THEN 'fin' WHEN 4 THEN 'rst'"                \
+    " ELSE 'forced' END AS end_reason,"                                        \
+    " f.payload_out AS payload_out, f.payload_in AS payload_in,"               \
+    " f.rtt * 1000 AS rtt,"                                                    \
+    " f.retransmitted & 65535 AS retransmitted_out,"                           \
+    " f.retransmitted >> 16 AS retransmitted_in,"                              \
+    " f.zero_windows & 65535 AS zero_windows_out,"                             \
+    " f.zero_windows >> 16 AS zero_windows_in,"                                \
+    " f.troubles & 65535 AS icmp_errors,"                                      \
+    " f.troubles >> 16 AS bad_checksums,"                                      \
+    " CASE WHEN f.troubles >> 16 THEN 'bad'"                                   \
+    " WHEN f.state & 64 THEN 'ok' END AS checksums"                            \
     " FROM flow f JOIN host a ON a.id = f.src JOIN host b ON b.id = f.dst"     \
-    " WHERE f.kind >> 8 IN (4, 6);"
+    " WHERE f.kind < 512;"
 
 /* Names in 'meta'. */
 #define AT_META_FILE_BYTES "file_bytes" /* of the trace file */
@@ -87,6 +110,10 @@ enum {
 #define AT_META_FLOWS "flows" /* IP flows: what is listed */
 #define AT_META_STREAM "stream"
 #define AT_META_PORT_LIMIT "port_limit"
+#define AT_META_TIMEOUTS "timeouts" /* as at_timeouts_parse() reads them */
+#define AT_META_LOST_DATAGRAMS                                                 \
+    "lost_datagrams"                    /* whose later fragments may           \
+                                           be in other flows */
 #define AT_META_LINK_FLOWS "link_flows" /* list of the flows without a host */
 #define AT_META_COMPLETE                                                       \
     "complete" /* 0: the trace was cut short or damaged                        \

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "bytes.h"
+
 enum {
     PROTO_ICMP = 1,
     PROTO_ICMPV6 = 58,
@@ -19,15 +21,16 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-uint64_t at_flow_key_hash(const struct at_flow_key *key, uint64_t seed)
+uint32_t at_flow_key_hash(const struct at_flow_key *key, uint64_t seed)
 {
     uint64_t w[5];
 
     memcpy(w, key, sizeof(w));
     seed ^= 0xa0761d6478bd642fu;
-    return mix(mix(w[0] ^ 0xe7037ed1a0b428dbu, w[1] ^ seed) ^
-                   mix(w[2] ^ 0x8ebc6af09c88c6e3u, w[3] ^ seed),
-               w[4] ^ 0x589965cc75374cc3u ^ seed);
+    return (uint32_t)(mix(mix(w[0] ^ 0xe7037ed1a0b428dbu, w[1] ^ seed) ^
+                              mix(w[2] ^ 0x8ebc6af09c88c6e3u, w[3] ^ seed),
+                          w[4] ^ 0x589965cc75374cc3u ^ seed) >>
+                      32);
 }
 
 uint64_t at_flow_key_seed(void)
@@ -96,7 +99,7 @@ bool at_flow_key_make(struct at_flow_key *key, const struct at_ends *e)
     return from_hi;
 }
 
-static void take_key(struct at_sight *s, const struct at_headers *h)
+static bool take_key(struct at_flow_key *key, const struct at_headers *h)
 {
     const struct at_ends ends = {
         .src = h->src,
@@ -110,7 +113,7 @@ static void take_key(struct at_sight *s, const struct at_headers *h)
         .ports = (h->flags & AT_DECODED_PORTS) != 0,
     };
 
-    s->from_hi = at_flow_key_make(&s->key, &ends);
+    return at_flow_key_make(key, &ends);
 }
 
 /* Decodes by our rules or nDPI's; false: the packet is in no flow. */
@@ -125,33 +128,86 @@ static bool decode(struct at_headers *h, const struct at_packet *pkt,
     return true;
 }
 
-static uint32_t bytes_of(const struct at_headers *h,
-                         const struct at_packet *pkt,
-                         const struct at_sighting *how)
+static bool is_ip(const struct at_headers *h)
 {
-    if (how->conformance)
-        return pkt->cap_bytes & 0xffff; /* it has 16 bits for them */
-    return h->net == AT_NET_IPV4 || h->net == AT_NET_IPV6 ? h->ip_bytes
-                                                          : pkt->wire_bytes;
+    return h->net == AT_NET_IPV4 || h->net == AT_NET_IPV6;
 }
 
-void at_sight_take(struct at_sight *s, const struct at_packet *pkt,
-                   const struct at_sighting *how)
+static void take_sizes(struct at_sight *s, const struct at_headers *h,
+                       const struct at_packet *pkt,
+                       const struct at_sighting *how)
+{
+    s->cap_bytes = pkt->cap_bytes;
+    s->wire_bytes = pkt->wire_bytes;
+    if (how->conformance)
+        s->bytes = pkt->cap_bytes & 0xffff; /* it has 16 bits for them */
+    else
+        s->bytes = is_ip(h) ? h->ip_bytes : pkt->wire_bytes;
+}
+
+/* What follows the payload in the frame is none of it. */
+static void take_payload(struct at_sight *s, const struct at_headers *h,
+                         const struct at_packet *pkt)
+{
+    uint32_t n = h->payload_offset > 0 ? pkt->cap_bytes - h->payload_offset : 0;
+
+    s->payload_bytes = h->payload_bytes;
+    if (n > h->payload_bytes)
+        n = h->payload_bytes;
+    s->first_bytes = (uint8_t)(n < sizeof(s->first) ? n : sizeof(s->first));
+    memset(s->first, 0, sizeof(s->first));
+    if (s->first_bytes > 0)
+        memcpy(s->first, pkt->data + h->payload_offset, s->first_bytes);
+}
+
+static void take_tcp(struct at_sight *s, const struct at_headers *h,
+                     const struct at_packet *pkt)
+{
+    enum { WINDOW = 14 };
+    const uint32_t at = h->transport_offset + WINDOW;
+
+    s->tcp_flags = h->tcp_flags;
+    s->tcp_seq = h->tcp_seq;
+    s->zero_window = h->tcp_flags != 0 && at + 2 <= pkt->cap_bytes &&
+                     at_load_be16(pkt->data + at) == 0;
+}
+
+/* A later fragment of the packet that is quoted tells no ports. */
+static bool take_quote(struct at_quote *quote, const struct at_headers *h,
+                       const struct at_packet *pkt,
+                       const struct at_sighting *how)
+{
+    struct at_headers quoted;
+
+    if (!at_decode_quoted(&quoted, h, pkt) || !is_ip(&quoted) ||
+        (quoted.flags & AT_DECODED_LATER) != 0)
+        return false;
+    quoted.vlan = h->vlan;
+    take_key(&quote->key, &quoted);
+    quote->hash = at_flow_key_hash(&quote->key, how->seed);
+    return true;
+}
+
+bool at_sight_take(struct at_sight *s, struct at_quote *quote,
+                   const struct at_packet *pkt, const struct at_sighting *how)
 {
     struct at_headers h;
 
     s->packet = decode(&h, pkt, how);
     s->wanted = false;
     if (!s->packet)
-        return;
-    take_key(s, &h);
+        return false;
+    s->from_hi = take_key(&s->key, &h);
     s->hash = at_flow_key_hash(&s->key, how->seed);
     s->ts_ns = at_ts_to_ns(pkt->ts);
-    s->bytes = bytes_of(&h, pkt, how);
-    s->cap_bytes = pkt->cap_bytes;
-    s->wire_bytes = pkt->wire_bytes;
     s->sport = h.sport;
     s->dport = h.dport;
-    s->tcp_flags = h.tcp_flags;
     s->flags = h.flags;
+    s->link = h.datagram;
+    take_sizes(s, &h, pkt, how);
+    take_payload(s, &h, pkt);
+    take_tcp(s, &h, pkt);
+    s->checksum = (uint8_t)at_checksum_overall(at_checksum_verify(pkt, &h));
+    return (h.flags & AT_DECODED_FRAGMENT) == 0 && !how->conformance &&
+           take_quote(quote, &h, pkt, how);
 }

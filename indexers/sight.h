@@ -40,23 +40,37 @@ struct at_ends {
 bool at_flow_key_make(struct at_flow_key *key, const struct at_ends *ends);
 
 /* For tables of keys; the seed is one that who made the file cannot guess. */
-uint64_t at_flow_key_hash(const struct at_flow_key *key, uint64_t seed);
+uint32_t at_flow_key_hash(const struct at_flow_key *key, uint64_t seed);
 uint64_t at_flow_key_seed(void);
+
+/* The packet that an ICMP error quotes, by the flow it is of. */
+struct at_quote {
+    struct at_flow_key key;
+    uint32_t hash;
+};
 
 struct at_sight {
     struct at_flow_key key;
-    uint64_t hash;
     int64_t ts_ns;
+    uint32_t hash;      /* of the key */
     uint32_t bytes;     /* of the IP packet on the wire; of the frame if none */
     uint32_t cap_bytes; /* of the frame */
-    uint32_t wire_bytes; /* of the frame */
-    uint16_t sport;      /* ICMP: type */
-    uint16_t dport;      /* ICMP: code */
-    uint8_t from_hi;     /* sent by the 'hi' end */
+    uint32_t wire_bytes;    /* of the frame */
+    uint32_t payload_bytes; /* of TCP, UDP or SCTP, on the wire */
+    uint32_t tcp_seq;
+    uint32_t link;    /* of a fragment: its datagram; of an ICMP error: 1 + the
+                         number of its quote, 0 if there is none */
+    uint8_t first[4]; /* of the payload; zeros where there is less */
+    uint16_t sport;   /* ICMP: type */
+    uint16_t dport;   /* ICMP: code */
+    uint8_t from_hi;  /* sent by the 'hi' end */
     uint8_t tcp_flags;
-    uint8_t flags; /* AT_DECODED_ */
-    bool packet;   /* false: a META or PAD record, which is in no flow */
-    bool wanted;   /* the caller's mark, which its flow takes over */
+    uint8_t flags;       /* AT_DECODED_ */
+    uint8_t first_bytes; /* of 'first' that were captured */
+    uint8_t checksum;    /* enum at_checksum: the verdict on both */
+    bool zero_window;    /* of TCP */
+    bool packet;         /* false: in no flow, as META and PAD records are */
+    bool wanted;         /* the caller's mark, which its flow takes over */
 };
 
 /* How packets become sights; all zero are the rules of an index. */
@@ -65,8 +79,10 @@ struct at_sighting {
     bool conformance; /* layers, keys and bytes as nDPI's reader counts them */
 };
 
-void at_sight_take(struct at_sight *s, const struct at_packet *pkt,
-                   const struct at_sighting *how);
+/* True if the packet is an ICMP error and *quote is what it quotes; then the
+ * caller says in s->link where it keeps it. */
+bool at_sight_take(struct at_sight *s, struct at_quote *quote,
+                   const struct at_packet *pkt, const struct at_sighting *how);
 
 /*
  * The headers that nDPI's reader counts a packet by; false if it drops it.

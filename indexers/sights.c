@@ -23,25 +23,46 @@ static enum at_status make_room(struct at_sights *s,
     return AT_OK;
 }
 
+static enum at_status make_quote_room(struct at_sights *s)
+{
+    const size_t room = s->quote_room * 2 + 64;
+    struct at_quote *p;
+
+    if (s->quotes < s->quote_room)
+        return AT_OK;
+    p = realloc(s->quote, room * sizeof(*p));
+    if (p == NULL)
+        return AT_ERR_MEMORY;
+    s->quote = p;
+    s->quote_room = room;
+    return AT_OK;
+}
+
 enum at_status at_sights_take(struct at_sights *s, const struct at_batch *batch,
                               const struct at_sighting *how,
                               struct at_error *err)
 {
+    enum at_status st = make_room(s, batch);
     struct at_packet pkt;
 
-    s->n = 0;
-    if (make_room(s, batch) != AT_OK)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    for (size_t i = 0; i < batch->blocks; i++) {
+    s->n = s->quotes = 0;
+    for (size_t i = 0; i < batch->blocks && st == AT_OK; i++) {
         struct at_walk walk = at_walk_block(batch, i);
 
-        while (at_walk_next(&walk, &pkt))
-            at_sight_take(&s->sight[s->n++], &pkt, how);
+        while (st == AT_OK && at_walk_next(&walk, &pkt)) {
+            struct at_sight *sight = &s->sight[s->n++];
+
+            st = make_quote_room(s);
+            if (st == AT_OK &&
+                at_sight_take(sight, &s->quote[s->quotes], &pkt, how))
+                sight->link = (uint32_t)++s->quotes;
+        }
     }
-    return AT_OK;
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
 }
 
 void at_sights_drop(struct at_sights *s)
 {
     free(s->sight);
+    free(s->quote);
 }

@@ -11,6 +11,8 @@
 struct at_sights {
     struct at_sight *sight; /* of every record of the batch, in order */
     size_t n, room;
+    struct at_quote *quote; /* what the ICMP errors among them quote */
+    size_t quotes, quote_room;
 };
 
 /* Takes every record of the batch. */

@@ -9,12 +9,19 @@
  */
 #include "tracker.h"
 
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "datagrams.h"
+
 enum {
+    ICMP = 1,
     TCP = 6,
     UDP = 17,
+    ICMPV6 = 58,
     FIN = 1,
     SYN = 2,
     RST = 4,
@@ -33,6 +40,7 @@ const struct at_tracking at_tracking_default = {
             .tcp_ns = 7440 * SECOND,
             .tcp_closed_ns = 120 * SECOND,
             .udp_ns = 120 * SECOND,
+            .icmp_ns = 120 * SECOND,
             .other_ns = 120 * SECOND,
         },
 };
@@ -51,6 +59,8 @@ struct at_tracker {
     size_t flows, flow_room;
     struct at_flow_block *log;
     size_t logged, log_room;
+    struct at_datagrams *datagrams;
+    int64_t now_ns; /* the latest packet so far */
 };
 
 static const char *const state_names[AT_FLOW_STATES] = {
@@ -63,23 +73,54 @@ const char *at_flow_state_name(enum at_flow_state state)
     return (unsigned)state < AT_FLOW_STATES ? state_names[state] : "?";
 }
 
+static const char *const end_names[AT_FLOW_ENDS] = {
+    "trace", "idle", "active", "fin", "rst", "forced",
+};
+
+const char *at_flow_end_name(enum at_flow_end end)
+{
+    return (unsigned)end < AT_FLOW_ENDS ? end_names[end] : "?";
+}
+
 /* ---- timeouts -------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    size_t offset; /* in struct at_timeouts */
+} timeouts[] = {
+    {"opening", offsetof(struct at_timeouts, tcp_opening_ns)},
+    {"tcp", offsetof(struct at_timeouts, tcp_ns)},
+    {"closed", offsetof(struct at_timeouts, tcp_closed_ns)},
+    {"udp", offsetof(struct at_timeouts, udp_ns)},
+    {"icmp", offsetof(struct at_timeouts, icmp_ns)},
+    {"other", offsetof(struct at_timeouts, other_ns)},
+    {"active", offsetof(struct at_timeouts, active_ns)},
+};
+
+enum { TIMEOUTS = sizeof(timeouts) / sizeof(timeouts[0]) };
 
 static int64_t *timeout_named(struct at_timeouts *t, const char *name, size_t n)
 {
-    const struct {
-        const char *name;
-        int64_t *ns;
-    } all[] = {
-        {"opening", &t->tcp_opening_ns}, {"tcp", &t->tcp_ns},
-        {"closed", &t->tcp_closed_ns},   {"udp", &t->udp_ns},
-        {"other", &t->other_ns},
-    };
-
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        if (strlen(all[i].name) == n && memcmp(all[i].name, name, n) == 0)
-            return all[i].ns;
+    for (size_t i = 0; i < TIMEOUTS; i++)
+        if (strlen(timeouts[i].name) == n &&
+            memcmp(timeouts[i].name, name, n) == 0)
+            return (int64_t *)(void *)((char *)t + timeouts[i].offset);
     return NULL;
+}
+
+const char *at_timeouts_format(char *buf, const struct at_timeouts *t)
+{
+    char *p = buf;
+
+    for (size_t i = 0; i < TIMEOUTS; i++) {
+        int64_t ns;
+
+        memcpy(&ns, (const char *)t + timeouts[i].offset, sizeof(ns));
+        p += snprintf(p, AT_TIMEOUTS_TEXT - (size_t)(p - buf),
+                      "%s%s=%" PRId64 "ns", i > 0 ? "," : "", timeouts[i].name,
+                      ns);
+    }
+    return buf;
 }
 
 static enum at_status parse_one(struct at_timeouts *t, char *item,
@@ -95,7 +136,7 @@ static enum at_status parse_one(struct at_timeouts *t, char *item,
     if (ns == NULL)
         return at_error_set(err, AT_ERR_SYNTAX,
                             "no timeout is called '%.*s'; there are opening, "
-                            "tcp, closed, udp and other",
+                            "tcp, closed, udp, icmp, other and active",
                             (int)(value - item), item);
     return at_duration_parse(ns, value + 1, err);
 }
@@ -110,7 +151,8 @@ enum at_status at_timeouts_parse(struct at_timeouts *t, const char *text,
     if (strchr(text, '=') == NULL) {
         st = at_duration_parse(&all, text, err);
         if (st == AT_OK)
-            *t = (struct at_timeouts){all, all, all, all, all};
+            *t = (struct at_timeouts){all, all, all,         all,
+                                      all, all, t->active_ns};
         return st;
     }
     copy = next = strdup(text);
@@ -136,36 +178,35 @@ int64_t at_timeout_of(const struct at_timeouts *t, enum at_flow_state state,
     case AT_FLOW_RESET:
         return t->tcp_closed_ns;
     default:
-        return proto == UDP ? t->udp_ns : t->other_ns;
+        break;
     }
+    if (proto == ICMP || proto == ICMPV6)
+        return t->icmp_ns;
+    return proto == UDP ? t->udp_ns : t->other_ns;
 }
 
 /* ---- states ---------------------------------------------------------- */
 
-static enum at_flow_state tcp_state(const uint8_t flags[2],
-                                    const uint64_t packets[2])
+static enum at_flow_state tcp_state(uint8_t out, uint8_t in, bool answered)
 {
-    const uint8_t either = flags[0] | flags[1];
-    const uint8_t both = flags[0] & flags[1];
-
-    if (either & RST)
+    if ((out | in) & RST)
         return AT_FLOW_RESET;
-    if (both & FIN)
+    if (out & in & FIN)
         return AT_FLOW_CLOSED;
-    if (either & FIN)
+    if ((out | in) & FIN)
         return AT_FLOW_HALF_CLOSED;
-    if ((either & SYN) == 0)
+    if (((out | in) & SYN) == 0)
         return AT_FLOW_MIDSTREAM;
-    return packets[1] == 0 ? AT_FLOW_SYN : AT_FLOW_ESTABLISHED;
+    return answered ? AT_FLOW_ESTABLISHED : AT_FLOW_SYN;
 }
 
 enum at_flow_state at_flow_state_of(enum at_flow_state before,
-                                    const uint8_t tcp_flags[2],
-                                    const uint64_t packets[2])
+                                    uint8_t flags_out, uint8_t flags_in,
+                                    bool answered)
 {
     if (before >= AT_FLOW_SYN)
-        return tcp_state(tcp_flags, packets);
-    return packets[1] > 0 ? AT_FLOW_TWO_WAY : AT_FLOW_ONE_WAY;
+        return tcp_state(flags_out, flags_in, answered);
+    return answered ? AT_FLOW_TWO_WAY : AT_FLOW_ONE_WAY;
 }
 
 bool at_flow_begins_anew(enum at_flow_state state, uint8_t tcp_flags)
@@ -184,9 +225,11 @@ struct at_tracker *at_tracker_open(const struct at_tracking *rules)
         return NULL;
     t->rules = *rules;
     t->mask = TABLE_LEAST - 1;
+    t->now_ns = INT64_MIN;
     t->table = calloc(TABLE_LEAST, sizeof(t->table[0]));
-    if (t->table == NULL) {
-        free(t);
+    t->datagrams = at_datagrams_open();
+    if (t->table == NULL || t->datagrams == NULL) {
+        at_tracker_close(t);
         return NULL;
     }
     return t;
@@ -199,19 +242,15 @@ void at_tracker_close(struct at_tracker *t)
     free(t->table);
     free(t->flow);
     free(t->log);
+    at_datagrams_close(t->datagrams);
     free(t);
 }
 
-/* The tag is the upper half of the hash; the place comes from all of it, so
- * that the table can be doubled from the tags only up to 2^32 entries. */
+/* The place comes from all of the hash, so that the table can be doubled from
+ * the tags, which are the hashes. */
 static size_t place_of(const struct at_tracker *t, uint32_t tag)
 {
     return (tag * UINT64_C(0x9e3779b97f4a7c15) >> 20) & t->mask;
-}
-
-static uint32_t tag_of(uint64_t hash)
-{
-    return (uint32_t)(hash >> 32);
 }
 
 static enum at_status double_table(struct at_tracker *t)
@@ -238,9 +277,9 @@ static enum at_status double_table(struct at_tracker *t)
 }
 
 /* The entry of the key, or the free one where it belongs. */
-static struct entry *find(struct at_tracker *t, const struct at_sight *s)
+static struct entry *find(struct at_tracker *t, const struct at_flow_key *key,
+                          uint32_t tag)
 {
-    const uint32_t tag = tag_of(s->hash);
     size_t at = place_of(t, tag);
 
     for (;;) {
@@ -249,7 +288,7 @@ static struct entry *find(struct at_tracker *t, const struct at_sight *s)
         if (e->flow == 0)
             return e;
         if (e->tag == tag &&
-            memcmp(&t->flow[e->flow - 1].key, &s->key, sizeof(s->key)) == 0)
+            memcmp(&t->flow[e->flow - 1].key, key, sizeof(*key)) == 0)
             return e;
         at = (at + 1) & t->mask;
     }
@@ -257,18 +296,19 @@ static struct entry *find(struct at_tracker *t, const struct at_sight *s)
 
 static void fetch_entry(const struct at_tracker *t, const struct at_sight *s)
 {
-    __builtin_prefetch(&t->table[place_of(t, tag_of(s->hash))]);
+    __builtin_prefetch(&t->table[place_of(t, s->hash)]);
 }
 
 static void fetch_flow(const struct at_tracker *t, const struct at_sight *s)
 {
-    const struct entry *e = &t->table[place_of(t, tag_of(s->hash))];
+    const struct entry *e = &t->table[place_of(t, s->hash)];
 
     if (e->flow != 0) {
         const char *flow = (const char *)&t->flow[e->flow - 1];
 
         __builtin_prefetch(flow);
         __builtin_prefetch(flow + 64);
+        __builtin_prefetch(flow + sizeof(struct at_flow) - 1);
     }
 }
 
@@ -299,6 +339,26 @@ static enum at_status log_block(struct at_tracker *t, uint32_t flow,
     return AT_OK;
 }
 
+static bool is_tcp(const struct at_flow_key *key)
+{
+    return key->proto == TCP && key->net != AT_NET_ARP;
+}
+
+static bool is_icmp(const struct at_flow_key *key)
+{
+    return (key->proto == ICMP || key->proto == ICMPV6) &&
+           key->net != AT_NET_ARP;
+}
+
+/* The sender of the first packet, unless that answers a SYN. */
+static bool source_is_hi(const struct at_tracker *t, const struct at_sight *s)
+{
+    if (t->rules.conformance)
+        return s->from_hi;
+    return (s->tcp_flags & (SYN | ACK)) == (SYN | ACK) ? !s->from_hi
+                                                       : s->from_hi;
+}
+
 static struct at_flow *begin_flow(struct at_tracker *t, struct entry *e,
                                   const struct at_sight *s, uint32_t block)
 {
@@ -312,74 +372,289 @@ static struct at_flow *begin_flow(struct at_tracker *t, struct entry *e,
         log_block(t, (uint32_t)t->flows, block) != AT_OK)
         return NULL;
     t->used += e->flow == 0;
-    *e = (struct entry){tag_of(s->hash), (uint32_t)t->flows + 1};
+    *e = (struct entry){s->hash, (uint32_t)t->flows + 1};
     flow = &t->flow[t->flows++];
     *flow = (struct at_flow){
         .key = s->key,
         .first_ns = s->ts_ns,
         .last_ns = s->ts_ns,
         .last_block = block,
-        .sport = s->sport,
-        .dport = s->dport,
-        .source_is_hi = s->from_hi,
-        .state = s->key.proto == TCP && s->key.net != AT_NET_ARP
-                     ? AT_FLOW_MIDSTREAM
-                     : AT_FLOW_ONE_WAY,
+        .source_is_hi = source_is_hi(t, s),
+        .state = is_tcp(&s->key) ? AT_FLOW_MIDSTREAM : AT_FLOW_ONE_WAY,
     };
+    if (is_icmp(&s->key)) {
+        flow->message[0] = (uint8_t)s->sport;
+        flow->message[1] = (uint8_t)s->dport;
+    }
     return flow;
 }
 
-/* Whether the packet belongs to a flow after this one, of the same key. */
+/* ---- ends ------------------------------------------------------------ */
+
+/* Whether the packet belongs to a flow after this one, of the same key; then
+ * *end is why this one is over. */
 static bool begins_anew(const struct at_tracker *t, const struct at_flow *f,
-                        const struct at_sight *s)
+                        const struct at_sight *s, enum at_flow_end *end)
 {
+    const struct at_timeouts *limits = &t->rules.timeouts;
     const enum at_flow_state state = (enum at_flow_state)f->state;
 
     if (t->rules.conformance)
         return false;
-    return s->ts_ns - f->last_ns >
-               at_timeout_of(&t->rules.timeouts, state, f->key.proto) ||
-           at_flow_begins_anew(state, s->tcp_flags);
+    *end = AT_FLOW_END_IDLE;
+    if (s->ts_ns - f->last_ns > at_timeout_of(limits, state, f->key.proto) ||
+        at_flow_begins_anew(state, s->tcp_flags))
+        return true;
+    *end = AT_FLOW_END_ACTIVE;
+    return (limits->active_ns > 0 &&
+            s->ts_ns - f->first_ns > limits->active_ns) ||
+           f->way[0].packets == UINT32_MAX || f->way[1].packets == UINT32_MAX;
+}
+
+/* TCP's own end counts for more than what came after it. */
+static uint8_t end_of(const struct at_flow *f, enum at_flow_end otherwise)
+{
+    if (f->state == AT_FLOW_CLOSED)
+        return AT_FLOW_END_FIN;
+    return (uint8_t)(f->state == AT_FLOW_RESET ? AT_FLOW_END_RST : otherwise);
+}
+
+/* What goes on after the active timeout has the same source. */
+static struct at_flow *follow(struct at_tracker *t, struct entry *e,
+                              const struct at_sight *s, uint32_t block,
+                              enum at_flow_end why)
+{
+    struct at_flow *before = &t->flow[e->flow - 1], *flow;
+    const bool source = before->source_is_hi;
+
+    before->end = end_of(before, why);
+    flow = begin_flow(t, e, s, block);
+    if (flow != NULL && why == AT_FLOW_END_ACTIVE)
+        flow->source_is_hi = source;
+    return flow;
+}
+
+void at_tracker_finish(struct at_tracker *t)
+{
+    for (size_t i = 0; i < t->flows; i++) {
+        struct at_flow *f = &t->flow[i];
+        const int64_t limit = at_timeout_of(
+            &t->rules.timeouts, (enum at_flow_state)f->state, f->key.proto);
+
+        if (f->end == AT_FLOW_END_TRACE)
+            f->end = end_of(f, t->now_ns - f->last_ns > limit
+                                   ? AT_FLOW_END_IDLE
+                                   : AT_FLOW_END_TRACE);
+    }
+}
+
+uint64_t at_tracker_lost_datagrams(const struct at_tracker *t)
+{
+    return at_datagrams_lost(t->datagrams);
+}
+
+/* ---- what TCP tells -------------------------------------------------- */
+
+/*
+ * Sequence numbers: what is behind the highest seen so far was sent before, or
+ * fills a gap, for as long as bytes are missing.  A probe of a window or a
+ * connection repeats one byte.
+ */
+static void follow_sequence(struct at_flow_way *w, uint32_t *missing,
+                            const struct at_sight *s, bool syn)
+{
+    const uint32_t n = s->payload_bytes + (syn ? 1 : 0) +
+                       ((s->tcp_flags & FIN) != 0 ? 1 : 0);
+    const int32_t ahead = (int32_t)(s->tcp_seq - w->next_seq);
+
+    if (n == 0 || (s->tcp_flags & RST) != 0)
+        return;
+    if (!w->known || ahead >= 0) {
+        if (w->known)
+            *missing += (uint32_t)ahead;
+        w->next_seq = s->tcp_seq + n;
+        w->known = true;
+    } else if ((int32_t)(s->tcp_seq + n - w->next_seq) > 0) {
+        w->next_seq = s->tcp_seq + n;
+    } else if (*missing > 0) {
+        *missing -= n < *missing ? n : *missing;
+    } else if (n > 1 || ahead != -1 || syn) {
+        if (w->retransmitted < UINT16_MAX)
+            w->retransmitted++;
+    }
+}
+
+static uint32_t us_since(const struct at_flow *f, int64_t ts_ns)
+{
+    const int64_t us = (ts_ns - f->first_ns) / 1000;
+
+    return us < 0 ? 0 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+/* From the last SYN to the ACK that answers its answer. */
+static void follow_handshake(struct at_flow *f, const struct at_sight *s,
+                             unsigned dir)
+{
+    const uint8_t flags = s->tcp_flags & (SYN | ACK | RST);
+    const uint32_t now = us_since(f, s->ts_ns);
+
+    if (dir == 0 && flags == SYN && f->handshake <= AT_SYN) {
+        f->handshake = AT_SYN;
+        f->syn_us = now;
+    } else if (dir == 1 && flags == (SYN | ACK) && f->handshake == AT_SYN) {
+        f->handshake = AT_SYN_ACK;
+    } else if (dir == 0 && flags == ACK && f->handshake == AT_SYN_ACK) {
+        f->handshake = AT_SHAKEN;
+        f->syn_us = now > f->syn_us ? now - f->syn_us : 0;
+    }
+}
+
+static void follow_tcp(struct at_flow *f, const struct at_sight *s,
+                       unsigned dir)
+{
+    struct at_flow_way *w = &f->way[dir];
+    const bool syn = (s->tcp_flags & SYN) != 0;
+
+    follow_sequence(w, &f->missing[dir], s, syn);
+    if (f->handshake != AT_SHAKEN)
+        follow_handshake(f, s, dir);
+    if (syn && w->first_len == 0) {
+        w->syn = true;
+        w->first_seq = s->tcp_seq + 1;
+    }
+    if (s->zero_window && (s->tcp_flags & (SYN | RST)) == 0 &&
+        w->zero_windows < UINT16_MAX)
+        w->zero_windows++;
+    w->tcp_flags |= s->tcp_flags;
+}
+
+/* ---- packets --------------------------------------------------------- */
+
+/* Nothing is read from a SYN or a RST, and after a SYN only what follows it. */
+static void take_first(struct at_flow_way *w, const struct at_sight *s)
+{
+    if ((s->tcp_flags & (SYN | RST)) != 0 ||
+        (w->syn && s->tcp_seq != w->first_seq))
+        return;
+    memcpy(w->first, s->first, sizeof(w->first));
+    w->first_bytes = s->first_bytes & 7u;
+    w->first_len = (uint16_t)(s->payload_bytes < UINT16_MAX ? s->payload_bytes
+                                                            : UINT16_MAX);
+}
+
+static void take_checksum(struct at_flow *f, const struct at_sight *s)
+{
+    f->verified |= s->checksum == AT_CHECKSUM_OK;
+    f->unverified |= s->checksum == AT_CHECKSUM_UNVERIFIABLE;
+    if (s->checksum == AT_CHECKSUM_BAD && f->bad_checksums < UINT16_MAX)
+        f->bad_checksums++;
 }
 
 static void add_to_flow(struct at_flow *f, const struct at_sight *s)
 {
     const unsigned dir = s->from_hi != f->source_is_hi;
+    struct at_flow_way *w = &f->way[dir];
 
     if (s->ts_ns < f->first_ns)
         f->first_ns = s->ts_ns;
     if (s->ts_ns > f->last_ns)
         f->last_ns = s->ts_ns;
-    f->packets[dir]++;
-    f->bytes[dir] += s->bytes;
-    f->tcp_flags[dir] |= s->tcp_flags;
+    w->packets++;
+    w->bytes += s->bytes;
+    if (f->state >= AT_FLOW_SYN)
+        follow_tcp(f, s, dir);
+    if (s->payload_bytes > 0) {
+        w->payload += s->payload_bytes;
+        if (w->first_len == 0)
+            take_first(w, s);
+    }
     f->flags |= s->flags;
     f->wanted |= s->wanted;
-    f->state = (uint8_t)at_flow_state_of((enum at_flow_state)f->state,
-                                         f->tcp_flags, f->packets);
+    take_checksum(f, s);
+    f->state = (uint8_t)at_flow_state_of(
+        (enum at_flow_state)f->state, f->way[0].tcp_flags, f->way[1].tcp_flags,
+        f->way[1].packets > 0);
+}
+
+static enum at_status see_block(struct at_tracker *t, uint32_t flow,
+                                uint32_t block)
+{
+    if (t->flow[flow].last_block == block)
+        return AT_OK;
+    t->flow[flow].last_block = block;
+    return log_block(t, flow, block);
+}
+
+/* The flow that a fragment without ports is of; false if that is not known. */
+static bool find_by_datagram(const struct at_tracker *t,
+                             const struct at_sight *s, uint32_t *flow)
+{
+    return (s->flags & AT_DECODED_LATER) != 0 && !t->rules.conformance &&
+           at_datagrams_find(t->datagrams, s, flow);
+}
+
+/* The flow that the packet is of, which may begin with it. */
+static enum at_status find_flow(struct at_tracker *t, const struct at_sight *s,
+                                uint32_t block, uint32_t *flow)
+{
+    struct entry *e = find(t, &s->key, s->hash);
+    const struct at_flow *f = e->flow != 0 ? &t->flow[e->flow - 1] : NULL;
+    enum at_flow_end end;
+
+    if (f == NULL)
+        f = begin_flow(t, e, s, block);
+    else if (begins_anew(t, f, s, &end))
+        f = follow(t, e, s, block, end);
+    if (f == NULL)
+        return AT_ERR_MEMORY;
+    *flow = e->flow - 1;
+    return t->used * 2 > t->mask ? double_table(t) : AT_OK;
 }
 
 static enum at_status add_one(struct at_tracker *t, const struct at_sight *s,
                               uint32_t block)
 {
-    struct entry *e = find(t, s);
-    struct at_flow *f = e->flow != 0 ? &t->flow[e->flow - 1] : NULL;
+    enum at_status st = AT_OK;
+    uint32_t flow;
 
-    if (f == NULL || begins_anew(t, f, s)) {
-        f = begin_flow(t, e, s, block);
-        if (f == NULL)
-            return AT_ERR_MEMORY;
-    } else if (f->last_block != block) {
-        if (log_block(t, e->flow - 1, block) != AT_OK)
-            return AT_ERR_MEMORY;
-        f->last_block = block;
-    }
-    add_to_flow(f, s);
-    return t->used * 2 > t->mask ? double_table(t) : AT_OK;
+    if (s->ts_ns > t->now_ns)
+        t->now_ns = s->ts_ns;
+    if (!find_by_datagram(t, s, &flow))
+        st = find_flow(t, s, block, &flow);
+    if (st == AT_OK)
+        st = see_block(t, flow, block);
+    if (st != AT_OK)
+        return st;
+    add_to_flow(&t->flow[flow], s);
+    if ((s->flags & (AT_DECODED_FRAGMENT | AT_DECODED_LATER)) ==
+        AT_DECODED_FRAGMENT)
+        st = at_datagrams_put(t->datagrams, s, flow);
+    return st;
+}
+
+/* An ICMP error is told to the flow that it quotes, if that is there; its own
+ * packet is of another.  The block is noted, where the error can be found. */
+static enum at_status add_quote(struct at_tracker *t, const struct at_sight *s,
+                                const struct at_quote *quote, uint32_t block)
+{
+    const struct entry *e = find(t, &quote->key, quote->hash);
+    struct at_flow *f;
+
+    if (e->flow == 0)
+        return AT_OK;
+    f = &t->flow[e->flow - 1];
+    if (s->ts_ns - f->last_ns > at_timeout_of(&t->rules.timeouts,
+                                              (enum at_flow_state)f->state,
+                                              f->key.proto))
+        return AT_OK;
+    if (f->errors < UINT16_MAX)
+        f->errors++;
+    return see_block(t, e->flow - 1, block);
 }
 
 enum at_status at_tracker_add(struct at_tracker *t, const struct at_sight *s,
-                              size_t n, uint32_t block)
+                              size_t n, const struct at_quote *quote,
+                              uint32_t block)
 {
     enum at_status st = AT_OK;
 
@@ -388,8 +663,12 @@ enum at_status at_tracker_add(struct at_tracker *t, const struct at_sight *s,
             fetch_entry(t, &s[i + AHEAD]);
         if (i + AHEAD / 2 < n)
             fetch_flow(t, &s[i + AHEAD / 2]);
-        if (s[i].packet)
-            st = add_one(t, &s[i], block);
+        if (!s[i].packet)
+            continue;
+        st = add_one(t, &s[i], block);
+        if (st == AT_OK && s[i].link != 0 &&
+            (s[i].flags & AT_DECODED_FRAGMENT) == 0)
+            st = add_quote(t, &s[i], &quote[s[i].link - 1], block);
     }
     return st;
 }

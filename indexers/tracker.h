@@ -2,9 +2,11 @@
  * tracker.h - bidirectional flows, as in RFC 7011 and RFC 5103
  *
  * A flow is what has one key, until it has been idle for longer than its
- * state allows, or a TCP connection begins anew after it was closed.  Its
- * first sender is the source.  Everything is decided by the packets and their
- * order: the same packets give the same flows.
+ * state allows, or a TCP connection begins anew after it was closed, or it
+ * has lasted for as long as a flow may.  Its first sender is the source, but
+ * where the first packet is the answer to a SYN its receiver is.  Later
+ * fragments are of the flow of the first.  Everything is decided by the
+ * packets and their order: the same packets give the same flows.
  */
 #ifndef AT_TRACKER_H
 #define AT_TRACKER_H
@@ -26,18 +28,68 @@ enum at_flow_state {
 /* "one-way", "two-way", "syn", ... */
 const char *at_flow_state_name(enum at_flow_state state);
 
+/* Why a flow ended. */
+enum at_flow_end {
+    AT_FLOW_END_TRACE,  /* it did not: the trace did */
+    AT_FLOW_END_IDLE,   /* nothing came for longer than its state allows */
+    AT_FLOW_END_ACTIVE, /* it lasted for too long; another goes on */
+    AT_FLOW_END_FIN,    /* TCP: closed both ways */
+    AT_FLOW_END_RST,    /* TCP: reset */
+    AT_FLOW_END_FORCED, /* there were too many flows */
+    AT_FLOW_ENDS
+};
+
+/* "trace", "idle", "active", "fin", ... */
+const char *at_flow_end_name(enum at_flow_end end);
+
+/*
+ * One direction of a flow.  A TCP segment is retransmitted if it is behind
+ * what was seen already and more than what is missing there.  First
+ * is the first payload; of TCP that which follows the SYN, if one was seen.
+ */
+struct at_flow_way {
+    uint64_t bytes : 48;         /* of IP */
+    uint64_t retransmitted : 16; /* segments; 65535: or more */
+    uint64_t payload : 48;
+    uint64_t zero_windows : 16; /* packets; 65535: or more */
+    uint32_t packets;
+    uint32_t next_seq; /* if 'known' */
+    union {
+        uint32_t first_seq; /* that the first payload will have, if 'syn' */
+        uint8_t first[4];   /* its first bytes, once first_len is not 0 */
+    };
+    uint16_t first_len; /* 65535: or more; 0: there was none */
+    uint8_t tcp_flags;
+    uint8_t first_bytes : 3; /* of 'first' that were captured */
+    bool known : 1;
+    bool syn : 1;
+};
+
+/* How far the handshake of TCP has come. */
+enum at_handshake { AT_NO_SYN, AT_SYN, AT_SYN_ACK, AT_SHAKEN };
+
+/* Small, since a million of them may be open at a time. */
 struct at_flow {
     struct at_flow_key key;
     int64_t first_ns, last_ns;
-    uint64_t packets[2]; /* [0] from the source, [1] to it */
-    uint64_t bytes[2];
-    uint32_t last_block; /* that it was seen in */
-    uint16_t sport, dport;
-    uint8_t tcp_flags[2];
-    uint8_t source_is_hi;
-    uint8_t state; /* enum at_flow_state */
-    uint8_t flags; /* union of AT_DECODED_ over its packets */
-    bool wanted;   /* one of its packets was marked so */
+    struct at_flow_way way[2]; /* [0] from the source, [1] to it */
+    uint32_t missing[2];       /* TCP: bytes in gaps that were not filled yet */
+    union {
+        uint32_t syn_us;    /* TCP; AT_SYN, AT_SYN_ACK: when, after first_ns;
+                               AT_SHAKEN: from there to the first ACK */
+        uint8_t message[2]; /* ICMP: type and code of the first packet */
+    };
+    uint32_t last_block;    /* that it was seen in */
+    uint16_t errors;        /* ICMP errors that quote it; 65535: or more */
+    uint16_t bad_checksums; /* packets; 65535: or more */
+    uint8_t state;          /* enum at_flow_state */
+    uint8_t end;            /* enum at_flow_end */
+    uint8_t flags;          /* union of AT_DECODED_ over its packets */
+    bool source_is_hi : 1;
+    uint8_t handshake : 2; /* enum at_handshake */
+    bool verified : 1;     /* a checksum is right */
+    bool unverified : 1;   /* one could not be verified */
+    bool wanted : 1;       /* one of its packets was marked so */
 };
 
 /* 'flow' was seen in 'block': once for each pair, in the order seen. */
@@ -51,22 +103,30 @@ struct at_timeouts {
     int64_t tcp_ns;
     int64_t tcp_closed_ns;
     int64_t udp_ns;
+    int64_t icmp_ns;
     int64_t other_ns;
+    int64_t active_ns; /* how long a flow may last; 0: for ever */
 };
 
-/* "90s" for all, or "tcp=2h,udp=30s,other=60s,opening=4m,closed=2m". */
+/* "90s" for all idle ones, or "tcp=2h,udp=30s,icmp=30s,other=60s,opening=4m,
+ * closed=2m,active=30m", of which any may be left out. */
 enum at_status at_timeouts_parse(struct at_timeouts *t, const char *text,
                                  struct at_error *err);
+
+/* What at_timeouts_parse() reads: all of them, in nanoseconds.  'buf' needs
+ * AT_TIMEOUTS_TEXT bytes, and is returned. */
+enum { AT_TIMEOUTS_TEXT = 256 };
+const char *at_timeouts_format(char *buf, const struct at_timeouts *t);
 
 /* After how long without a packet a flow in this state is over. */
 int64_t at_timeout_of(const struct at_timeouts *t, enum at_flow_state state,
                       uint8_t proto);
 
-/* The state of a flow that was in 'before' and has now seen these flags and
- * packets from its source [0] and to it [1]. */
+/* The state of a flow that was in 'before' and has now seen these flags from
+ * its source and to it. */
 enum at_flow_state at_flow_state_of(enum at_flow_state before,
-                                    const uint8_t tcp_flags[2],
-                                    const uint64_t packets[2]);
+                                    uint8_t flags_out, uint8_t flags_in,
+                                    bool answered);
 
 /* Whether a packet with these flags opens a connection after this one. */
 bool at_flow_begins_anew(enum at_flow_state state, uint8_t tcp_flags);
@@ -83,9 +143,17 @@ struct at_tracker;
 /* NULL when there is no memory. */
 struct at_tracker *at_tracker_open(const struct at_tracking *rules);
 
-/* Adds packets that all lie in 'block'. */
+/* Adds packets that all lie in 'block'; 'quote' is what their links number. */
 enum at_status at_tracker_add(struct at_tracker *t, const struct at_sight *s,
-                              size_t n, uint32_t block);
+                              size_t n, const struct at_quote *quote,
+                              uint32_t block);
+
+/* No more packets come: tells why each flow ended that was not over yet. */
+void at_tracker_finish(struct at_tracker *t);
+
+/* Datagrams whose later fragments may be in flows of their own because there
+ * were too many at a time. */
+uint64_t at_tracker_lost_datagrams(const struct at_tracker *t);
 
 /* The flows in the order they began to be tracked, and where they were. */
 const struct at_flow *at_tracker_flows(const struct at_tracker *t, size_t *n);

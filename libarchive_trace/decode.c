@@ -165,8 +165,10 @@ static void decode_ipv4(struct at_way *w)
     h->dst = p + 16;
     h->ip_bytes = ip_length(w, at_load_be16(p + 2));
     fragment = at_load_be16(p + 6);
-    if (fragment & 0x3fff)
+    if (fragment & 0x3fff) {
         h->flags |= AT_DECODED_FRAGMENT;
+        h->datagram = at_load_be16(p + 4);
+    }
     if (fragment & 0x1fff)
         h->flags |= AT_DECODED_LATER;
     if (h->ip_bytes < header)
@@ -197,6 +199,7 @@ static bool skip_extension(struct at_way *w)
     h->proto = p[0];
     if (proto == PROTO_FRAGMENT) {
         h->flags |= AT_DECODED_FRAGMENT;
+        h->datagram = at_load_be32(p + 4);
         if (at_load_be16(p + 2) & 0xfff8)
             h->flags |= AT_DECODED_LATER;
         return (h->flags & AT_DECODED_LATER) == 0;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datagrams.h"
 #include "errors.h"
 #include "query.h"
 #include "sights.h"
@@ -58,6 +59,7 @@ struct doubts {
     uint32_t *slot; /* a table by key: number + 1 of the first doubt, */
     uint32_t *next; /* and from each to the next of the same slot */
     size_t mask;
+    bool fragments; /* later ones are in some of the flows */
 };
 
 static void doubts_close(struct doubts *d)
@@ -80,6 +82,7 @@ static enum at_status add_doubt(struct doubts *d, const struct at_flow_row *row)
     }
     d->doubt[d->n] = (struct doubt){.row = *row};
     at_flow_row_key(&d->doubt[d->n].key, row);
+    d->fragments |= (row->marks & AT_DECODED_LATER) != 0;
     d->n++;
     return AT_OK;
 }
@@ -110,23 +113,74 @@ static enum at_status doubts_hash(struct doubts *d)
 /* No seed: a query's tables hold what one question is about. */
 static const struct at_sighting sighting = {.seed = 0};
 
-/* Puts a matching packet to the flow it is of, if that is in doubt. */
-static void settle(struct doubts *d, const struct at_packet *pkt)
+/* 1 + the number of the doubt that a packet with the flow's key is of; 0 if it
+ * is of none. */
+static uint32_t doubt_of(const struct doubts *d, const struct at_sight *sight)
 {
-    struct at_sight sight;
+    uint32_t i = d->slot[doubt_slot(d, &sight->key)];
 
-    at_sight_take(&sight, pkt, &sighting);
-    for (uint32_t i = d->slot[doubt_slot(d, &sight.key)]; i != 0;
-         i = d->next[i - 1]) {
-        struct doubt *doubt = &d->doubt[i - 1];
+    for (; i != 0; i = d->next[i - 1]) {
+        const struct doubt *doubt = &d->doubt[i - 1];
 
-        if (sight.ts_ns >= doubt->row.start_ns &&
-            sight.ts_ns <= doubt->row.end_ns &&
-            memcmp(&doubt->key, &sight.key, sizeof(sight.key)) == 0) {
-            doubt->matched = true;
-            return;
-        }
+        if (sight->ts_ns >= doubt->row.start_ns &&
+            sight->ts_ns <= doubt->row.end_ns &&
+            memcmp(&doubt->key, &sight->key, sizeof(sight->key)) == 0)
+            break;
     }
+    return i;
+}
+
+/* Puts matching packets to the flows they are of, where those are in doubt. */
+static enum at_status settle_matching(struct doubts *d, struct at_pick *pick,
+                                      struct at_error *err)
+{
+    struct at_packet pkt;
+    struct at_sight sight;
+    struct at_quote quote;
+    enum at_status st;
+
+    while ((st = at_pick_next(pick, &pkt, err)) == AT_OK) {
+        uint32_t i;
+
+        at_sight_take(&sight, &quote, &pkt, &sighting);
+        i = doubt_of(d, &sight);
+        if (i != 0)
+            d->doubt[i - 1].matched = true;
+    }
+    return st;
+}
+
+/*
+ * The same where later fragments may be among them, which only the first of
+ * their datagram tells the flow of, whether or not it matches: 'pick' has the
+ * packets of all flows with fragments.
+ */
+static enum at_status settle_fragments(const struct at_query *q,
+                                       struct doubts *d, struct at_pick *pick,
+                                       struct at_error *err)
+{
+    struct at_datagrams *datagrams = at_datagrams_open();
+    enum at_status st = datagrams != NULL ? AT_OK : AT_ERR_MEMORY;
+    struct at_packet pkt;
+    struct at_sight s;
+    struct at_quote quote;
+
+    while (st == AT_OK && (st = at_pick_next(pick, &pkt, err)) == AT_OK) {
+        uint32_t i;
+
+        at_sight_take(&s, &quote, &pkt, &sighting);
+        if ((s.flags & AT_DECODED_LATER) == 0 ||
+            !at_datagrams_find(datagrams, &s, &i))
+            i = doubt_of(d, &s);
+        if ((s.flags & AT_DECODED_FRAGMENT) != 0 &&
+            (s.flags & AT_DECODED_LATER) == 0)
+            st = at_datagrams_put(datagrams, &s, i);
+        if (i != 0 && s.ts_ns >= q->from_ns && s.ts_ns < q->to_ns &&
+            at_filter_match(q->filter, &pkt))
+            d->doubt[i - 1].matched = true;
+    }
+    at_datagrams_close(datagrams);
+    return st == AT_ERR_MEMORY ? at_error_set(err, st, "out of memory") : st;
 }
 
 static enum at_status settle_all(const struct at_query *q, struct doubts *d,
@@ -134,11 +188,12 @@ static enum at_status settle_all(const struct at_query *q, struct doubts *d,
                                  const struct at_place *place, size_t n,
                                  struct at_error *err)
 {
-    const struct at_selection sel = {
+    const struct at_selection matching = {
         .filter = q->filter, .from_ns = q->from_ns, .to_ns = q->to_ns};
+    const struct at_selection all = {.from_ns = AT_TIME_MIN,
+                                     .to_ns = AT_TIME_MAX};
     struct at_pick *pick = NULL;
     struct at_reader *rd;
-    struct at_packet pkt;
     enum at_status st = at_target_open(&rd, q, target, err);
 
     if (st != AT_OK)
@@ -147,9 +202,11 @@ static enum at_status settle_all(const struct at_query *q, struct doubts *d,
     if (st != AT_OK)
         at_error_copy(err, at_reader_error(rd));
     if (st == AT_OK)
-        st = at_pick_open(&pick, rd, q->pool, &sel, err);
-    while (st == AT_OK && (st = at_pick_next(pick, &pkt, err)) == AT_OK)
-        settle(d, &pkt);
+        st = at_pick_open(&pick, rd, q->pool, d->fragments ? &all : &matching,
+                          err);
+    if (st == AT_OK)
+        st = d->fragments ? settle_fragments(q, d, pick, err)
+                          : settle_matching(d, pick, err);
     at_pick_close(pick);
     at_reader_close(rd);
     return st < 0 ? st : AT_OK;
@@ -203,6 +260,33 @@ static enum at_status judge_rows(struct search *s, const struct at_set *flows,
     return st < 0 ? st : AT_OK;
 }
 
+/* Adds the blocks of all flows that have fragments. */
+static enum at_status add_fragments(struct search *s, struct at_error *err)
+{
+    struct at_flow_row row;
+    enum at_status st = at_index_flows(s->ix, NULL, err);
+
+    while (st == AT_OK && (st = at_index_next_flow(s->ix, &row, err)) == AT_OK)
+        if ((row.marks & AT_DECODED_FRAGMENT) != 0)
+            st = at_index_flow_blocks(s->ix, &s->blocks, err);
+    return st < 0 ? st : AT_OK;
+}
+
+static enum at_status places_of_doubts(struct search *s,
+                                       struct at_place **place, size_t *n,
+                                       struct at_error *err)
+{
+    enum at_status st;
+
+    if (!s->doubts.fragments)
+        return at_index_places(s->ix, &s->blocks, s->q->from_ns, s->q->to_ns,
+                               place, n, err);
+    st = add_fragments(s, err);
+    return st != AT_OK ? st
+                       : at_index_places(s->ix, &s->blocks, AT_TIME_MIN,
+                                         AT_TIME_MAX, place, n, err);
+}
+
 static enum at_status settle_doubts(struct search *s,
                                     const struct at_target *target,
                                     struct at_error *err)
@@ -215,8 +299,7 @@ static enum at_status settle_doubts(struct search *s,
         return AT_OK;
     if (doubts_hash(&s->doubts) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    st = at_index_places(s->ix, &s->blocks, s->q->from_ns, s->q->to_ns, &place,
-                         &n, err);
+    st = places_of_doubts(s, &place, &n, err);
     if (st != AT_OK)
         return st;
     st = settle_all(s->q, &s->doubts, target, place, n, err);
@@ -227,13 +310,21 @@ static enum at_status settle_doubts(struct search *s,
     return st;
 }
 
+/* Whether the index cannot tell which flow some later fragments are of. */
+static bool is_beyond(const struct search *s)
+{
+    return s->doubts.fragments && at_index_info(s->ix)->lost_datagrams > 0;
+}
+
+/* *scan is true if only a scan can tell, as if there were no index. */
 static enum at_status find_by_index(const struct at_query *q,
                                     const struct at_targets *t, size_t number,
-                                    struct at_finds *finds,
+                                    struct at_finds *finds, bool *scan,
                                     struct at_error *err)
 {
     const struct at_target *target = &t->target[number];
     struct search s = {.q = q, .target = number, .finds = finds};
+    const size_t before = finds->n;
     struct at_set flows = {.n = 0};
     enum at_status st = at_index_open(&s.ix, target->index, target->trace, err);
 
@@ -244,7 +335,10 @@ static enum at_status find_by_index(const struct at_query *q,
         st = at_set_open(&s.blocks, at_index_info(s.ix)->blocks, false);
     if (st == AT_OK)
         st = judge_rows(&s, &flows, err);
-    if (st == AT_OK)
+    *scan = st == AT_OK && is_beyond(&s);
+    if (*scan)
+        finds->n = before;
+    else if (st == AT_OK)
         st = settle_doubts(&s, target, err);
     at_set_close(&flows);
     at_set_close(&s.blocks);
@@ -290,7 +384,7 @@ static enum at_status scan_report(void *ctx, void *slot,
     const struct at_sights *s = slot;
 
     (void)batch;
-    if (at_tracker_add(scan->tracker, s->sight, s->n, 0) != AT_OK)
+    if (at_tracker_add(scan->tracker, s->sight, s->n, s->quote, 0) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     if (scan->q->stop != NULL && scan->q->stop())
         return AT_END;
@@ -340,6 +434,7 @@ static enum at_status find_by_scan(const struct at_query *q,
     st = at_target_open(&rd, q, &t->target[number], err);
     if (st == AT_OK)
         st = at_run(rd, q->pool, &run, err);
+    at_tracker_finish(scan.tracker);
     kept = keep_wanted(scan.tracker, number, finds);
     at_reader_close(rd);
     at_tracker_close(scan.tracker);
@@ -350,9 +445,12 @@ enum at_status at_find_flows(const struct at_query *q,
                              const struct at_targets *t, size_t number,
                              struct at_finds *finds, struct at_error *err)
 {
-    if (t->target[number].index != NULL)
-        return find_by_index(q, t, number, finds, err);
-    return find_by_scan(q, t, number, finds, err);
+    bool scan = t->target[number].index == NULL;
+    enum at_status st = AT_OK;
+
+    if (!scan)
+        st = find_by_index(q, t, number, finds, &scan, err);
+    return scan && st == AT_OK ? find_by_scan(q, t, number, finds, err) : st;
 }
 
 /* ---- parts of one flow ----------------------------------------------- */
@@ -427,22 +525,6 @@ static bool goes_on(const struct part *a, const struct part *b)
                                 y->tcp_flags[0] & SYN);
 }
 
-static void join(struct at_flow_row *a, const struct at_flow_row *b, int turned)
-{
-    for (int dir = 0; dir < 2; dir++) {
-        a->packets[dir] += b->packets[dir ^ turned];
-        a->bytes[dir] += b->bytes[dir ^ turned];
-        a->tcp_flags[dir] |= b->tcp_flags[dir ^ turned];
-    }
-    if (b->start_ns < a->start_ns) /* its packets were out of order */
-        a->start_ns = b->start_ns;
-    if (b->end_ns > a->end_ns)
-        a->end_ns = b->end_ns;
-    a->marks |= b->marks;
-    a->state = (uint8_t)at_flow_state_of((enum at_flow_state)a->state,
-                                         a->tcp_flags, a->packets);
-}
-
 static enum at_status join_parts(struct at_finds *finds,
                                  const struct at_targets *t)
 {
@@ -460,8 +542,8 @@ static enum at_status join_parts(struct at_finds *finds,
     qsort(part, finds->n, sizeof(*part), by_flow);
     for (size_t i = 0; i < finds->n; i++) {
         if (n > 0 && goes_on(&part[n - 1], &part[i])) {
-            join(&part[n - 1].found.row, &part[i].found.row,
-                 part[n - 1].source_is_hi != part[i].source_is_hi);
+            at_flow_row_join(&part[n - 1].found.row, &part[i].found.row,
+                             part[n - 1].source_is_hi != part[i].source_is_hi);
             part[n - 1].found.target = part[i].found.target;
         } else {
             part[n++] = part[i];

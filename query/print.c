@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "community.h"
 #include "json.h"
 
 enum { TEXT = 80 };
@@ -226,6 +227,104 @@ static void make_stream(struct cell *c)
     snprintf(c->text, TEXT, "%s", c->stream);
 }
 
+static void make_end_reason(struct cell *c)
+{
+    snprintf(c->text, TEXT, "%s",
+             at_flow_end_name((enum at_flow_end)c->row->end));
+}
+
+static void make_payload_out(struct cell *c)
+{
+    print_number(c, c->row->payload[0]);
+}
+
+static void make_payload_in(struct cell *c)
+{
+    print_number(c, c->row->payload[1]);
+}
+
+static void make_rtt(struct cell *c)
+{
+    const int64_t us = c->row->rtt_us;
+
+    c->text[0] = 0;
+    if (us >= 0)
+        snprintf(c->text, TEXT, "%" PRId64 ".%06" PRId64, us / 1000000,
+                 us % 1000000);
+}
+
+static void make_retransmitted_out(struct cell *c)
+{
+    print_number(c, c->row->retransmitted[0]);
+}
+
+static void make_retransmitted_in(struct cell *c)
+{
+    print_number(c, c->row->retransmitted[1]);
+}
+
+static void make_zero_windows_out(struct cell *c)
+{
+    print_number(c, c->row->zero_windows[0]);
+}
+
+static void make_zero_windows_in(struct cell *c)
+{
+    print_number(c, c->row->zero_windows[1]);
+}
+
+static void make_icmp_errors(struct cell *c)
+{
+    print_number(c, c->row->errors);
+}
+
+static void make_checksums(struct cell *c)
+{
+    snprintf(c->text, TEXT, "%s",
+             c->row->checksums == AT_CHECKSUM_BAD  ? "bad"
+             : c->row->checksums == AT_CHECKSUM_OK ? "ok"
+                                                   : "");
+}
+
+static void make_bad_checksums(struct cell *c)
+{
+    print_number(c, c->row->bad_checksums);
+}
+
+/* In hexadecimal, as far as they were captured. */
+static void print_first(struct cell *c, int dir)
+{
+    c->text[0] = 0;
+    for (int i = 0; i < 4 && i < c->row->captured[dir]; i++)
+        snprintf(c->text + 2 * i, TEXT - 2 * (size_t)i, "%02x",
+                 c->row->first[dir][i]);
+}
+
+static void make_first_out(struct cell *c)
+{
+    print_first(c, 0);
+}
+
+static void make_first_in(struct cell *c)
+{
+    print_first(c, 1);
+}
+
+static void make_first_len_out(struct cell *c)
+{
+    print_number(c, c->row->first_len[0]);
+}
+
+static void make_first_len_in(struct cell *c)
+{
+    print_number(c, c->row->first_len[1]);
+}
+
+static void make_community_id(struct cell *c)
+{
+    at_community_id(c->text, c->row);
+}
+
 static const struct column columns[AT_PRINT_COLUMNS] = {
     {"start", true, false, 0, make_start, make_start_short},
     {"end", true, false, 17, make_end, make_end_short},
@@ -247,6 +346,22 @@ static const struct column columns[AT_PRINT_COLUMNS] = {
     {"stream", true, false, 13, make_stream, NULL},
     {"category", true, false, 18, make_category, NULL},
     {"confidence", true, false, 19, make_confidence, NULL},
+    {"end_reason", true, false, 20, make_end_reason, NULL},
+    {"payload_out", false, true, 21, make_payload_out, NULL},
+    {"payload_in", false, true, 22, make_payload_in, NULL},
+    {"rtt", false, true, 23, make_rtt, NULL},
+    {"retransmitted_out", false, true, 24, make_retransmitted_out, NULL},
+    {"retransmitted_in", false, true, 25, make_retransmitted_in, NULL},
+    {"zero_windows_out", false, true, 26, make_zero_windows_out, NULL},
+    {"zero_windows_in", false, true, 27, make_zero_windows_in, NULL},
+    {"icmp_errors", false, true, 28, make_icmp_errors, NULL},
+    {"checksums", true, false, 29, make_checksums, NULL},
+    {"bad_checksums", false, true, 30, make_bad_checksums, NULL},
+    {"community_id", true, false, 31, make_community_id, NULL},
+    {"first_out", true, false, 32, make_first_out, NULL},
+    {"first_in", true, false, 33, make_first_in, NULL},
+    {"first_len_out", false, true, 34, make_first_len_out, NULL},
+    {"first_len_in", false, true, 35, make_first_len_in, NULL},
 };
 
 /* ---- choosing columns ------------------------------------------------ */
@@ -267,7 +382,7 @@ static enum at_status choose_named(struct at_print *p, const char *fields,
         const size_t n = strcspn(at, ",");
         const int i = column_named(at, n);
 
-        if (i < 0)
+        if (i < 0 || (i >= AT_PRINT_INDEXED && !p->packets))
             return at_error_set(err, AT_ERR_SYNTAX,
                                 "no column is called '%.*s'", (int)n, at);
         if (p->columns == AT_PRINT_COLUMNS)

@@ -13,12 +13,14 @@
 
 enum at_print_format { AT_PRINT_TABLE, AT_PRINT_CSV, AT_PRINT_JSON };
 
-/* The last two are shown where they are asked for by name. */
-enum { AT_PRINT_COLUMNS = 20, AT_PRINT_USUAL = 18 };
+/* Those after the usual are shown where they are asked for by name; the last
+ * are in no index. */
+enum { AT_PRINT_COLUMNS = 36, AT_PRINT_USUAL = 18, AT_PRINT_INDEXED = 32 };
 
 struct at_print {
     FILE *out;
     enum at_print_format format;
+    bool packets;   /* the flows are made of packets, not of an index */
     bool local;     /* table: times in the TZ zone */
     unsigned width; /* table: of the terminal; 0 is no limit */
     unsigned char column[AT_PRINT_COLUMNS]; /* which, in this order */

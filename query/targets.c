@@ -59,15 +59,21 @@ static int link_of(enum at_format format, uint16_t linktype)
                                                                    : -1;
 }
 
+/* A segment whose index is of another version is read whole. */
 static enum at_status add_segment(struct at_targets *t,
                                   const struct at_archive *a,
                                   const struct at_segment *seg)
 {
     char *trace = at_archive_path(a, seg->path);
-    const enum at_status st = add(
-        t, trace, trace == NULL ? NULL : at_index_path(trace),
-        strdup(seg->stream), link_of(seg->format, seg->linktype));
+    char *index = trace == NULL ? NULL : at_index_path(trace);
+    enum at_status st;
 
+    if (index != NULL && at_index_is_other(index)) {
+        free(index);
+        index = NULL;
+    }
+    st = add(t, trace, index, strdup(seg->stream),
+             link_of(seg->format, seg->linktype));
     if (st == AT_OK)
         t->target[t->n - 1].segment = true;
     return st;
