@@ -46,26 +46,6 @@ static char *join_words(int argc, char *argv[], int i)
     return text;
 }
 
-static bool is_source(const char *word)
-{
-    return strcmp(word, "-") == 0 || access(word, F_OK) == 0;
-}
-
-/*
- * The operands are sources up to the first that names no file; from there on
- * they are the expression, as in tcpdump.  With -e all are sources, and the
- * first always is, so that a missing file is called one.
- */
-static int first_word(const struct ask *ask, int argc, char *argv[], int i)
-{
-    const int first = i;
-
-    while (i < argc &&
-           (i == first || ask->expression != NULL || is_source(argv[i])))
-        i++;
-    return i;
-}
-
 static int open_question(struct ask *ask, int argc, char *argv[], int words)
 {
     char *text = ask->expression != NULL ? strdup(ask->expression)
@@ -267,7 +247,8 @@ static void check_options(const struct ask *ask)
 
 static int answer(struct ask *ask, int argc, char *argv[], int i)
 {
-    const int words = first_word(ask, argc, argv, i);
+    const int words = tool_first_expression(argc, argv, i,
+                                            ask->expression != NULL);
     int status = open_question(ask, argc, argv, words);
 
     if (status == TOOL_OK)

@@ -432,6 +432,15 @@ enum at_status tool_sources_open(struct tool_sources *s, struct at_error *err);
 void tool_sources_progress(const struct tool_sources *s,
                            struct tool_progress *p, uint64_t packets);
 
+/*
+ * The operands are inputs up to the first that names no existing file, list
+ * or pattern of files; from there on they are expressions, as in tcpdump.  The
+ * first always is an input, so that a missing file is called one; with 'all'
+ * they all are.  Returns the index of the first expression, argc if there is
+ * none.
+ */
+int tool_first_expression(int argc, char *argv[], int i, bool all);
+
 /* Packets that processing dropped among those read so far. */
 uint64_t tool_sources_dropped(const struct tool_sources *s);
 void tool_sources_close(struct tool_sources *s);
@@ -445,6 +454,37 @@ void tool_sources_close(struct tool_sources *s);
  */
 void tool_holes(const char *name, const struct at_reader *rd,
                 struct at_salvaged *total);
+
+/* ---- pipelines over traces ------------------------------------------- */
+
+/*
+ * What a tool that is a pipeline begins with: its struct has this as its first
+ * member and is the ctx of all callbacks.  All zero but for what the options
+ * have set is the beginning; tool_pipeline_close() is fine at any time.
+ */
+struct tool_pipeline {
+    struct tool_common common;
+    struct tool_selection selection;
+    struct tool_sources in; /* 'sequence', 'window_ns' and 'reading' are the
+                               caller's */
+    struct tool_progress progress;
+    struct tool_summary summary;
+    bool stopped; /* by a signal, or nobody reads standard output any more */
+};
+
+/* Sets the inputs, makes the selection, and opens the pool.  Returns the exit
+ * status, anything wrong having been said. */
+int tool_pipeline_set(struct tool_pipeline *p, char *word[], size_t n);
+
+/*
+ * Runs it, with progress.  'ctx' and 'progress' of *opts are set here.
+ * Returns TOOL_OK when it has run to the end of what could be read, also if
+ * that was damaged; tool_pipeline_status() is the exit status then.
+ */
+int tool_pipeline_run(struct tool_pipeline *p,
+                      struct at_pipeline_options *opts);
+int tool_pipeline_status(const struct tool_pipeline *p);
+void tool_pipeline_close(struct tool_pipeline *p);
 
 /* ---- packets that are changed ---------------------------------------- */
 

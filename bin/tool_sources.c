@@ -5,6 +5,7 @@
  * their indexes, and whose troubles are said as they come.
  */
 #include <errno.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -115,6 +116,28 @@ int tool_sources_set(struct tool_sources *s, char *word[], size_t n,
 
     allow_files(s->paths.n);
     return status == TOOL_OK ? check_files(s, out) : status;
+}
+
+static bool names_inputs(const char *word)
+{
+    glob_t found;
+    bool some;
+
+    if (strcmp(word, "-") == 0 || word[0] == '@' || access(word, F_OK) == 0)
+        return true;
+    some = strpbrk(word, "*?[") != NULL && glob(word, 0, NULL, &found) == 0;
+    if (some)
+        globfree(&found);
+    return some;
+}
+
+int tool_first_expression(int argc, char *argv[], int i, bool all)
+{
+    const int first = i;
+
+    while (i < argc && (i == first || all || names_inputs(argv[i])))
+        i++;
+    return i;
 }
 
 /* ---- reading --------------------------------------------------------- */

@@ -12,6 +12,7 @@
 
 #include "community.h"
 #include "json.h"
+#include "table.h"
 
 enum { TEXT = 80 };
 
@@ -504,22 +505,6 @@ static void print_table(struct at_print *p, struct table *t)
 
 /* ---- CSV and JSON ---------------------------------------------------- */
 
-/* RFC 4180: quotes where a comma, quote or line end stands. */
-static void print_csv_text(FILE *out, const char *text)
-{
-    if (strpbrk(text, ",\"\r\n") == NULL) {
-        fputs(text, out);
-        return;
-    }
-    putc('"', out);
-    for (; *text != 0; text++) {
-        if (*text == '"')
-            putc('"', out);
-        putc(*text, out);
-    }
-    putc('"', out);
-}
-
 static void print_csv(const struct at_print *p, const struct table *t)
 {
     struct cell c = {.local = false};
@@ -534,7 +519,7 @@ static void print_csv(const struct at_print *p, const struct table *t)
             columns[p->column[k]].make(&c);
             if (k > 0)
                 putc(',', p->out);
-            print_csv_text(p->out, c.text);
+            at_csv_text(p->out, c.text);
         }
         putc('\n', p->out);
     }
