@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app_names.h"
 #include "print.h"
 #include "sight.h"
 #include "tool.h"
@@ -34,7 +35,6 @@ struct app {
 
     struct tool_sources in;
     struct at_apps *apps;
-    struct at_app_names names;
     struct at_tracker *tracker;
     struct at_sight sight[SIGHTS];
     struct at_quote quote[SIGHTS]; /* what some of them quote */
@@ -156,12 +156,9 @@ static int set_up_rules(struct app *app)
 {
     struct at_error err;
 
-    if (at_apps_open(&app->apps, app->rules, &err) != AT_OK)
-        return tool_error(&err);
-    if (at_app_names_of(&app->names, app->apps) == AT_OK)
-        return TOOL_OK;
-    tool_warn("out of memory");
-    return TOOL_FAIL;
+    return at_apps_open(&app->apps, app->rules, &err) == AT_OK
+               ? TOOL_OK
+               : tool_error(&err);
 }
 
 static int set_up(struct app *app, char *path[], size_t n)
@@ -193,7 +190,6 @@ static int run(struct app *app, char *path[], size_t n)
 {
     struct at_print out = {
         .out = stdout,
-        .apps = &app->names,
         .packets = true,
         .format = app->common.json ? AT_PRINT_JSON
                                    : (enum at_print_format)app->format,
@@ -258,7 +254,6 @@ int main(int argc, char *argv[])
         tool_usage_error("no file is named");
     status = run(&app, argv + i, (size_t)(argc - i));
     at_tracker_close(app.tracker);
-    at_app_names_close(&app.names);
     at_apps_close(app.apps);
     tool_sources_close(&app.in);
     at_pool_close(app.in.pool);

@@ -1,75 +1,73 @@
 /*
- * app_names.c - names of applications, numbered; and that of a flow
+ * app_names.c - names of applications, and that of a flow
  */
 #include "app_names.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static enum at_status append(struct at_app_names *names, const char *name,
-                             const char *category)
+static void entry_free(struct at_app_name *e)
 {
-    struct at_app_entry e = {strdup(name), strdup(category)};
-
-    if (names->n == names->room) {
-        const size_t room = names->room * 2 + 64;
-        struct at_app_entry *more = realloc(names->entry, room * sizeof(*more));
-
-        if (more != NULL) {
-            names->entry = more;
-            names->room = room;
-        }
-    }
-    if (e.name == NULL || e.category == NULL || names->n == names->room ||
-        names->n == AT_ROW_NO_APP) {
-        free(e.name);
-        free(e.category);
-        return AT_ERR_MEMORY;
-    }
-    names->entry[names->n++] = e;
-    return AT_OK;
+    if (e == NULL)
+        return;
+    free(e->name);
+    free(e->category);
+    free(e);
 }
 
-enum at_status at_app_names_of(struct at_app_names *names,
-                               const struct at_apps *apps)
+static struct at_app_name *entry_of(const char *name, const char *category)
 {
-    enum at_status st = AT_OK;
+    struct at_app_name *e = calloc(1, sizeof(*e));
 
-    for (size_t i = 0; i < at_apps_count(apps) && st == AT_OK; i++)
-        st = append(names, at_app_name(apps, i), at_app_category(apps, i));
-    return st;
+    if (e == NULL)
+        return NULL;
+    e->name = strdup(name);
+    e->category = strdup(category);
+    if (e->name != NULL && e->category != NULL)
+        return e;
+    entry_free(e);
+    return NULL;
+}
+
+static bool make_room(struct at_app_names *names)
+{
+    const size_t room = names->room * 2 + 64;
+    struct at_app_name **more;
+
+    if (names->n < names->room)
+        return true;
+    more = realloc(names->entry, room * sizeof(*more));
+    if (more == NULL)
+        return false;
+    names->entry = more;
+    names->room = room;
+    return true;
+}
+
+const struct at_app_name *at_app_names_add(struct at_app_names *names,
+                                           const char *name,
+                                           const char *category)
+{
+    struct at_app_name *e;
+
+    for (size_t i = 0; i < names->n; i++)
+        if (strcmp(names->entry[i]->name, name) == 0 &&
+            strcmp(names->entry[i]->category, category) == 0)
+            return names->entry[i];
+    if (!make_room(names))
+        return NULL;
+    e = entry_of(name, category);
+    if (e != NULL)
+        names->entry[names->n++] = e;
+    return e;
 }
 
 void at_app_names_close(struct at_app_names *names)
 {
-    for (size_t i = 0; i < names->n; i++) {
-        free(names->entry[i].name);
-        free(names->entry[i].category);
-    }
+    for (size_t i = 0; i < names->n; i++)
+        entry_free(names->entry[i]);
     free(names->entry);
     *names = (struct at_app_names){.n = 0};
-}
-
-enum at_status at_app_names_add(struct at_app_names *names, const char *name,
-                                const char *category, uint16_t *number)
-{
-    size_t i = 0;
-
-    while (i < names->n && strcmp(names->entry[i].name, name) != 0)
-        i++;
-    *number = (uint16_t)i;
-    return i < names->n ? AT_OK : append(names, name, category);
-}
-
-const char *at_app_names_name(const struct at_app_names *names, uint16_t app)
-{
-    return names != NULL && app < names->n ? names->entry[app].name : "";
-}
-
-const char *at_app_names_category(const struct at_app_names *names,
-                                  uint16_t app)
-{
-    return names != NULL && app < names->n ? names->entry[app].category : "";
 }
 
 static void take_way(struct at_app_way *way, const struct at_flow_row *row,
@@ -85,7 +83,7 @@ static void take_way(struct at_app_way *way, const struct at_flow_row *row,
     }
 }
 
-void at_app_of_row(const struct at_apps *apps, struct at_flow_row *row)
+uint16_t at_app_of_row(const struct at_apps *apps, struct at_flow_row *row)
 {
     struct at_app_flow flow = {
         .sport = row->sport,
@@ -95,10 +93,12 @@ void at_app_of_row(const struct at_apps *apps, struct at_flow_row *row)
     struct at_app_match match;
 
     if (row->net != AT_NET_IPV4 && row->net != AT_NET_IPV6)
-        return;
+        return AT_APP_UNKNOWN;
     take_way(&flow.way[0], row, 0);
     take_way(&flow.way[1], row, 1);
     at_apps_match(apps, &flow, &match);
-    row->app = match.app;
+    row->app = at_app_name(apps, match.app);
+    row->category = at_app_category(apps, match.app);
     row->confidence = match.confidence;
+    return match.app;
 }

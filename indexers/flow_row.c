@@ -51,7 +51,6 @@ void at_flow_row_of(struct at_flow_row *row, const struct at_flow *flow)
     const struct at_flow_key *key = &flow->key;
 
     memset(row, 0, sizeof(*row));
-    row->app = AT_ROW_NO_APP;
     row->start_ns = flow->first_ns;
     row->end_ns = flow->last_ns;
     for (int dir = 0; dir < 2; dir++)
@@ -109,8 +108,9 @@ void at_flow_row_join(struct at_flow_row *a, const struct at_flow_row *b,
     if (b->end_ns > a->end_ns)
         a->end_ns = b->end_ns;
     a->marks |= b->marks;
-    if (a->app == AT_ROW_NO_APP || b->confidence > a->confidence) {
+    if (a->app == NULL || b->confidence > a->confidence) {
         a->app = b->app;
+        a->category = b->category;
         a->confidence = b->confidence;
     }
     a->checksums = worse(a->checksums, b->checksums);

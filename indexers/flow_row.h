@@ -31,12 +31,10 @@ struct at_flow_row {
     uint16_t zero_windows[2];  /* TCP packets that say so */
     uint16_t errors;           /* ICMP errors that quote it */
     uint16_t bad_checksums;    /* packets */
-    uint16_t app;              /* by a list of names: app_names.h */
     uint8_t confidence;        /* enum at_app_confidence */
+    const char *app;           /* its name; NULL: nobody has asked.  The */
+    const char *category; /* strings are of the rules, or of at_app_names */
 };
-
-/* Nobody has asked what application the flow is of. */
-enum { AT_ROW_NO_APP = 0xffff };
 
 /* Whether all was captured that may be known of a direction's first payload:
  * its first 4 bytes, or all of less. */

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "app.h"
 #include "community.h"
 #include "json.h"
 #include "table.h"
@@ -18,7 +19,6 @@ enum { TEXT = 80 };
 
 struct cell {
     const struct at_flow_row *row;
-    const struct at_app_names *apps;
     const char *stream;
     bool local;
     char text[TEXT];
@@ -196,18 +196,19 @@ static void make_flags_in(struct cell *c)
 
 static void make_app(struct cell *c)
 {
-    snprintf(c->text, TEXT, "%s", at_app_names_name(c->apps, c->row->app));
+    snprintf(c->text, TEXT, "%s", c->row->app != NULL ? c->row->app : "");
 }
 
 static void make_category(struct cell *c)
 {
-    snprintf(c->text, TEXT, "%s", at_app_names_category(c->apps, c->row->app));
+    snprintf(c->text, TEXT, "%s",
+             c->row->category != NULL ? c->row->category : "");
 }
 
 static void make_confidence(struct cell *c)
 {
     c->text[0] = 0;
-    if (c->row->app != AT_ROW_NO_APP)
+    if (c->row->app != NULL)
         snprintf(c->text, TEXT, "%s",
                  at_app_confidence_name(c->row->confidence));
 }
@@ -429,7 +430,6 @@ static void make_cell(const struct table *t, size_t i, unsigned column,
     const struct at_found *f = &t->finds->found[i];
 
     c->row = &f->row;
-    c->apps = t->p->apps;
     c->stream = t->targets->target[f->target].stream;
     c->local = t->p->local;
     if (t->p->width > 0 && col->make_short != NULL)
@@ -511,7 +511,7 @@ static void print_table(struct at_print *p, struct table *t)
 
 static void print_csv(const struct at_print *p, const struct table *t)
 {
-    struct cell c = {.apps = p->apps};
+    struct cell c = {.local = false};
 
     for (unsigned k = 0; k < p->columns; k++)
         fprintf(p->out, "%s%s", k > 0 ? "," : "", columns[p->column[k]].name);
@@ -547,7 +547,7 @@ static void print_json_row(const struct at_print *p, struct cell *c)
 
 static void print_json(const struct at_print *p, const struct table *t)
 {
-    struct cell c = {.apps = p->apps};
+    struct cell c = {.local = false};
 
     for (size_t i = 0; i < t->n; i++) {
         c.row = &t->finds->found[i].row;

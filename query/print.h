@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 
-#include "app_names.h"
 #include "query.h"
 
 enum at_print_format { AT_PRINT_TABLE, AT_PRINT_CSV, AT_PRINT_JSON };
@@ -20,7 +19,6 @@ enum { AT_PRINT_COLUMNS = 36, AT_PRINT_USUAL = 18, AT_PRINT_INDEXED = 32 };
 
 struct at_print {
     FILE *out;
-    const struct at_app_names *apps; /* that rows number */
     enum at_print_format format;
     bool packets;   /* the flows are made of packets, not of an index */
     bool local;     /* table: times in the TZ zone */
