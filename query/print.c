@@ -13,7 +13,6 @@
 #include "app.h"
 #include "community.h"
 #include "json.h"
-#include "table.h"
 
 enum { TEXT = 80 };
 
@@ -509,6 +508,22 @@ static void print_table(struct at_print *p, struct table *t)
 
 /* ---- CSV and JSON ---------------------------------------------------- */
 
+/* RFC 4180: quotes where a comma, quote or line end stands. */
+static void print_csv_text(FILE *out, const char *text)
+{
+    if (strpbrk(text, ",\"\r\n") == NULL) {
+        fputs(text, out);
+        return;
+    }
+    putc('"', out);
+    for (; *text != 0; text++) {
+        if (*text == '"')
+            putc('"', out);
+        putc(*text, out);
+    }
+    putc('"', out);
+}
+
 static void print_csv(const struct at_print *p, const struct table *t)
 {
     struct cell c = {.local = false};
@@ -523,7 +538,7 @@ static void print_csv(const struct at_print *p, const struct table *t)
             columns[p->column[k]].make(&c);
             if (k > 0)
                 putc(',', p->out);
-            at_csv_text(p->out, c.text);
+            print_csv_text(p->out, c.text);
         }
         putc('\n', p->out);
     }
