@@ -138,8 +138,8 @@ static void check_usage(struct ingest *in)
                          in->how.stream);
     tool_output_options(&opts, NULL, in->codec);
     if (in->codec != NULL && opts.codec == AT_CODEC_NONE)
-        tool_usage_error("segments are always compressed: with bgzf, zstd, "
-                         "xz, bzip2 or lz4");
+        tool_usage_error("segments are always compressed: with bgzf, gzip, "
+                         "zstd, xz, bzip2 or lz4");
     in->how.codec = opts.codec;
     in->how.level = opts.level;
 }
@@ -178,8 +178,9 @@ int main(int argc, char *argv[])
         .settle_ns = 60 * SECOND,
     };
     const struct tool_option options[] = {
-        TOOL_TEXT('Z', "compress", &in.codec, "CODEC[:LEVEL]",
-                  "of the segments: bgzf (default), zstd, xz, bzip2, lz4"),
+        TOOL_TEXT(
+            'Z', "compress", &in.codec, "CODEC[:LEVEL]",
+            "of the segments: bgzf (default), gzip, zstd, xz, bzip2, lz4"),
         TOOL_CALL(0, "rotate", set_rotate, &in.how, "1h|SIZE",
                   "cut segments at multiples of that time (default 1h), or "
                   "also when that large, before compression"),

@@ -236,6 +236,9 @@ int tool_parse(int argc, char *argv[], const char *usage,
 /* Makes from_ns and to_ns of what was typed; exits if it cannot. */
 void tool_selection_resolve(struct tool_selection *selection);
 
+/* Whether anything was asked for. */
+bool tool_selection_given(const struct tool_selection *selection);
+
 /* Whether a time in nanoseconds is in the selected range. */
 static inline bool tool_selection_has(const struct tool_selection *selection,
                                       int64_t ns)
@@ -429,6 +432,15 @@ enum at_status tool_sources_open(struct tool_sources *s, struct at_error *err);
 void tool_sources_progress(const struct tool_sources *s,
                            struct tool_progress *p, uint64_t packets);
 
+/*
+ * The operands are inputs up to the first that names no existing file, list
+ * or pattern of files; from there on they are expressions, as in tcpdump.  The
+ * first always is an input, so that a missing file is called one; with 'all'
+ * they all are.  Returns the index of the first expression, argc if there is
+ * none.
+ */
+int tool_first_expression(int argc, char *argv[], int i, bool all);
+
 /* Packets that processing dropped among those read so far. */
 uint64_t tool_sources_dropped(const struct tool_sources *s);
 void tool_sources_close(struct tool_sources *s);
@@ -442,6 +454,37 @@ void tool_sources_close(struct tool_sources *s);
  */
 void tool_holes(const char *name, const struct at_reader *rd,
                 struct at_salvaged *total);
+
+/* ---- pipelines over traces ------------------------------------------- */
+
+/*
+ * What a tool that is a pipeline begins with: its struct has this as its first
+ * member and is the ctx of all callbacks.  All zero but for what the options
+ * have set is the beginning; tool_pipeline_close() is fine at any time.
+ */
+struct tool_pipeline {
+    struct tool_common common;
+    struct tool_selection selection;
+    struct tool_sources in; /* 'sequence', 'window_ns' and 'reading' are the
+                               caller's */
+    struct tool_progress progress;
+    struct tool_summary summary;
+    bool stopped; /* by a signal, or nobody reads standard output any more */
+};
+
+/* Sets the inputs, makes the selection, and opens the pool.  Returns the exit
+ * status, anything wrong having been said. */
+int tool_pipeline_set(struct tool_pipeline *p, char *word[], size_t n);
+
+/*
+ * Runs it, with progress.  'ctx' and 'progress' of *opts are set here.
+ * Returns TOOL_OK when it has run to the end of what could be read, also if
+ * that was damaged; tool_pipeline_status() is the exit status then.
+ */
+int tool_pipeline_run(struct tool_pipeline *p,
+                      struct at_pipeline_options *opts);
+int tool_pipeline_status(const struct tool_pipeline *p);
+void tool_pipeline_close(struct tool_pipeline *p);
 
 /* ---- packets that are changed ---------------------------------------- */
 
@@ -469,6 +512,84 @@ void tool_process_summary(const struct tool_process *p, uint64_t dropped,
  */
 void tool_output_options(struct at_writer_options *opts, const char *format,
                          const char *codec);
+
+/* Whether a format has a place for records that are no packets. */
+bool tool_format_holds_records(enum at_format format);
+
+/*
+ * One trace, whose writer is opened when the first record has come: that tells
+ * the link type.  Set all to zero, then what the caller sets;
+ * tool_output_close() is fine at any time, and leaves no file that is not
+ * complete.
+ */
+struct tool_output {
+    const char *path;              /* the caller's */
+    struct at_writer_options opts; /* the caller's, with the format */
+    const struct tool_sources *in; /* the caller's */
+    uint32_t longer;               /* the caller's: bytes that processing may
+                                      add to a frame */
+    struct at_writer *writer;      /* NULL until it is opened */
+    uint64_t packets;              /* written */
+    uint64_t bytes;                /* captured, of those */
+    bool complete;                 /* it has its name */
+};
+
+/* Writes a record, or counts what of it is lost. */
+enum at_status tool_output_put(struct tool_output *o,
+                               const struct at_packet *pkt,
+                               struct at_error *err);
+
+/* Opens the writer even though no record has come. */
+enum at_status tool_output_begin(struct tool_output *o, struct at_error *err);
+
+/* Gives the file its name; returns the exit status, what was lost and what is
+ * wrong having been said.  Without any packet, for they were all of other link
+ * types, it gets none. */
+int tool_output_commit(struct tool_output *o);
+void tool_output_close(struct tool_output *o);
+
+/*
+ * The run of a tool that reads inputs as one trace and writes one: at-convert
+ * and what is like it.  TOOL_COPY_OPTIONS() are those they share.
+ */
+struct tool_copy {
+    struct tool_common common;
+    struct tool_selection selection;
+    struct tool_process process;
+    const char *format; /* as typed, or NULL: the name of the output says */
+    const char *codec;
+
+    struct tool_sources in;
+    struct tool_output out;
+    uint64_t picked; /* packets so far */
+    struct tool_progress progress;
+    struct tool_summary summary;
+
+    /* The tool's own, all of it optional.  take() may change a packet, and
+     * returns AT_END for one that is left out; finish() adds to the summary. */
+    void *ctx;
+    enum at_status (*take)(void *ctx, struct at_packet *pkt,
+                           struct at_error *err);
+    void (*finish)(void *ctx, struct tool_copy *copy);
+};
+
+#define TOOL_WRITING(copy)                                                     \
+    TOOL_TEXT('F', "output-format", &(copy)->format, "FORMAT",                 \
+              "write erf, pcap, pcap-us or pcapng (default: by the output's "  \
+              "name)"),                                                        \
+        TOOL_TEXT('Z', "compress", &(copy)->codec, "CODEC[:LEVEL]",            \
+                  "compress: none, bgzf, gzip, zstd, xz, bzip2, lz4 "          \
+                  "(default: by the output's name)")
+#define TOOL_COPY_OPTIONS(copy)                                                \
+    TOOL_FLAG(0, "sequence", &(copy)->in.sequence,                             \
+              "read the inputs one after the other, not by time"),             \
+        TOOL_SELECTION(&(copy)->selection), TOOL_INPUT(&(copy)->in.reading),   \
+        TOOL_PROCESS(&(copy)->process),                                        \
+        TOOL_COMMON_BUT(&(copy)->common, TOOL_NO_JSON | TOOL_NO_LOCAL)
+
+/* Returns the exit status; frees all that it made. */
+int tool_copy(struct tool_copy *copy, char *input[], size_t n,
+              const char *output);
 
 /* ---- between tool.c, tool_options.c and tool_report.c ---------------- */
 

@@ -5,14 +5,22 @@
  * their indexes, and whose troubles are said as they come.
  */
 #include <errno.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "catalog.h"
 #include "opening.h"
 #include "tool.h"
+
+bool tool_selection_given(const struct tool_selection *s)
+{
+    return (s->filter != NULL && *s->filter != '\0') || s->from != NULL ||
+           s->to != NULL || s->count != UINT64_MAX;
+}
 
 int tool_selection_compile(struct at_selection *wanted,
                            const struct tool_selection *selection)
@@ -74,6 +82,8 @@ static int check_files(struct tool_sources *s, const char *out)
         const char *path = s->paths.path[i];
 
         if (!find_file(path, STDIN_FILENO, &in)) {
+            if (s->reading.salvage)
+                continue; /* the set goes on without it */
             tool_warn("%s: cannot open: %s", path, strerror(errno));
             return TOOL_FAIL;
         }
@@ -86,12 +96,48 @@ static int check_files(struct tool_sources *s, const char *out)
     return TOOL_OK;
 }
 
+/* As many files as the system lets us have open. */
+static void allow_files(size_t n)
+{
+    enum { OTHERS = 64 };
+    struct rlimit most;
+
+    if (n > OTHERS && getrlimit(RLIMIT_NOFILE, &most) == 0 &&
+        most.rlim_cur < n + OTHERS) {
+        most.rlim_cur = most.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &most);
+    }
+}
+
 int tool_sources_set(struct tool_sources *s, char *word[], size_t n,
                      const char *out)
 {
     const int status = tool_inputs(&s->paths, word, n);
 
+    allow_files(s->paths.n);
     return status == TOOL_OK ? check_files(s, out) : status;
+}
+
+static bool names_inputs(const char *word)
+{
+    glob_t found;
+    bool some;
+
+    if (strcmp(word, "-") == 0 || word[0] == '@' || access(word, F_OK) == 0)
+        return true;
+    some = strpbrk(word, "*?[") != NULL && glob(word, 0, NULL, &found) == 0;
+    if (some)
+        globfree(&found);
+    return some;
+}
+
+int tool_first_expression(int argc, char *argv[], int i, bool all)
+{
+    const int first = i;
+
+    while (i < argc && (i == first || all || names_inputs(argv[i])))
+        i++;
+    return i;
 }
 
 /* ---- reading --------------------------------------------------------- */

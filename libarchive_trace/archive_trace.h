@@ -136,7 +136,8 @@ enum at_format {
 enum at_codec {
     AT_CODEC_UNKNOWN = 0,
     AT_CODEC_NONE,
-    AT_CODEC_GZIP,  /* RFC 1952, members in any number: read one after one */
+    AT_CODEC_GZIP,  /* RFC 1952, members in any number: read one after one
+                       unless they say their size, as those written do */
     AT_CODEC_BGZF,  /* gzip in blocks of 64 KiB with their size in "BC" */
     AT_CODEC_ZSTD,  /* RFC 8878, frames in any number */
     AT_CODEC_XZ,    /* The .xz File Format 1.1.0, streams in any number */
@@ -774,6 +775,21 @@ AT_API enum at_status at_paths_add(struct at_paths *paths, const char *word,
                                    struct at_error *err);
 AT_API void at_paths_close(struct at_paths *paths);
 
+/*
+ * What tells packets of one time that are the same: the same nanosecond, link
+ * type, lengths and captured bytes; other facts may differ.  It remembers the
+ * packets of the latest time seen, at most AT_UNIQUE_PACKETS of them in
+ * AT_UNIQUE_BYTES, and forgets all when there are more.  A packet without a
+ * time is never the same as another.
+ */
+enum { AT_UNIQUE_PACKETS = 8192, AT_UNIQUE_BYTES = 16 << 20 };
+struct at_unique;
+AT_API enum at_status at_unique_open(struct at_unique **out,
+                                     struct at_error *err);
+/* Whether no packet like it has come yet. */
+AT_API bool at_unique_is_new(struct at_unique *u, const struct at_packet *pkt);
+AT_API void at_unique_close(struct at_unique *u);
+
 /* ---- the pipeline ---------------------------------------------------- */
 
 /*
@@ -1243,7 +1259,9 @@ enum {
                              make no sense, or 'scratch' was full */
     AT_DONE_FCS = 8,      /* FCS taken off or added */
     AT_DONE_DIRECTED = 16,
-    AT_DONE_DROPPED = 32, /* it is not wanted any more */
+    AT_DONE_DROPPED = 32,  /* it is not wanted any more */
+    AT_DONE_NUMBERED = 64, /* not by processing: 'interface' is the caller's,
+                              and an ERF record is to say so */
 };
 
 /*

@@ -69,8 +69,7 @@ enum at_codec at_codec_by_name(const char *path)
 
 bool at_codec_levels(enum at_codec codec, int *least, int *most, int *usual)
 {
-    const struct at_pack_ops *ops = at_pack_ops_of(
-        codec == AT_CODEC_GZIP ? AT_CODEC_BGZF : codec);
+    const struct at_pack_ops *ops = at_pack_ops_of(codec);
 
     if (ops == NULL || ops->most == 0)
         return false;

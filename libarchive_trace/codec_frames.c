@@ -20,7 +20,7 @@ struct rest {
     uint8_t *p;
     size_t at, have, room;
     bool eof;
-    bool closed;       /* the last frame seen was an empty one */
+    bool goes_on;      /* another frame has to follow the last one seen */
     bool told;         /* salvage: there was a gap at the end */
     struct at_gap gap; /* salvage: what was passed over before 'at' */
 };
@@ -106,7 +106,7 @@ static size_t take_frames(const struct at_source *src, struct rest *rest,
 {
     const struct at_frame_ops *ops = src->ops->frames;
     const size_t left = rest->have - rest->at;
-    struct at_frame_found f;
+    struct at_frame_found f = {.goes_on = false};
     size_t n = 0, raw = 0;
 
     *look = AT_LOOK_OK;
@@ -119,7 +119,7 @@ static size_t take_frames(const struct at_source *src, struct rest *rest,
                                  rest->eof, f.bytes);
         n += f.bytes;
         raw += f.raw_bytes;
-        rest->closed = f.raw_bytes == 0;
+        rest->goes_on = f.goes_on;
     }
     return n;
 }
@@ -170,9 +170,7 @@ static enum at_status no_frame(struct at_source *src, struct rest *rest,
     if (ops->closed && rest->eof &&
         only_zeros(rest->p + rest->at, rest->have - rest->at))
         rest->at = rest->have;
-    if (rest->at == rest->have && (rest->closed || !ops->closed))
-        return AT_END;
-    if (rest->at == rest->have && rest->told)
+    if (rest->at == rest->have && (!rest->goes_on || rest->told))
         return AT_END;
     if (rest->at == rest->have)
         return at_error_set(&src->err, AT_ERR_TRUNCATED,
@@ -397,6 +395,6 @@ enum at_look at_look_skippable(const uint8_t *p, size_t n,
         return AT_LOOK_MORE;
     if (at_load_le32(p + 4) > AT_FRAME_MOST)
         return AT_LOOK_OTHER;
-    *f = (struct at_frame_found){SKIP_HEADER + at_load_le32(p + 4), 0};
+    *f = (struct at_frame_found){.bytes = SKIP_HEADER + at_load_le32(p + 4)};
     return n < f->bytes ? AT_LOOK_MORE : AT_LOOK_OK;
 }

@@ -23,14 +23,14 @@ enum at_look {
 struct at_frame_found {
     size_t bytes;
     size_t raw_bytes; /* decoded, at most AT_FRAME_MOST; a guess if unsure */
+    bool goes_on;     /* a file that ends behind this one is cut short */
 };
 
 struct at_frame_ops {
     const char *frame;  /* for messages: "gzip block" */
     const char *member; /* what may be in its place: "gzip member" */
     size_t most;        /* bytes of a frame; longer is AT_LOOK_OTHER */
-    bool closed;        /* the last frame of a file is an empty one; and what
-                           is no frame is for nobody else to judge */
+    bool closed;        /* what is no frame is for nobody else to judge */
     bool unsure;        /* what is found may turn out to be no frame: then the
                            data is decoded in sequence from there on */
     /* Looks at what begins at 'p'; 'eof' if nothing follows the 'n' bytes. */

@@ -71,7 +71,7 @@ static enum at_look lz4_look(const uint8_t *p, size_t n, bool eof,
         return AT_LOOK_OTHER;
     if (!pass_blocks(&c, flags))
         return AT_LOOK_MORE;
-    *f = (struct at_frame_found){n - c.left, (size_t)raw};
+    *f = (struct at_frame_found){.bytes = n - c.left, .raw_bytes = (size_t)raw};
     return AT_LOOK_OK;
 }
 

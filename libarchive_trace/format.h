@@ -157,6 +157,10 @@ size_t at_erf_build(uint8_t *out, const struct at_packet *pkt, uint32_t cap);
 /* Whether 'pkt' is an ERF record as it stands, to be copied. */
 bool at_erf_is_record(const struct at_packet *pkt);
 
+/* Sets the interface in 'record', made of 'pkt', to that of the packet; false
+ * where the record has no room for such a number. */
+bool at_erf_number(uint8_t *record, const struct at_packet *pkt);
+
 /* The most bytes of a frame that a record for 'pkt' has room for. */
 uint32_t at_erf_room(const struct at_packet *pkt);
 

@@ -510,3 +510,14 @@ size_t at_erf_build(uint8_t *out, const struct at_packet *pkt, uint32_t cap)
         memcpy(out, record, n);
     return n;
 }
+
+bool at_erf_number(uint8_t *record, const struct at_packet *pkt)
+{
+    const bool third = pkt->format == AT_FORMAT_ERF && pkt->layout != NULL &&
+                       pkt->layout->third_bit;
+    const unsigned mask = third ? 3 | FLAG_THIRD : 3;
+    const unsigned bits = pkt->interface << 4 | (pkt->interface & 3);
+
+    record[9] = (uint8_t)((record[9] & ~mask) | (bits & mask));
+    return pkt->interface < (third ? 8 : 4);
+}

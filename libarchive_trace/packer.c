@@ -9,7 +9,7 @@
 #include "errors.h"
 
 static const struct at_pack_ops *const packs[] = {
-    &at_pack_none, &at_pack_bgzf,  &at_pack_zstd,
+    &at_pack_none, &at_pack_gzip,  &at_pack_bgzf, &at_pack_zstd,
     &at_pack_xz,   &at_pack_bzip2, &at_pack_lz4,
 };
 

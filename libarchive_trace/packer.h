@@ -95,6 +95,7 @@ void at_packer_close(struct at_packer *pk);
 bool at_packing_room(struct at_packing *job, size_t n);
 
 extern const struct at_pack_ops at_pack_none;
+extern const struct at_pack_ops at_pack_gzip;
 extern const struct at_pack_ops at_pack_bgzf;
 extern const struct at_pack_ops at_pack_zstd;
 extern const struct at_pack_ops at_pack_xz;

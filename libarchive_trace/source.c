@@ -20,7 +20,9 @@ static const struct at_codec_ops *codec_of(const struct at_source *src,
     if (n >= 2 && memcmp(p, "\x1f\x8b", 2) == 0 && at_bgzf_detect(p, n))
         return &at_codec_bgzf;
     if (n >= 2 && memcmp(p, "\x1f\x8b", 2) == 0)
-        return file && src->access != NULL ? &at_codec_access : &at_codec_gzip;
+        return file && src->access != NULL ? &at_codec_access
+               : at_sized_detect(p, n)     ? &at_codec_sized
+                                           : &at_codec_gzip;
     if (n >= 4 && memcmp(p, "\x28\xb5\x2f\xfd", 4) == 0)
         return &at_codec_zstd;
     if (n >= 4 && memcmp(p, "\x04\x22\x4d\x18", 4) == 0)

@@ -142,6 +142,7 @@ enum at_status at_job_damaged(struct at_job *job, size_t at, const char *what,
 extern const struct at_codec_ops at_codec_plain;
 extern const struct at_codec_ops at_codec_pipe;
 extern const struct at_codec_ops at_codec_bgzf;
+extern const struct at_codec_ops at_codec_sized; /* gzip, too */
 extern const struct at_codec_ops at_codec_gzip;
 extern const struct at_codec_ops at_codec_access;
 extern const struct at_codec_ops at_codec_zstd;
@@ -158,8 +159,10 @@ const char *at_codec_unit(enum at_codec codec);
 const struct at_access_point *at_gzip_points(const struct at_source *src,
                                              size_t *n);
 
-/* Whether a gzip member that begins with these bytes is a BGZF block. */
+/* Whether a gzip member that begins with these bytes is a BGZF block, or says
+ * its size in another way. */
 bool at_bgzf_detect(const uint8_t *p, size_t n);
+bool at_sized_detect(const uint8_t *p, size_t n);
 
 /* Whether the file can be read by at_codec_xz. */
 bool at_xz_has_blocks(const struct at_input *in);

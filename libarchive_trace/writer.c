@@ -52,8 +52,6 @@ static void choose_by_name(struct at_writer_options *o, const char *path)
         o->format = at_format_by_name(path);
     if (o->codec == AT_CODEC_UNKNOWN)
         o->codec = at_codec_by_name(path);
-    if (o->codec == AT_CODEC_GZIP)
-        o->codec = AT_CODEC_BGZF; /* which is gzip, and can be read anywhere */
 }
 
 /* ---- records --------------------------------------------------------- */
@@ -159,6 +157,15 @@ static bool fits_erf(const struct at_packet *pkt)
            pkt->cap_bytes <= at_erf_room(pkt);
 }
 
+static void number_erf(struct at_writer *w, uint8_t *record,
+                       const struct at_packet *pkt)
+{
+    if ((pkt->done & AT_DONE_NUMBERED) != 0)
+        w->losses.interfaces += !at_erf_number(record, pkt);
+    else if (pkt->format != AT_FORMAT_ERF) /* else its flags are as they were */
+        w->losses.interfaces += pkt->interface > 3;
+}
+
 /* Makes an ERF record of what is none as it stands. */
 static enum at_status put_new_erf(struct at_writer *w,
                                   const struct at_packet *pkt)
@@ -172,8 +179,7 @@ static enum at_status put_new_erf(struct at_writer *w,
     at_erf_build(p, pkt, cap);
     at_direction_to_erf(p, pkt);
     w->losses.cut += !fits_erf(pkt);
-    if (pkt->format != AT_FORMAT_ERF) /* else its flags are as they were */
-        w->losses.interfaces += pkt->interface > 3;
+    number_erf(w, p, pkt);
     if (pkt->format == AT_FORMAT_PCAPNG) {
         w->losses.directions += !at_direction_is_set(pkt) &&
                                 pkt->direction != AT_DIRECTION_UNKNOWN;
@@ -201,6 +207,8 @@ static enum at_status put_erf(struct at_writer *w, const struct at_packet *pkt)
     if (p == NULL)
         return w->err.status;
     at_erf_build(p, pkt, pkt->cap_bytes);
+    if ((pkt->done & AT_DONE_NUMBERED) != 0)
+        number_erf(w, p, pkt);
     return AT_OK;
 }
 

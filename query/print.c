@@ -10,9 +10,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "app.h"
 #include "community.h"
 #include "json.h"
+#include "table.h"
 
 enum { TEXT = 80 };
 
@@ -193,23 +193,20 @@ static void make_flags_in(struct cell *c)
     print_flags(c, c->row->tcp_flags[1]);
 }
 
+/* Applications are not identified yet; the column keeps its place. */
 static void make_app(struct cell *c)
 {
-    snprintf(c->text, TEXT, "%s", c->row->app != NULL ? c->row->app : "");
+    c->text[0] = 0;
 }
 
 static void make_category(struct cell *c)
 {
-    snprintf(c->text, TEXT, "%s",
-             c->row->category != NULL ? c->row->category : "");
+    c->text[0] = 0;
 }
 
 static void make_confidence(struct cell *c)
 {
     c->text[0] = 0;
-    if (c->row->app != NULL)
-        snprintf(c->text, TEXT, "%s",
-                 at_app_confidence_name(c->row->confidence));
 }
 
 static void make_vlan(struct cell *c)
@@ -508,22 +505,6 @@ static void print_table(struct at_print *p, struct table *t)
 
 /* ---- CSV and JSON ---------------------------------------------------- */
 
-/* RFC 4180: quotes where a comma, quote or line end stands. */
-static void print_csv_text(FILE *out, const char *text)
-{
-    if (strpbrk(text, ",\"\r\n") == NULL) {
-        fputs(text, out);
-        return;
-    }
-    putc('"', out);
-    for (; *text != 0; text++) {
-        if (*text == '"')
-            putc('"', out);
-        putc(*text, out);
-    }
-    putc('"', out);
-}
-
 static void print_csv(const struct at_print *p, const struct table *t)
 {
     struct cell c = {.local = false};
@@ -538,7 +519,7 @@ static void print_csv(const struct at_print *p, const struct table *t)
             columns[p->column[k]].make(&c);
             if (k > 0)
                 putc(',', p->out);
-            print_csv_text(p->out, c.text);
+            at_csv_text(p->out, c.text);
         }
         putc('\n', p->out);
     }

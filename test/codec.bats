@@ -12,12 +12,12 @@ setup() {
     ERF=$TEST_DATA/link.erf PCAP=$TEST_DATA/bulk-s96.pcap
 }
 
-CODECS='bgzf zstd xz bzip2 lz4'
+CODECS='bgzf gzip zstd xz bzip2 lz4'
 
 suffix() { # codec
     case $1 in
     none) ;;
-    bgzf) echo .gz ;;
+    bgzf | gzip) echo .gz ;;
     zstd) echo .zst ;;
     bzip2) echo .bz2 ;;
     *) echo ".$1" ;;
@@ -51,11 +51,12 @@ big() {
 @test "codec: each is written so that its own tool takes the file whole" {
     big
     for c in $CODECS; do
-        at-convert -q big.erf "$c.erf$(suffix "$c")"
+        at-convert -q -Z "$c" big.erf "$c.erf$(suffix "$c")"
         unpack "$c" <"$c.erf$(suffix "$c")" | cmp - big.erf
         [ "$(at-info --json "$c.erf$(suffix "$c")" | jq -r .codec)" = "$c" ]
     done
-    gzip -t bgzf.erf.gz
+    gzip -t bgzf.erf.gz gzip.erf.gz
+    ! command -v pigz >/dev/null || pigz -t gzip.erf.gz
     zstd -qt zstd.erf.zst
     xz -t xz.erf.xz
     bzip2 -t bzip2.erf.bz2
@@ -98,25 +99,28 @@ big() {
 
 @test "codec: from every codec to every codec the packets stay" {
     for from in none $CODECS; do
-        at-convert -q "$ERF" "from.erf$(suffix "$from")"
+        at-convert -q -Z "$from" "$ERF" "from.erf$(suffix "$from")"
         for to in none $CODECS; do
-            at-convert -q "from.erf$(suffix "$from")" "to.erf$(suffix "$to")"
+            at-convert -q -Z "$to" "from.erf$(suffix "$from")" \
+                "to.erf$(suffix "$to")"
             unpack "$to" <"to.erf$(suffix "$to")" | cmp - "$ERF"
         done
     done
 }
 
 @test "codec: -Z takes each at its levels, and says which there are" {
-    for z in zstd:1 zstd:19 zst xz:0 xz:9 bzip2:1 bz2:9 lz4:1 lz4:12 gzip gz; do
+    for z in zstd:1 zstd:19 zst xz:0 xz:9 bzip2:1 bz2:9 lz4:1 lz4:12 \
+        gzip:1 gz:12 gz; do
         at-convert -q -Z $z "$PCAP" out.pcap
         at-diff "$PCAP" out.pcap
     done
-    for z in zstd:0 zstd:20 xz:10 xz:-1 bzip2:0 lz4:13 bgzf:13 none:1 xz:; do
+    for z in zstd:0 zstd:20 xz:10 xz:-1 bzip2:0 lz4:13 bgzf:13 gzip:13 none:1 \
+        xz:; do
         run -2 at-convert -q -Z $z "$PCAP" out.pcap
         [[ $output == *levels* || $output == *level* ]]
     done
     run -2 at-convert -q -Z lzo "$PCAP" out.pcap
-    [[ $output == *"none, bgzf, zstd, xz, bzip2, lz4"* ]]
+    [[ $output == *"none, gzip, bgzf, zstd, xz, bzip2, lz4"* ]]
 }
 
 @test "codec: a full disk and a closed pipe are errors for each" {
@@ -132,18 +136,45 @@ big() {
     done
 }
 
-@test "codec: capinfos reads what we write as BGZF" {
+@test "codec: capinfos reads what we write as gzip of either kind" {
     need capinfos
-    at-convert -q -Z bgzf "$TEST_DATA/http.pcap" http.pcap.gz
-    [ "$(capinfos -T -r -c -M http.pcap.gz | cut -f2)" -eq \
-        "$(at-info -c "$TEST_DATA/http.pcap" | cut -f1)" ]
+    for c in bgzf gzip; do
+        at-convert -q -Z $c "$TEST_DATA/http.pcap" http.pcap.gz
+        [ "$(capinfos -T -r -c -M http.pcap.gz | cut -f2)" -eq \
+            "$(at-info -c "$TEST_DATA/http.pcap" | cut -f1)" ]
+    done
+}
+
+@test "codec: gzip is members of 1 MiB that say their size, by name it is BGZF" {
+    big
+    at-convert -q -Z gzip big.erf big.erf.gz
+    python3 - big.erf.gz "$(stat -c %s big.erf)" <<'END'
+import struct, sys, zlib
+data, at, sizes = open(sys.argv[1], "rb").read(), 0, []
+while at < len(data):
+    assert data[at:at + 10] == bytes.fromhex("1f8b08040000000000ff")
+    n, ig, four, size, ours, _, raw = struct.unpack_from("<H2sHI2sHI", data,
+                                                         at + 10)
+    assert (n, ig, four, ours) == (16, b"IG", 4, b"AT")
+    body = zlib.decompress(data[at + 28:at + size - 8], -15)
+    crc, isize = struct.unpack_from("<II", data, at + size - 8)
+    assert len(body) == raw == isize and zlib.crc32(body) == crc
+    sizes.append(raw)
+    at += size
+assert at == len(data) and sizes[-1] == 0 and sum(sizes) == int(sys.argv[2])
+assert len(sizes) > 3 and all(9e5 < n <= 1 << 20 for n in sizes[:-2])
+END
+    [ "$(at-info --json big.erf.gz | jq -r .codec)" = gzip ]
+    at-convert -q big.erf again.erf.gz
+    [ "$(at-info --json again.erf.gz | jq -r .codec)" = bgzf ]
+    [ "$(stat -c %s big.erf.gz)" -lt "$(stat -c %s again.erf.gz)" ]
 }
 
 # Of several bzip2 streams libwandio 3 reads the first.
-@test "codec: tracestats of libtrace reads BGZF and xz of ours" {
+@test "codec: tracestats of libtrace reads gzip and xz of ours" {
     need tracestats
-    for c in bgzf xz; do
-        at-convert -q "$ERF" "$c.erf$(suffix "$c")"
+    for c in bgzf gzip xz; do
+        at-convert -q -Z $c "$ERF" "$c.erf$(suffix "$c")"
         tracestats "erf:$c.erf$(suffix "$c")" >said 2>/dev/null
         [ "$(awk '/Total/ { print $2 }' said)" -eq \
             "$(at-info -c "$ERF" | cut -f1)" ]
@@ -279,11 +310,11 @@ big() {
     "$SYNTH" -n 20000 --snap 200 day.erf
     at-ingest -q bgzf day.erf "$TEST_DATA/http.pcap"
     at-query -q -F erf -w want.erf bgzf tcp port 80
-    for c in zstd xz bzip2 lz4; do
+    for c in gzip zstd xz bzip2 lz4; do
         at-ingest -q -Z "$c" "$c" day.erf "$TEST_DATA/http.pcap"
         [ -n "$(find "$c" -name "*.erf$(suffix "$c")")" ]
         [ -n "$(find "$c" -name "*.pcap$(suffix "$c")")" ]
-        [ -z "$(find "$c" -name '*.gz')" ]
+        [ "$c" = gzip ] || [ -z "$(find "$c" -name '*.gz')" ]
         at-query -q -F erf -w got.erf "$c" tcp port 80
         cmp want.erf got.erf
         diff <(at-query bgzf host 198.18.0.1) <(at-query "$c" host 198.18.0.1)

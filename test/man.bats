@@ -3,7 +3,7 @@
 
 load helpers
 
-tools='at-app at-info at-convert at-diff at-dump at-index at-ingest at-query at-archive'
+tools='at-app at-info at-convert at-diff at-dump at-index at-ingest at-merge at-query at-archive at-stats'
 
 # Sample captures that have settled, an archive of them, a spool of two.
 setup_file() {
@@ -173,8 +173,16 @@ options_of_page() { # page
     [ -z "$(ls spool)" ]
 }
 
+@test "man: the examples of at-merge(1) run" {
+    run_page at-merge.1
+}
+
 @test "man: the examples of at-query(1) run" {
     run_page at-query.1
+}
+
+@test "man: the examples of at-stats(1) run" {
+    run_page at-stats.1
 }
 
 @test "man: the examples of at-archive(1) run" {

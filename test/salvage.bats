@@ -205,7 +205,7 @@ make_long() {
 
 @test "salvage: a damaged frame of any codec is one hole, the rest comes out" {
     make_long
-    for codec in bgzf zstd lz4 bzip2 xz; do
+    for codec in bgzf gzip zstd lz4 bzip2 xz; do
         at-convert -q -Z $codec long.erf packed
         at=$(($(stat -c %s packed) * 3 / 4))
         for bytes in 1 512; do
@@ -248,7 +248,7 @@ print(at, 1 + data[at + 16] + 256 * data[at + 17])')
 
 @test "salvage: a compressed file that is cut gives what is there" {
     make_long
-    for codec in bgzf zstd lz4 bzip2; do
+    for codec in bgzf gzip zstd lz4 bzip2; do
         at-convert -q -Z $codec long.erf packed
         head -c $(($(stat -c %s packed) * 3 / 4)) packed >bad
         run --separate-stderr at-convert --salvage -Z none bad left.erf

@@ -23,7 +23,7 @@ WHOLE = os.environ["BENCH_WHOLE"]
 DIR = os.path.abspath(os.environ["BENCH_DIR"])
 WORK = os.path.join(DIR, "work")  # ours alone, removed at the end
 
-SECTIONS = ["count", "convert", "index", "ingest", "query"]
+SECTIONS = ["count", "convert", "merge", "index", "ingest", "query"]
 COLUMNS = ["section", "workload", "tool", "outcome", "wall_s", "wall_min_s",
            "wall_max_s", "cpu_s", "rss_mib", "output_mb", "wall_ratio",
            "cpu_ratio"]
@@ -334,20 +334,23 @@ def bench_convert(report):
         Command(["traceconvert", "erf:trace.erf", "pcapfile:d.pcap"],
                 packets_of("d.pcap"), "d.pcap", "traceconvert (gz)"),
     ])
-    contest(report, "convert", "ERF -> compressed ERF", [
-        Command(["at-convert", "-q", "-Z", "bgzf", "trace.erf", "a.erf.gz"],
+    contest(report, "convert", "ERF -> gzip", [
+        Command(["at-convert", "-q", "-Z", "gzip", "trace.erf", "a.erf.gz"],
                 packets_of("a.erf.gz"), "a.erf.gz"),
-        Command(["at-convert", "-q", "-Z", "bgzf:4", "trace.erf",
+        Command(["at-convert", "-q", "-Z", "bgzf", "trace.erf",
                  "d.erf.gz"], packets_of("d.erf.gz"), "d.erf.gz",
-                "at-convert :4"),
+                "at-convert bgzf"),
         Command(["sh", "-c", "gzip -6 -c trace.erf >b.erf.gz"],
                 packets_of("b.erf.gz"), "b.erf.gz", "gzip -6", ["gzip"]),
         Command(["sh", "-c", "pigz -6 -p2 -c trace.erf >c.erf.gz"],
                 packets_of("c.erf.gz"), "c.erf.gz", "pigz -6 -p2", ["pigz"]),
     ])
-    contest(report, "convert", "ERF -> BGZF, whole packets", [
-        Command(["at-convert", "-q", "-Z", "bgzf", "whole.erf", "a.erf.gz"],
+    contest(report, "convert", "ERF -> gzip, whole packets", [
+        Command(["at-convert", "-q", "-Z", "gzip", "whole.erf", "a.erf.gz"],
                 packets_of("a.erf.gz"), "a.erf.gz"),
+        Command(["at-convert", "-q", "-Z", "bgzf", "whole.erf",
+                 "d.erf.gz"], packets_of("d.erf.gz"), "d.erf.gz",
+                "at-convert bgzf"),
         Command(["sh", "-c", "pigz -6 -p2 -c whole.erf >c.erf.gz"],
                 packets_of("c.erf.gz"), "c.erf.gz", "pigz -6 -p2", ["pigz"]),
     ])
@@ -370,6 +373,47 @@ def bench_convert(report):
                  "a.pcap"], packets_of("a.pcap"), "a.pcap"),
         Command(["tcpdump", "--nano", "-r", "trace.pcap", "-w", "b.pcap",
                  expression], packets_of("b.pcap"), "b.pcap"),
+    ])
+
+
+MERGED = 8  # inputs
+
+
+def inputs(suffix):
+    return [f"part{i}.{suffix}" for i in range(MERGED)]
+
+
+def merge_inputs():
+    """Traces of as many packets as the others in all, side by side in time."""
+    each = counted_by_us("trace.erf")(None) // MERGED
+    for i, name in enumerate(inputs("erf")):
+        must([SYNTH, "-n", str(each), "-s", str(i + 2), "--snap", "96", name])
+        with open(path(name + ".gz"), "wb") as packed:
+            must(["gzip", "-1", "-c", name], stdout=packed)
+
+
+def bench_merge(report):
+    merge_inputs()
+    for title, suffix in (("8 of ERF -> ERF", "erf"),
+                          ("8 of foreign .erf.gz -> ERF", "erf.gz")):
+        uris = ["erf:" + name for name in inputs(suffix)]
+        contest(report, "merge", title, [
+            Command(["at-merge", "-q", "-o", "a.erf"] + inputs(suffix),
+                    packets_of("a.erf"), "a.erf"),
+            Command(["tracemerge", "erf:b.erf"] + uris, packets_of("b.erf"),
+                    "b.erf"),
+            Command(["mergecap", "-F", "nsecpcap", "-w", "c.pcap"]
+                    + inputs(suffix), packets_of("c.pcap"), "c.pcap"),
+        ])
+    uris = ["erf:" + name for name in inputs("erf.gz")]
+    contest(report, "merge", "8 of .erf.gz -> .erf.gz", [
+        Command(["at-merge", "-q", "-o", "a.erf.gz"] + inputs("erf.gz"),
+                packets_of("a.erf.gz"), "a.erf.gz"),
+        Command(["tracemerge", "-z", "6", "-Z", "gzip", "erf:b.erf.gz"]
+                + uris, packets_of("b.erf.gz"), "b.erf.gz"),
+        Command(["sh", "-c", "mergecap -F nsecpcap -w - part*.erf.gz | "
+                 "gzip -6 >c.pcap.gz"], packets_of("c.pcap.gz"), "c.pcap.gz",
+                "mergecap | gzip", ["mergecap"]),
     ])
 
 

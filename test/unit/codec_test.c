@@ -141,6 +141,79 @@ static void empty_members_in_between(void **state)
     }
 }
 
+/* Others close their files with nothing. */
+static void members_that_say_their_size(void **state)
+{
+    static add_member *const kind[] = {add_sized, add_pgzip, add_migz};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct packed p = pack(*state, kind[i]);
+
+        if (i == 0)
+            add_sized(&p.b, "", 0);
+        expect_all(*state, &p.b);
+        add_zeros(&p.b, 512);
+        expect_all(*state, &p.b);
+        drop(&p.b);
+    }
+}
+
+static enum at_codec codec_of(const struct bytes *b, bool *random)
+{
+    const char *path = temporary("codec");
+    enum at_codec codec;
+    struct at_reader *rd;
+
+    write_file(path, b->p, b->n);
+    assert_int_equal(at_reader_open(&rd, path, NULL, NULL), AT_OK);
+    codec = at_reader_info(rd)->codec;
+    *random = at_reader_info(rd)->random_access;
+    at_reader_close(rd);
+    return codec;
+}
+
+static void who_can_be_read_anywhere(void **state)
+{
+    static const struct {
+        add_member *member;
+        enum at_codec codec;
+        bool random;
+    } kind[] = {
+        {add_gzip, AT_CODEC_GZIP, false}, {add_bgzf, AT_CODEC_BGZF, true},
+        {add_sized, AT_CODEC_GZIP, true}, {add_pgzip, AT_CODEC_GZIP, true},
+        {add_migz, AT_CODEC_GZIP, true},
+    };
+
+    for (size_t i = 0; i < sizeof(kind) / sizeof(kind[0]); i++) {
+        struct packed p = pack(*state, kind[i].member);
+        bool random;
+
+        assert_int_equal(codec_of(&p.b, &random), kind[i].codec);
+        assert_int_equal(random, kind[i].random);
+        drop(&p.b);
+    }
+}
+
+/* Each kind after each other, closed by ours. */
+static void kinds_of_members_mixed(void **state)
+{
+    static add_member *const kind[] = {add_sized, add_pgzip, add_migz, add_bgzf,
+                                       add_gzip};
+    const struct fixture *f = *state;
+
+    for (size_t i = 0; i < 5; i++)
+        for (size_t k = 0; k < 5; k++) {
+            struct bytes b = {.n = 0};
+
+            kind[i](&b, f->raw.p, 1000);
+            kind[k](&b, f->raw.p + 1000, 3000);
+            kind[i](&b, f->raw.p + 4000, f->raw.n - 4000);
+            add_sized(&b, "", 0);
+            expect_all(f, &b);
+            drop(&b);
+        }
+}
+
 static void two_bgzf_files_joined(void **state)
 {
     const struct fixture *f = *state;
@@ -247,6 +320,14 @@ static void bgzf_without_its_end(void **state)
     drop(&p.b);
 }
 
+static void sized_without_its_end(void **state)
+{
+    struct packed p = pack(*state, add_sized);
+
+    expect_all_then(*state, &p.b, AT_ERR_TRUNCATED, "no closing block");
+    drop(&p.b);
+}
+
 /*
  * Cut at every byte of the last two members: the whole packets of the members
  * before, then an error that says so.
@@ -280,6 +361,15 @@ static void bgzf_cut(void **state)
     struct packed p = pack(*state, add_bgzf);
 
     add_bgzf_eof(&p.b);
+    cut_file(*state, &p);
+    drop(&p.b);
+}
+
+static void sized_cut(void **state)
+{
+    struct packed p = pack(*state, add_sized);
+
+    add_sized(&p.b, "", 0);
     cut_file(*state, &p);
     drop(&p.b);
 }
@@ -324,6 +414,72 @@ static void bgzf_flipped(void **state)
             assert_int_equal(s.records, PACKETS);
         else
             assert_true(s.records >= least);
+    }
+    drop(&p.b);
+}
+
+/* A size with one bit that is wrong, or one that lies outright. */
+static uint32_t damaged(uint32_t size, unsigned i)
+{
+    static const uint32_t lies[] = {0, 27, 36, 37, 8 << 20, UINT32_MAX};
+
+    return i < 32 ? size ^ UINT32_C(1) << i : lies[i - 32];
+}
+
+/* In either size of a header: the data is whole, so all of it is read. */
+static void sizes_that_are_damaged(void **state)
+{
+    const struct fixture *f = *state;
+    struct packed p = pack(f, add_sized);
+
+    add_sized(&p.b, "", 0);
+    for (size_t at = 16; at <= 24; at += 8)
+        for (unsigned i = 0; i < 32 + 6; i++)
+            for (unsigned m = 0; m < 8; m += 7) {
+                uint8_t *field = p.b.p + p.member[m] + at;
+                uint32_t size;
+
+                memcpy(&size, field, 4); /* in the test's own byte order */
+                memcpy(field, &(uint32_t){damaged(size, i)}, 4);
+                expect_all(f, &p.b);
+                memcpy(field, &size, 4);
+            }
+    drop(&p.b);
+}
+
+/* What the size of another member leads to is not taken for the own. */
+static void sizes_of_two_members(void **state)
+{
+    const struct fixture *f = *state;
+    struct packed p = pack(f, add_sized);
+    const size_t both = p.member[5] - p.member[3];
+
+    p.b.p[p.member[3] + 16] = (uint8_t)both;
+    p.b.p[p.member[3] + 17] = (uint8_t)(both >> 8);
+    add_sized(&p.b, "", 0);
+    expect_all(f, &p.b);
+    drop(&p.b);
+}
+
+/* Damage anywhere else is never unnoticed, and costs no member before it. */
+static void sized_flipped(void **state)
+{
+    const struct fixture *f = *state;
+    struct packed p = pack(f, add_sized);
+    const unsigned m = p.members - 2;
+
+    add_sized(&p.b, "", 0);
+    for (size_t at = p.member[m]; at < p.member[m + 1]; at++) {
+        struct seen s;
+
+        p.b.p[at] ^= 0x41;
+        s = see_bytes(&p.b, p.b.n);
+        p.b.p[at] ^= 0x41;
+        assert_true(s.records >= packets_in(f, p.raw[m]));
+        if (s.err.status == AT_OK)
+            assert_int_equal(s.digest, f->digest[PACKETS]);
+        if (at >= p.member[m] + 28)
+            assert_int_equal(s.err.status, AT_ERR_CORRUPT);
     }
     drop(&p.b);
 }
@@ -429,6 +585,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_one_after_the_other),
         cmocka_unit_test(empty_members_in_between),
+        cmocka_unit_test(members_that_say_their_size),
+        cmocka_unit_test(who_can_be_read_anywhere),
+        cmocka_unit_test(kinds_of_members_mixed),
         cmocka_unit_test(two_bgzf_files_joined),
         cmocka_unit_test(bgzf_then_plain_gzip),
         cmocka_unit_test(gzip_then_bgzf),
@@ -437,6 +596,11 @@ int main(void)
         cmocka_unit_test(zeros_at_the_end_are_fine),
         cmocka_unit_test(garbage_at_the_end),
         cmocka_unit_test(bgzf_without_its_end),
+        cmocka_unit_test(sized_without_its_end),
+        cmocka_unit_test(sized_cut),
+        cmocka_unit_test(sizes_that_are_damaged),
+        cmocka_unit_test(sizes_of_two_members),
+        cmocka_unit_test(sized_flipped),
         cmocka_unit_test(gzip_cut),
         cmocka_unit_test(bgzf_cut),
         cmocka_unit_test(single_gzip_cut),

@@ -163,6 +163,42 @@ void add_bgzf_eof(struct bytes *b)
     add_bgzf(b, "", 0);
 }
 
+/* A member with one or two extra fields of 4 bytes. */
+static void add_with_fields(struct bytes *b, const char *id, uint32_t more,
+                            bool ours, const void *p, size_t n)
+{
+    struct bytes body = deflated(p, n, -15);
+
+    add(b, "\x1f\x8b\x08\x04\0\0\0\0\0\xff", 10);
+    add_le16(b, ours ? 16 : 8);
+    add(b, id, 2);
+    add_le16(b, 4);
+    add_le32(b, (uint32_t)body.n + more);
+    if (ours) {
+        add(b, "AT\4\0", 4);
+        add_le32(b, (uint32_t)n);
+    }
+    add(b, body.p, body.n);
+    add_le32(b, (uint32_t)crc32(0, p, (uInt)n));
+    add_le32(b, (uint32_t)n);
+    drop(&body);
+}
+
+void add_sized(struct bytes *b, const void *p, size_t n)
+{
+    add_with_fields(b, "IG", 36, true, p, n);
+}
+
+void add_pgzip(struct bytes *b, const void *p, size_t n)
+{
+    add_with_fields(b, "IG", 28, false, p, n);
+}
+
+void add_migz(struct bytes *b, const void *p, size_t n)
+{
+    add_with_fields(b, "MZ", 0, false, p, n);
+}
+
 /* ---- files ----------------------------------------------------------- */
 
 static char folder[] = "/tmp/at-test-XXXXXX";

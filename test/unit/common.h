@@ -54,6 +54,11 @@ void add_gzip(struct bytes *b, const void *p, size_t n);
 void add_bgzf(struct bytes *b, const void *p, size_t n);
 void add_bgzf_eof(struct bytes *b);
 
+/* Members that say their size as ours do, as pgzip's, as those of MiGz. */
+void add_sized(struct bytes *b, const void *p, size_t n);
+void add_pgzip(struct bytes *b, const void *p, size_t n);
+void add_migz(struct bytes *b, const void *p, size_t n);
+
 /* ---- files ----------------------------------------------------------- */
 
 /* A path in a folder that is gone when the program ends; good until the

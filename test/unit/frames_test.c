@@ -445,7 +445,7 @@ static struct bytes written(enum at_codec codec, unsigned *packets)
 static void own_files_cut(void **state)
 {
     (void)state;
-    for (int c = AT_CODEC_BGZF; c <= AT_CODEC_LZ4; c++) {
+    for (int c = AT_CODEC_GZIP; c <= AT_CODEC_LZ4; c++) {
         unsigned packets;
         struct bytes b = written((enum at_codec)c, &packets);
         const struct seen all = see_bytes(&b, b.n);
@@ -465,7 +465,7 @@ static void own_files_cut(void **state)
         }
         assert_int_equal(last, packets);
         /* But where a frame ends a file may end too, unless it says more. */
-        if (c == AT_CODEC_BGZF || c == AT_CODEC_XZ)
+        if (c <= AT_CODEC_BGZF || c == AT_CODEC_XZ)
             assert_int_equal(unnoticed, 0);
         assert_true(unnoticed <= 4);
         drop(&b);

@@ -267,7 +267,7 @@ static void erf_in_both(void **state)
 static void other_codecs(void **state)
 {
     (void)state;
-    for (int c = AT_CODEC_ZSTD; c <= AT_CODEC_LZ4; c++) {
+    for (int c = AT_CODEC_GZIP; c <= AT_CODEC_LZ4; c++) {
         written_and_selected(AT_FORMAT_PCAP, (enum at_codec)c, true);
         written_and_selected(AT_FORMAT_ERF, (enum at_codec)c, false);
     }
@@ -321,15 +321,11 @@ static void gzip_of_one_member(void **state)
 /* What the writer says of its blocks is what a reader finds. */
 static void places_of_the_writer(void **state)
 {
-    static const enum at_codec codec[] = {AT_CODEC_NONE,  AT_CODEC_BGZF,
-                                          AT_CODEC_ZSTD,  AT_CODEC_XZ,
-                                          AT_CODEC_BZIP2, AT_CODEC_LZ4};
-
     (void)state;
-    for (size_t i = 0; i < sizeof(codec) / sizeof(codec[0]); i++) {
+    for (int c = AT_CODEC_NONE; c <= AT_CODEC_LZ4; c++) {
         const char *path = temporary("trace");
-        struct at_writer *w = write_trace(path, NULL, AT_FORMAT_PCAP, codec[i],
-                                          1000, true);
+        struct at_writer *w = write_trace(path, NULL, AT_FORMAT_PCAP,
+                                          (enum at_codec)c, 1000, true);
         struct seen *record = all_records(path);
         struct blocks *bs = all_blocks(path, NULL);
         struct at_reader *rd = open_reader(path, NULL);
@@ -368,7 +364,7 @@ static struct bytes written_with(unsigned threads, enum at_codec codec)
 static void same_bytes_by_any_number_of_threads(void **state)
 {
     (void)state;
-    for (int c = AT_CODEC_BGZF; c <= AT_CODEC_LZ4; c++) {
+    for (int c = AT_CODEC_GZIP; c <= AT_CODEC_LZ4; c++) {
         struct bytes one = written_with(1, (enum at_codec)c);
 
         for (unsigned threads = 2; threads <= 8; threads += 3) {
@@ -408,12 +404,8 @@ static void same_blocks_by_any_number_of_threads(void **state)
 /* A place that lies past the end of a file, or is none of its blocks. */
 static void places_of_another_file(void **state)
 {
-    static const enum at_codec codec[] = {AT_CODEC_NONE,  AT_CODEC_BGZF,
-                                          AT_CODEC_ZSTD,  AT_CODEC_XZ,
-                                          AT_CODEC_BZIP2, AT_CODEC_LZ4};
-
     (void)state;
-    for (size_t i = 0; i < sizeof(codec) / sizeof(codec[0]); i++) {
+    for (int c = AT_CODEC_NONE; c <= AT_CODEC_LZ4; c++) {
         const char *path = temporary("trace");
         const struct at_place wrong[] = {
             {1000, 500, 1000, 0, 500},
@@ -422,8 +414,8 @@ static void places_of_another_file(void **state)
             {0, 65536, 0, 65536, UINT64_MAX / 2},
         };
 
-        at_writer_close(
-            write_trace(path, NULL, AT_FORMAT_PCAP, codec[i], 300, false));
+        at_writer_close(write_trace(path, NULL, AT_FORMAT_PCAP,
+                                    (enum at_codec)c, 300, false));
         for (size_t k = 0; k < sizeof(wrong) / sizeof(wrong[0]); k++) {
             struct at_reader *rd = open_reader(path, NULL);
             struct at_batch *batch;
