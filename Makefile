@@ -46,7 +46,7 @@ B := $(BUILD)
 
 # Everything that needs to know the machine is asked only when it is needed:
 # demo, check and the like first install packages and then call make again.
-WORKS := $(or $(if $(MAKECMDGOALS),,all),$(filter-out demo check lint bench \
+WORKS := $(or $(if $(MAKECMDGOALS),,all),$(filter-out demo check accuracy lint bench \
 	fuzz clean help packages-%,$(MAKECMDGOALS)))
 
 VERSION := $(shell sed -n 's/^ *\# *define AT_VERSION "\([^"]*\)".*/\1/p' \
@@ -140,7 +140,7 @@ BENCHES := $(call programs,test/bench,$(BENCH_SRC))
 
 # ---- goals
 
-.PHONY: all demo check lint bench fuzz install uninstall clean help \
+.PHONY: all demo check accuracy lint bench fuzz install uninstall clean help \
 	check-built unit synth fuzz-run bench-run FORCE \
 	lint-format lint-cppcheck lint-tidy lint-shell lint-man lint-names
 FORCE:
@@ -170,6 +170,12 @@ synth: $(SYNTH)
 check-built: all $(UNITS) $(SYNTH)
 	$(Q)BUILD=$(B) SANITIZE='$(SANITIZE)' CORPUS='$(CORPUS)' test/run $(TESTS)
 
+# Names of flows held against nDPI's; ACCURACY="--list" is passed on.
+accuracy: packages-accuracy
+	$(again) all
+	$(Q)PATH=$(abspath $(B))/bin:$$PATH test/accuracy/accuracy.py --check \
+	    $(ACCURACY) '$(CORPUS)'
+
 bench: packages-bench
 	$(again) bench-run
 bench-run: all $(SYNTH) $(BENCHES)
@@ -195,6 +201,7 @@ help:
 	@echo '  check      install packages, build, run all tests'
 	@echo '             (TESTS="test/info.bats test/unit/time.c": only these)'
 	@echo '  lint       formatting, static analysis, scripts, manual pages'
+	@echo '  accuracy   names of flows held against nDPI, with CORPUS'
 	@echo '  bench      measure; BENCH="..." is passed on'
 	@echo '  fuzz       every parser for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo '  install    to prefix=$(prefix), below DESTDIR'

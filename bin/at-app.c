@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app_names.h"
 #include "print.h"
 #include "sight.h"
 #include "tool.h"
@@ -28,10 +29,12 @@ struct app {
     struct tool_selection selection;
     struct at_sighting sighting;
     struct at_tracking tracking;
+    const char *rules; /* a file of the user's; NULL: there is none */
     const char *fields;
     int format; /* enum at_print_format */
 
     struct tool_sources in;
+    struct at_apps *apps;
     struct at_tracker *tracker;
     struct at_sight sight[SIGHTS];
     struct at_quote quote[SIGHTS]; /* what some of them quote */
@@ -110,7 +113,6 @@ static enum at_status take_all(struct app *app, struct at_error *err)
 
 /* ---- flows out ------------------------------------------------------- */
 
-/* Here is where a row gets its application. */
 static enum at_status collect(const struct app *app, struct at_finds *finds)
 {
     enum at_status st = AT_OK;
@@ -122,6 +124,7 @@ static enum at_status collect(const struct app *app, struct at_finds *finds)
     flow = at_tracker_flows(app->tracker, &n);
     for (size_t i = 0; i < n && st == AT_OK; i++) {
         at_flow_row_of(&row, &flow[i]);
+        at_app_of_row(app->apps, &row);
         if (row.net == AT_NET_IPV4 || row.net == AT_NET_IPV6)
             st = at_finds_add(finds, &row, 0);
     }
@@ -149,6 +152,15 @@ static enum at_status print(struct app *app, struct at_print *print,
 
 /* ---- the tool -------------------------------------------------------- */
 
+static int set_up_rules(struct app *app)
+{
+    struct at_error err;
+
+    return at_apps_open(&app->apps, app->rules, &err) == AT_OK
+               ? TOOL_OK
+               : tool_error(&err);
+}
+
 static int set_up(struct app *app, char *path[], size_t n)
 {
     int status = tool_selection_compile(&app->in.wanted, &app->selection);
@@ -159,6 +171,8 @@ static int set_up(struct app *app, char *path[], size_t n)
     app->in.wanted.note = note;
     app->in.wanted.ctx = &app->sighting;
     app->in.reading.salvage = app->common.salvage;
+    if (status == TOOL_OK)
+        status = set_up_rules(app);
     if (status == TOOL_OK)
         status = tool_sources_set(&app->in, path, n, NULL);
     if (status == TOOL_OK &&
@@ -218,6 +232,8 @@ int main(int argc, char *argv[])
                     "how flows are printed"),
         TOOL_TEXT(0, "fields", &app.fields, "LIST",
                   "which columns, as in \"src,dst,app\""),
+        TOOL_TEXT(0, "rules", &app.rules, "FILE",
+                  "rules of applications that come before the built-in ones"),
         TOOL_FLAG(0, "sequence", &app.in.sequence,
                   "read the inputs one after the other, not by time"),
         TOOL_INPUT(&app.in.reading),
@@ -228,6 +244,7 @@ int main(int argc, char *argv[])
     const int i = tool_parse(argc, argv,
                              "[selection] [--conformance] "
                              "[--format table|csv|json] [--fields list] "
+                             "[--rules file] "
                              "input ...",
                              options);
     int status;
@@ -237,6 +254,7 @@ int main(int argc, char *argv[])
         tool_usage_error("no file is named");
     status = run(&app, argv + i, (size_t)(argc - i));
     at_tracker_close(app.tracker);
+    at_apps_close(app.apps);
     tool_sources_close(&app.in);
     at_pool_close(app.in.pool);
     at_filter_close(app.in.wanted.filter);

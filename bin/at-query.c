@@ -1,13 +1,16 @@
 /*
  * at-query - flows and packets out of archives and capture files
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "parts.h"
 #include "print.h"
 #include "query.h"
 #include "tool.h"
@@ -22,9 +25,12 @@ struct ask {
     const char *fields;
     uint64_t limit;
     bool count;
+    bool whole_flows;
+    int kept; /* descriptor of what standard input held, or -1 */
     struct at_reader_options reading;
     struct at_query query;
     struct at_targets targets;
+    struct at_parts parts; /* where flows decide */
     struct tool_progress progress;
     struct tool_summary summary;
 };
@@ -68,9 +74,62 @@ static int open_question(struct ask *ask, int argc, char *argv[], int words)
     ask->query.reading = ask->reading;
     ask->query.from_ns = ask->selection.from_ns;
     ask->query.to_ns = ask->selection.to_ns;
+    ask->query.whole_flows = ask->whole_flows;
     ask->query.stop = tool_stopped;
     free(text);
     return status;
+}
+
+/*
+ * Standard input can be read once; where it must be read again it is kept in
+ * a file without a name.  Returns its descriptor, or -1 after saying why.
+ */
+static int keep_input(void)
+{
+    const char *dir = getenv("TMPDIR");
+    char path[PATH_MAX], buf[65536];
+    ssize_t n;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/at-query-XXXXXX",
+             dir != NULL && *dir != '\0' ? dir : "/tmp");
+    fd = mkstemp(path);
+    if (fd < 0) {
+        tool_warn("%s: cannot create: %s", path, strerror(errno));
+        return -1;
+    }
+    unlink(path);
+    while ((n = read(STDIN_FILENO, buf, sizeof(buf))) > 0 && !tool_stopped())
+        if (write(fd, buf, (size_t)n) != n) {
+            n = -1;
+            break;
+        }
+    if (n < 0) {
+        tool_warn("cannot keep standard input in %s: %s", path,
+                  strerror(errno));
+        close(fd);
+        return -1;
+    }
+    lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+
+/* Whether packets cannot be judged without what is known of their flow. */
+static bool uses_parts(const struct ask *ask)
+{
+    return at_query_has_terms(&ask->query) || ask->whole_flows;
+}
+
+static int add_input(struct ask *ask)
+{
+    struct at_error err;
+
+    ask->kept = keep_input();
+    if (ask->kept < 0)
+        return TOOL_FAIL;
+    return at_targets_add_fd(&ask->targets, ask->kept, &err) == AT_OK
+               ? TOOL_OK
+               : tool_error(&err);
 }
 
 static int add_targets(struct ask *ask, int words, char *argv[], int i)
@@ -78,8 +137,11 @@ static int add_targets(struct ask *ask, int words, char *argv[], int i)
     struct at_error err;
 
     for (; i < words; i++)
-        if (at_targets_add(&ask->targets, argv[i], ask->query.from_ns,
-                           ask->query.to_ns, &err) != AT_OK)
+        if (strcmp(argv[i], "-") == 0 && uses_parts(ask) && ask->kept < 0) {
+            if (add_input(ask) != TOOL_OK)
+                return TOOL_FAIL;
+        } else if (at_targets_add(&ask->targets, argv[i], ask->query.from_ns,
+                                  ask->query.to_ns, &err) != AT_OK)
             return tool_error(&err);
     if (at_targets_check(&ask->targets, &ask->query, &err) != AT_OK)
         return tool_error_in(&err, at_expr_text(ask->query.expr));
@@ -99,6 +161,80 @@ static unsigned terminal_width(void)
     return w.ws_col;
 }
 
+/* Calls 'step' for each target; what cannot be read is said, and the other
+ * targets may be fine. */
+static int each_target(struct ask *ask, size_t *failed,
+                       enum at_status (*step)(struct ask *ask, size_t number,
+                                              struct at_finds *finds,
+                                              struct at_error *err),
+                       struct at_finds *finds)
+{
+    struct at_error err;
+    int status = TOOL_OK;
+
+    for (size_t i = 0; i < ask->targets.n && !tool_stopped(); i++) {
+        if (step(ask, i, finds, &err) < 0) {
+            status = tool_error(&err);
+            ++*failed;
+        }
+        tool_progress_update(&ask->progress, i + 1, ask->targets.n, 0);
+    }
+    return status;
+}
+
+static enum at_status find_in(struct ask *ask, size_t number,
+                              struct at_finds *finds, struct at_error *err)
+{
+    return at_find_flows(&ask->query, &ask->targets, number, finds, err);
+}
+
+static int find_flows(struct ask *ask, struct at_finds *finds, size_t *failed)
+{
+    return each_target(ask, failed, find_in, finds);
+}
+
+static enum at_status take_in(struct ask *ask, size_t number,
+                              struct at_finds *finds, struct at_error *err)
+{
+    (void)finds;
+    return at_parts_take(&ask->parts, &ask->query, &ask->targets, number, err);
+}
+
+static enum at_status settle_in(struct ask *ask, size_t number,
+                                struct at_finds *finds, struct at_error *err)
+{
+    (void)finds;
+    return at_parts_settle(&ask->parts, &ask->query, &ask->targets, number,
+                           err);
+}
+
+/* Takes the flows that may be of use, and with 'settle' asks the packets of
+ * those that are in doubt. */
+static int take_parts(struct ask *ask, bool settle, size_t *failed)
+{
+    struct at_error err;
+    size_t unsettled = 0;
+    int status = each_target(ask, failed, take_in, NULL);
+
+    if (at_parts_judge(&ask->parts, &ask->query, &ask->targets, &err) != AT_OK)
+        return tool_error(&err);
+    /* What could not be read was said already. */
+    if (settle && *failed == 0 &&
+        each_target(ask, &unsettled, settle_in, NULL) != TOOL_OK)
+        status = TOOL_FAIL;
+    return status;
+}
+
+static int find_parts(struct ask *ask, struct at_finds *finds, size_t *failed)
+{
+    const int status = take_parts(ask, true, failed);
+
+    if (at_parts_finds(&ask->parts, finds) == AT_OK)
+        return status;
+    tool_warn("out of memory");
+    return TOOL_FAIL;
+}
+
 static int answer_flows(struct ask *ask)
 {
     struct at_print print = {
@@ -114,13 +250,8 @@ static int answer_flows(struct ask *ask)
 
     if (at_print_open(&print, ask->fields, &err) != AT_OK)
         tool_usage_error("%s", err.msg);
-    for (size_t i = 0; i < ask->targets.n && !tool_stopped(); i++) {
-        if (at_find_flows(&ask->query, &ask->targets, i, &finds, &err) < 0) {
-            status = tool_error(&err); /* the other targets may be fine */
-            failed++;
-        }
-        tool_progress_update(&ask->progress, i + 1, ask->targets.n, 0);
-    }
+    status = uses_parts(ask) ? find_parts(ask, &finds, &failed)
+                             : find_flows(ask, &finds, &failed);
     tool_progress_end(&ask->progress);
     if (at_finds_finish(&finds, &ask->targets, &err) != AT_OK)
         status = tool_error(&err);
@@ -216,16 +347,20 @@ static int answer_packets(struct ask *ask)
 {
     struct at_packets *packets;
     struct at_error err;
-    int status;
+    size_t failed = 0;
+    int status = TOOL_OK, taken = TOOL_OK;
 
     if (!ask->count)
         tool_check_output(ask->output);
-    if (at_packets_open(&packets, &ask->query, &ask->targets, &err) != AT_OK)
+    if (uses_parts(ask))
+        taken = take_parts(ask, ask->whole_flows, &failed);
+    if (at_packets_open(&packets, &ask->query, &ask->targets,
+                        uses_parts(ask) ? &ask->parts : NULL, &err) != AT_OK)
         return tool_error(&err);
     status = ask->count ? count_packets(ask, packets)
                         : write_packets(ask, packets);
     at_packets_close(packets);
-    return status;
+    return status != TOOL_OK ? status : taken;
 }
 
 /* ---- main ------------------------------------------------------------ */
@@ -257,6 +392,9 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
     tool_progress_start(&ask->progress, &ask->common);
     if (status == TOOL_OK)
         status = ask->output != NULL ? answer_packets(ask) : answer_flows(ask);
+    if (ask->kept >= 0)
+        close(ask->kept);
+    at_parts_close(&ask->parts);
     at_targets_close(&ask->targets);
     at_query_close(&ask->query);
     at_pool_close(ask->query.pool);
@@ -265,7 +403,7 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
 
 int main(int argc, char *argv[])
 {
-    struct ask ask = {.limit = UINT64_MAX};
+    struct ask ask = {.limit = UINT64_MAX, .kept = -1};
     const struct tool_option options[] = {
         TOOL_TEXT('e', "expression", &ask.expression, "EXPR",
                   "the expression, if it is not the last operands"),
@@ -286,6 +424,8 @@ int main(int argc, char *argv[])
         TOOL_FLAG(0, "count", &ask.count,
                   "print the number of flows only; with -w of packets, and "
                   "write nothing"),
+        TOOL_FLAG(0, "whole-flows", &ask.whole_flows,
+                  "with -w, all packets of the flows that match"),
         TOOL_SELECTION_BUT(&ask.selection, TOOL_NO_FILTER),
         TOOL_INPUT(&ask.reading),
         TOOL_COMMON_BUT(&ask.common, TOOL_NO_SALVAGE),

@@ -86,6 +86,7 @@ struct list {
 
 struct port_list {
     uint16_t port;
+    uint32_t filled; /* of 'list', while it is made */
     struct list list;
 };
 
@@ -451,24 +452,14 @@ static uint8_t more_of(const struct at_app_side *source,
                      (rule->same != 0 ? MORE_SAME : 0));
 }
 
-static enum at_status add_entry(struct at_apps *apps, uint32_t cell,
-                                struct list *list)
+static struct entry entry_of(const struct at_apps *apps, uint32_t cell)
 {
     const struct cell *c = &apps->cell[cell];
     const struct at_app_side *s = &apps->rules.side[c->side[0]];
     const struct at_app_side *t = &apps->rules.side[c->side[1]];
     const struct at_app_rule *rule = &apps->rules.rule[c->rule];
-    struct entry *entry = grow(apps->entry, apps->entries, &apps->entry_room,
-                               sizeof(*entry));
 
-    if (entry == NULL)
-        return AT_ERR_MEMORY;
-    apps->entry = entry;
-    if (apps->entries == ENTRIES_MOST)
-        return AT_ERR_SYNTAX;
-    if (list->n++ == 0)
-        list->first = (uint32_t)apps->entries;
-    entry[apps->entries++] = (struct entry){
+    return (struct entry){
         .mask = (uint64_t)at_load_be32(s->mask) << 32 | at_load_be32(t->mask),
         .value = (uint64_t)at_load_be32(s->value) << 32 |
                  at_load_be32(t->value),
@@ -476,6 +467,34 @@ static enum at_status add_entry(struct at_apps *apps, uint32_t cell,
         .more = more_of(s, t, rule, c->place == BY_PORT),
         .cell = cell,
     };
+}
+
+/* Room for 'n' entries more. */
+static enum at_status reserve(struct at_apps *apps, size_t n)
+{
+    while (apps->entry_room - apps->entries < n) {
+        struct entry *entry = grow(apps->entry, apps->entry_room,
+                                   &apps->entry_room, sizeof(*entry));
+
+        if (entry == NULL)
+            return AT_ERR_MEMORY;
+        apps->entry = entry;
+        if (apps->entry_room > ENTRIES_MOST)
+            return AT_ERR_SYNTAX;
+    }
+    return AT_OK;
+}
+
+static enum at_status add_entry(struct at_apps *apps, uint32_t cell,
+                                struct list *list)
+{
+    const enum at_status st = reserve(apps, 1);
+
+    if (st != AT_OK)
+        return st;
+    if (list->n++ == 0)
+        list->first = (uint32_t)apps->entries;
+    apps->entry[apps->entries++] = entry_of(apps, cell);
     return AT_OK;
 }
 
@@ -530,14 +549,12 @@ static struct port_list *find_port(struct lists *l, uint16_t port)
     return NULL;
 }
 
-/* The cells of one place that belong to 'key', a byte or a port. */
+/* Whether a cell of that place belongs to the list of a first byte. */
 static bool belongs(const struct at_apps *apps, const struct cell *c, int place,
                     unsigned key)
 {
     const struct at_app_rules *r = &apps->rules;
 
-    if (place == BY_PORT)
-        return is_port(&r->rule[c->rule], (uint16_t)key);
     return place == BY_NOTHING ||
            at_app_side_allows(r, &r->side[c->side[place]], 0, (uint8_t)key);
 }
@@ -563,19 +580,33 @@ static size_t words_of(const struct list *list)
     return (list->n + 63) / 64;
 }
 
-/* Whether an entry can have this byte, or none, in this place. */
-static bool entry_allows(const struct at_apps *apps, const struct entry *e,
-                         unsigned place, unsigned byte)
+/* Marks the bytes, or none, that an entry can have in a place: in every
+ * 'words'th word of 'bits' from the first. */
+static void mark_bytes(const struct at_apps *apps, const struct at_app_side *s,
+                       unsigned i, uint64_t *bits, size_t words, uint64_t bit)
+{
+    if (s->kind != AT_APP_SENT || i >= s->need) {
+        for (unsigned b = 0; b < BYTES; b++)
+            bits[b * words] |= bit;
+    } else if (s->mask[i] == 0xff) {
+        bits[s->value[i] * words] |= bit;
+    } else {
+        for (unsigned b = 0; b < NO_BYTE; b++)
+            if (at_app_side_allows(&apps->rules, s, i, (uint8_t)b))
+                bits[b * words] |= bit;
+    }
+}
+
+/* Entry number 'n' of a list, in all its bitmaps. */
+static void mark_entry(const struct at_apps *apps, const struct entry *e,
+                       uint64_t *bits, size_t words, uint32_t n)
 {
     const struct cell *c = &apps->cell[e->cell];
-    const uint32_t side = c->side[place / AT_APP_BYTES];
-    const struct at_app_side *s = &apps->rules.side[side];
-    const unsigned i = place % AT_APP_BYTES;
 
-    if (s->kind != AT_APP_SENT || i >= s->need)
-        return true;
-    return byte != NO_BYTE &&
-           at_app_side_allows(&apps->rules, s, i, (uint8_t)byte);
+    for (unsigned i = 0; i < PLACES; i++)
+        mark_bytes(apps, &apps->rules.side[c->side[i / AT_APP_BYTES]],
+                   i % AT_APP_BYTES, bits + i * BYTES * words + n / 64, words,
+                   UINT64_C(1) << n % 64);
 }
 
 static enum at_status make_bits(struct at_apps *apps, struct list *list)
@@ -593,11 +624,8 @@ static enum at_status make_bits(struct at_apps *apps, struct list *list)
     bits += apps->words;
     apps->words += all;
     memset(bits, 0, all * sizeof(*bits));
-    for (unsigned i = 0; i < PLACES * BYTES; i++)
-        for (uint32_t n = 0; n < list->n; n++)
-            if (entry_allows(apps, &apps->entry[list->first + n], i / BYTES,
-                             i % BYTES))
-                bits[i * words + n / 64] |= UINT64_C(1) << n % 64;
+    for (uint32_t n = 0; n < list->n; n++)
+        mark_entry(apps, &apps->entry[list->first + n], bits, words, n);
     return AT_OK;
 }
 
@@ -612,51 +640,79 @@ static enum at_status make_list(struct at_apps *apps, const struct pick *pick,
     return st == AT_OK ? make_bits(apps, list) : st;
 }
 
-/* Every port that some cell asks for. */
-static void mark_ports(const struct at_apps *apps, const struct pick *pick,
-                       bool *wanted)
+/* Calls fn() for each port of each cell, in the order of rank. */
+static enum at_status
+each_port(struct at_apps *apps, struct lists *l, const struct pick *pick,
+          void (*fn)(struct at_apps *apps, struct port_list *p, uint32_t cell))
 {
-    memset(wanted, 0, (UINT16_MAX + 1) * sizeof(wanted[0]));
     for (size_t i = 0; i < pick->n; i++) {
         const uint32_t rule = apps->cell[pick->cell[i]].rule;
         const struct at_app_rule *r = &apps->rules.rule[rule];
 
-        for (unsigned p = 0; p < r->ports; p++)
-            memset(wanted + r->port[p].low, 1,
-                   r->port[p].high - r->port[p].low + 1);
+        for (unsigned k = 0; k < r->ports; k++)
+            for (uint32_t port = r->port[k].low; port <= r->port[k].high;
+                 port++) {
+                struct port_list *p = find_port(l, (uint16_t)port);
+
+                if (p == NULL)
+                    return AT_ERR_SYNTAX;
+                p->port = (uint16_t)port;
+                fn(apps, p, pick->cell[i]);
+            }
     }
+    return AT_OK;
+}
+
+static void count_entry(struct at_apps *apps, struct port_list *p,
+                        uint32_t cell)
+{
+    (void)apps;
+    (void)cell;
+    p->list.n++;
+}
+
+static void put_entry(struct at_apps *apps, struct port_list *p, uint32_t cell)
+{
+    apps->entry[p->list.first + p->filled++] = entry_of(apps, cell);
+}
+
+/* Lists lie one behind the other, as long as they were counted. */
+static enum at_status place_lists(struct at_apps *apps, struct lists *l)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < (size_t)1 << HASH_BITS; i++) {
+        struct port_list *p = &l->port[i];
+
+        if (p->list.n == 0)
+            continue;
+        l->has_port[p->port / 64] |= UINT64_C(1) << p->port % 64;
+        p->list.first = (uint32_t)(apps->entries + n);
+        n += p->list.n;
+    }
+    if (reserve(apps, n) != AT_OK)
+        return n > ENTRIES_MOST ? AT_ERR_SYNTAX : AT_ERR_MEMORY;
+    apps->entries += n;
+    return AT_OK;
 }
 
 static enum at_status make_port_lists(struct at_apps *apps, struct lists *l,
                                       const struct pick *pick)
 {
-    bool *wanted;
-    enum at_status st = AT_OK;
+    enum at_status st;
 
     if (pick->n == 0)
         return AT_OK;
-    wanted = malloc((UINT16_MAX + 1) * sizeof(*wanted));
     l->port = calloc((size_t)1 << HASH_BITS, sizeof(l->port[0]));
-    if (wanted == NULL || l->port == NULL) {
-        free(wanted);
+    if (l->port == NULL)
         return AT_ERR_MEMORY;
-    }
-    mark_ports(apps, pick, wanted);
-    for (unsigned port = 0; port <= UINT16_MAX && st == AT_OK; port++) {
-        struct port_list *p = wanted[port] ? find_port(l, (uint16_t)port)
-                                           : NULL;
-
-        if (!wanted[port])
-            continue;
-        if (p == NULL) {
-            st = AT_ERR_SYNTAX;
-            break;
-        }
-        p->port = (uint16_t)port;
-        l->has_port[port / 64] |= UINT64_C(1) << port % 64;
-        st = make_list(apps, pick, BY_PORT, port, &p->list);
-    }
-    free(wanted);
+    st = each_port(apps, l, pick, count_entry);
+    if (st == AT_OK)
+        st = place_lists(apps, l);
+    if (st == AT_OK)
+        st = each_port(apps, l, pick, put_entry);
+    for (size_t i = 0; i < (size_t)1 << HASH_BITS && st == AT_OK; i++)
+        st = make_bits(apps, &l->port[i].list);
     return st;
 }
 

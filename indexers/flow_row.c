@@ -108,6 +108,11 @@ void at_flow_row_join(struct at_flow_row *a, const struct at_flow_row *b,
     if (b->end_ns > a->end_ns)
         a->end_ns = b->end_ns;
     a->marks |= b->marks;
+    if (a->app == NULL || b->confidence > a->confidence) {
+        a->app = b->app;
+        a->category = b->category;
+        a->confidence = b->confidence;
+    }
     a->checksums = worse(a->checksums, b->checksums);
     a->errors = plus(a->errors, b->errors);
     a->bad_checksums = plus(a->bad_checksums, b->bad_checksums);

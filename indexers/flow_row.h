@@ -31,6 +31,9 @@ struct at_flow_row {
     uint16_t zero_windows[2];  /* TCP packets that say so */
     uint16_t errors;           /* ICMP errors that quote it */
     uint16_t bad_checksums;    /* packets */
+    uint8_t confidence;        /* enum at_app_confidence */
+    const char *app;           /* its name; NULL: nobody has asked.  The */
+    const char *category; /* strings are of the rules, or of at_app_names */
 };
 
 /* Whether all was captured that may be known of a direction's first payload:

@@ -355,6 +355,21 @@ static enum at_status add_host_flows(struct at_index *ix, int64_t id,
     return good ? AT_OK : corrupt(ix, "a host's list of flows", err);
 }
 
+enum at_status at_index_host_flows(
+    struct at_index *ix,
+    bool (*wanted)(void *ctx, const uint8_t *addr, unsigned addr_bytes),
+    void *ctx, struct at_set *flows, struct at_error *err)
+{
+    enum at_status st = AT_OK;
+
+    for (int64_t id = 1; id <= ix->info.hosts && st == AT_OK; id++) {
+        st = read_host(ix, id, err);
+        if (st == AT_OK && wanted(ctx, ix->addr[id], ix->addr_bytes[id]))
+            st = add_host_flows(ix, id, flows, err);
+    }
+    return st;
+}
+
 enum at_status at_index_net_flows(struct at_index *ix, const uint8_t *addr,
                                   unsigned addr_bytes, unsigned prefix,
                                   struct at_set *flows, struct at_error *err)
@@ -578,6 +593,11 @@ enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
         return st;
     take_numbers(ix, row);
     return take_ends(ix, row, err);
+}
+
+uint32_t at_index_flow_id(const struct at_index *ix)
+{
+    return (uint32_t)sqlite3_column_int64(ix->row, COL_ID);
 }
 
 enum at_status at_index_flow_blocks(struct at_index *ix, struct at_set *blocks,

@@ -82,6 +82,11 @@ enum at_status at_index_net_flows(struct at_index *ix, const uint8_t *addr,
 enum at_status at_index_port_flows(struct at_index *ix, uint16_t low,
                                    uint16_t high, struct at_set *flows,
                                    struct at_error *err);
+/* Those of every host that 'wanted' says yes to. */
+enum at_status at_index_host_flows(
+    struct at_index *ix,
+    bool (*wanted)(void *ctx, const uint8_t *addr, unsigned addr_bytes),
+    void *ctx, struct at_set *flows, struct at_error *err);
 enum at_status at_index_link_flows(struct at_index *ix, struct at_set *flows,
                                    struct at_error *err);
 
@@ -95,6 +100,8 @@ enum at_status at_index_flows(struct at_index *ix, const struct at_set *flows,
                               struct at_error *err);
 enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
                                   struct at_error *err);
+/* The id of the flow stored last. */
+uint32_t at_index_flow_id(const struct at_index *ix);
 enum at_status at_index_flow_blocks(struct at_index *ix, struct at_set *blocks,
                                     struct at_error *err);
 

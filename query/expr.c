@@ -29,6 +29,7 @@
 #include <pcap/namedb.h> /* needs pcap.h before it */
 
 #include "errors.h"
+#include "term.h"
 #include "words.h"
 
 enum { MOST_DEPTH = 500 }; /* of parentheses and "not", and of the tree */
@@ -47,6 +48,8 @@ struct at_expr {
     size_t nodes;
     size_t tokens;
     const struct at_expr_node *root;
+    struct at_term *term;
+    size_t terms;
     bool literal;
     bool opaque;
     char text[];
@@ -66,6 +69,7 @@ struct parser {
     struct quals q;
     bool give_up; /* it may be right, but we cannot tell */
     bool failed;
+    bool wrong_term; /* in a flow term, which libpcap knows nothing of */
     struct at_error error;
 };
 
@@ -759,6 +763,46 @@ static struct node *parse_not(struct parser *p)
     return n;
 }
 
+/* The message of at_term_parse(), whose column is that of the term. */
+static struct node *fail_term(struct parser *p, const struct token *t,
+                              const struct at_error *err)
+{
+    if (p->failed || p->give_up)
+        return NULL;
+    p->failed = true;
+    p->wrong_term = true;
+    if (err->status == AT_ERR_SYNTAX)
+        at_error_syntax(&p->error, t->column + (uint32_t)err->column,
+                        "%s in \"%s\"", err->msg, p->e->text);
+    else
+        p->error = *err;
+    return NULL;
+}
+
+static struct node *parse_term(struct parser *p)
+{
+    const size_t first = p->at;
+    const struct token *t = advance(p);
+    struct at_expr *e = p->e;
+    struct at_error err;
+    struct node *n;
+
+    p->q.kind = KIND_NONE;
+    if (e->terms == AT_EXPR_TERMS_MOST)
+        return fail(p, t, "expected at most 64 flow terms");
+    if (e->term == NULL)
+        e->term = calloc(AT_EXPR_TERMS_MOST, sizeof(e->term[0]));
+    if (e->term == NULL)
+        return give_up(p);
+    if (at_term_parse(&e->term[e->terms], text_of(p, t), t->length, &err) !=
+        AT_OK)
+        return fail_term(p, t, &err);
+    n = leaf_from(p, first);
+    n->n.leaf = AT_LEAF_FLOW;
+    n->n.term = (uint8_t)e->terms++;
+    return n;
+}
+
 static struct node *parse_operand(struct parser *p)
 {
     const size_t end = skip_relation(p, p->at);
@@ -767,7 +811,9 @@ static struct node *parse_operand(struct parser *p)
 
     if (++p->depth > MOST_DEPTH)
         return give_up(p);
-    if (end > 0) {
+    if (peek(p)->kind == T_FLOW) {
+        n = parse_term(p);
+    } else if (end > 0) {
         p->at = end;
         p->q.kind = KIND_NONE;
         n = leaf_from(p, first);
@@ -863,6 +909,20 @@ static unsigned mark_loose(struct at_expr *e, const struct at_expr_node *n,
 
 /* ---- opening --------------------------------------------------------- */
 
+/* Where an operand may stand, a flow term is one token. */
+static bool take_term(const struct at_expr *e, struct token *t, const char *at)
+{
+    const struct token *last = t > e->token ? t - 1 : NULL;
+
+    if (last != NULL && last->kind != T_AND && last->kind != T_OR &&
+        last->kind != T_NOT && last->kind != T_FLOW && !is_char(last, '('))
+        return false;
+    t->length = (uint32_t)at_term_span(at);
+    if (t->length > 0)
+        t->kind = T_FLOW;
+    return t->length > 0;
+}
+
 /* Returns the number of tokens with T_END, or 0 after a failure. */
 static size_t tokenise(struct parser *p)
 {
@@ -879,7 +939,8 @@ static size_t tokenise(struct parser *p)
         t->kind = T_END;
         if (*at == '\0')
             return e->tokens;
-        at_word_take(t, at, bracket > 0);
+        if (!take_term(e, t, at))
+            at_word_take(t, at, bracket > 0);
         if (t->length == 0) {
             t->length = 1;
             while ((at[t->length] & 0xc0) == 0x80) /* the rest of UTF-8 */
@@ -923,6 +984,14 @@ static enum at_status parse(struct at_expr *e, unsigned flags,
         e->root = &root->n;
         mark_loose(e, e->root, 0, &seen);
         return AT_OK;
+    }
+    if (e->terms > 0 || p.wrong_term) {
+        if (!p.failed)
+            return at_error_set(err, AT_ERR_SYNTAX,
+                                "expression: too deep for flow terms");
+        if (err != NULL)
+            *err = p.error;
+        return p.error.status;
     }
     /* Refuse nothing that libpcap takes, now or in a later version. */
     if (p.failed && at_filter_open(&filter, e->text, flags, NULL) != AT_OK) {
@@ -972,6 +1041,9 @@ void at_expr_free(struct at_expr *e)
 {
     if (e == NULL)
         return;
+    for (size_t i = 0; i < e->terms; i++)
+        at_term_close(&e->term[i]);
+    free(e->term);
     free(e->token);
     free(e->node);
     free(e);
@@ -985,6 +1057,62 @@ const struct at_expr_node *at_expr_root(const struct at_expr *e)
 const char *at_expr_text(const struct at_expr *e)
 {
     return e->text;
+}
+
+const struct at_term *at_expr_terms(const struct at_expr *e, size_t *n)
+{
+    *n = e->terms;
+    return e->terms > 0 ? e->term : NULL;
+}
+
+/* Calls itself for the children; the nodes are in the order of the text. */
+static void replace_terms(const struct at_expr *e, const struct at_expr_node *n,
+                          uint64_t vector, char *text, size_t *shift)
+{
+    const char *const constant = vector >> n->term & 1 ? "(len>=0)" : "(len<0)";
+
+    if (n->op == AT_EXPR_LEAF && n->leaf == AT_LEAF_FLOW) {
+        char *at = text + n->column + *shift;
+        const size_t new_bytes = strlen(constant);
+
+        memmove(at + new_bytes, e->text + n->column + n->length,
+                strlen(e->text + n->column + n->length) + 1);
+        memcpy(at, constant, new_bytes);
+        *shift += new_bytes - n->length;
+    }
+    for (n = n->child; n != NULL; n = n->next)
+        replace_terms(e, n, vector, text, shift);
+}
+
+char *at_expr_of_vector(const struct at_expr *e, uint64_t vector)
+{
+    const size_t room = strlen(e->text) + 8 * e->terms + 1;
+    char *text = malloc(room);
+    size_t shift = 0; /* it may become negative: it wraps and comes back */
+
+    if (text == NULL)
+        return NULL;
+    memcpy(text, e->text, strlen(e->text) + 1);
+    replace_terms(e, e->root, vector, text, &shift);
+    return text;
+}
+
+static void widen(const struct at_expr_node *n, bool sense, uint64_t *vector)
+{
+    if (n->op == AT_EXPR_NOT)
+        sense = !sense;
+    if (n->op == AT_EXPR_LEAF && n->leaf == AT_LEAF_FLOW && sense)
+        *vector |= UINT64_C(1) << n->term;
+    for (n = n->child; n != NULL; n = n->next)
+        widen(n, sense, vector);
+}
+
+uint64_t at_expr_widest(const struct at_expr *e)
+{
+    uint64_t vector = 0;
+
+    widen(e->root, true, &vector);
+    return vector;
 }
 
 bool at_expr_literal(const struct at_expr *e)

@@ -31,6 +31,7 @@ enum at_leaf {
     AT_LEAF_PORT,   /* a port is in port_low..port_high, of one of 'over' */
     AT_LEAF_PROTO,  /* the IP protocol is 'proto', in one of 'nets' */
     AT_LEAF_LINK,   /* the network layer is one of 'nets': ip, ip6, arp */
+    AT_LEAF_FLOW,   /* flow term number 'term' */
 };
 
 enum at_expr_dir {
@@ -79,11 +80,18 @@ struct at_expr_node {
      * tags that are named before it, as in "vlan and host 10.0.0.1"; of a
      * loose leaf nothing is known, so a planner must take it for OPAQUE.
      */
-    uint8_t tag; /* OPAQUE: 1 if this is vlan, mpls or pppoes; 2 if geneve */
+    uint8_t term; /* FLOW: see at_expr_terms() */
+    uint8_t tag;  /* OPAQUE: 1 if this is vlan, mpls or pppoes; 2 if geneve */
     bool loose;
 };
 
 struct at_expr;
+
+/*
+ * Flow terms.  Which of them are true of a flow is a vector, with the bit
+ * 1 << number for each.
+ */
+enum { AT_EXPR_TERMS_MOST = 64 };
 
 /*
  * at_expr_parse() parses 'text', which is copied.  'flags' are those of
@@ -101,6 +109,20 @@ void at_expr_free(struct at_expr *e);
 /* The top of the tree, never NULL; it lives as long as 'e'. */
 const struct at_expr_node *at_expr_root(const struct at_expr *e);
 const char *at_expr_text(const struct at_expr *e);
+
+/* The flow terms, in the order of the text; NULL if there are none. */
+const struct at_term *at_expr_terms(const struct at_expr *e, size_t *n);
+
+/*
+ * The expression as libpcap reads it, with each flow term replaced by what is
+ * always or never true, by its bit in 'vector'.  NULL if there is no memory;
+ * the caller frees it.
+ */
+char *at_expr_of_vector(const struct at_expr *e, uint64_t vector);
+
+/* The vector that lets most packets match: what matches by any, matches by
+ * this one. */
+uint64_t at_expr_widest(const struct at_expr *e);
 
 /*
  * at_expr_literal() tells whether tags hide what is behind them: the flag
@@ -126,6 +148,8 @@ struct at_facts {
     unsigned flags;     /* AT_DECODED_ bits */
     const uint8_t *src; /* 4 bytes, 16 for IPv6, NULL for AT_NET_OTHER */
     const uint8_t *dst;
+    bool in_flow;    /* 'vector' tells of their flow */
+    uint64_t vector; /* the flow terms that are true of it */
 };
 
 /* The facts of a single packet; they point to where 'h' does. */

@@ -12,6 +12,7 @@
 
 #include "datagrams.h"
 #include "errors.h"
+#include "parts.h"
 #include "query.h"
 #include "sights.h"
 #include "tracker.h"
@@ -453,33 +454,24 @@ enum at_status at_find_flows(const struct at_query *q,
     return scan && st == AT_OK ? find_by_scan(q, t, number, finds, err) : st;
 }
 
-/* ---- parts of one flow ----------------------------------------------- */
-
-enum { SYN = 2 };
-
-/* A find on its way through the sort: parts of a flow come together. */
-struct part {
-    struct at_flow_key key;
-    struct at_found found;
-    size_t lane;
-    bool source_is_hi;
-};
-
-static int by_flow(const void *a, const void *b)
+enum at_status at_scan_flows(const struct at_query *q,
+                             const struct at_targets *t, size_t number,
+                             struct at_finds *finds, struct at_error *err)
 {
-    const struct part *x = a, *y = b;
-    const int order = memcmp(&x->key, &y->key, sizeof(x->key));
+    struct at_query all = *q;
+    struct at_error none;
+    enum at_status st = at_filter_open(&all.filter, "", 0, &none);
 
-    if (x->lane != y->lane)
-        return x->lane < y->lane ? -1 : 1;
-    if (order != 0)
-        return order;
-    if (x->found.target != y->found.target)
-        return x->found.target < y->found.target ? -1 : 1;
-    if (x->found.row.start_ns != y->found.row.start_ns)
-        return x->found.row.start_ns < y->found.row.start_ns ? -1 : 1;
-    return 0;
+    if (st != AT_OK)
+        return at_error_copy(err, &none);
+    all.from_ns = AT_TIME_MIN;
+    all.to_ns = AT_TIME_MAX;
+    st = find_by_scan(&all, t, number, finds, err);
+    at_filter_close(all.filter);
+    return st;
 }
+
+/* ---- all that was found ----------------------------------------------- */
 
 /* An order of flows that begin at the same time, whatever found them. */
 static int by_ends(const struct at_flow_row *x, const struct at_flow_row *y)
@@ -508,52 +500,24 @@ static int by_start(const void *a, const void *b)
     return by_ends(&x->row, &y->row);
 }
 
-/*
- * Whether 'b', of a later target, goes on with what 'a' began.  A row has the
- * flags of all its packets: where its source sent a SYN, the SYN came first.
- */
-static bool goes_on(const struct part *a, const struct part *b)
-{
-    const struct at_flow_row *x = &a->found.row, *y = &b->found.row;
-
-    return a->lane == b->lane && a->found.target != b->found.target &&
-           memcmp(&a->key, &b->key, sizeof(a->key)) == 0 &&
-           y->start_ns - x->end_ns <=
-               at_timeout_of(&at_tracking_default.timeouts,
-                             (enum at_flow_state)x->state, x->proto) &&
-           !at_flow_begins_anew((enum at_flow_state)x->state,
-                                y->tcp_flags[0] & SYN);
-}
-
 static enum at_status join_parts(struct at_finds *finds,
                                  const struct at_targets *t)
 {
-    struct part *part = malloc((finds->n + 1) * sizeof(*part));
-    size_t n = 0;
+    struct at_parts parts = {.n = 0};
+    enum at_status st = AT_OK;
 
-    if (part == NULL)
-        return AT_ERR_MEMORY;
-    for (size_t i = 0; i < finds->n; i++) {
-        part[i].found = finds->found[i];
-        part[i].lane = t->target[part[i].found.target].lane;
-        part[i].source_is_hi = at_flow_row_key(&part[i].key,
-                                               &part[i].found.row);
-    }
-    qsort(part, finds->n, sizeof(*part), by_flow);
-    for (size_t i = 0; i < finds->n; i++) {
-        if (n > 0 && goes_on(&part[n - 1], &part[i])) {
-            at_flow_row_join(&part[n - 1].found.row, &part[i].found.row,
-                             part[n - 1].source_is_hi != part[i].source_is_hi);
-            part[n - 1].found.target = part[i].found.target;
-        } else {
-            part[n++] = part[i];
-        }
-    }
-    for (size_t i = 0; i < n; i++)
-        finds->found[i] = part[i].found;
-    finds->n = n;
-    free(part);
-    return AT_OK;
+    for (size_t i = 0; i < finds->n && st == AT_OK; i++)
+        st = at_parts_add(&parts, t, finds->found[i].target,
+                          &finds->found[i].row, 0);
+    if (st == AT_OK)
+        st = at_parts_join(&parts);
+    for (size_t i = 0; i < parts.flows && st == AT_OK; i++)
+        finds->found[i] = (struct at_found){parts.flow[i].row,
+                                            parts.flow[i].target};
+    if (st == AT_OK)
+        finds->n = parts.flows;
+    at_parts_close(&parts);
+    return st;
 }
 
 enum at_status at_finds_finish(struct at_finds *finds,

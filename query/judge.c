@@ -227,6 +227,10 @@ enum at_verdict at_expr_judge_leaf(const struct at_expr *e,
 
     if (leaf->leaf == AT_LEAF_TRUE)
         return AT_YES;
+    if (leaf->leaf == AT_LEAF_FLOW)
+        return !f->in_flow                   ? AT_MAYBE
+               : f->vector >> leaf->term & 1 ? AT_YES
+                                             : AT_NO;
     if (leaf->loose)
         return AT_MAYBE;
     v = judge_seen(leaf, f);
@@ -254,6 +258,17 @@ static enum at_verdict judge(const struct at_expr *e,
     return v;
 }
 
+/* Terms of flows alone load nothing from a packet. */
+static bool loads_nothing(const struct at_expr_node *n)
+{
+    if (n->op == AT_EXPR_LEAF)
+        return n->leaf == AT_LEAF_TRUE || n->leaf == AT_LEAF_FLOW;
+    for (n = n->child; n != NULL; n = n->next)
+        if (!loads_nothing(n))
+            return false;
+    return true;
+}
+
 /*
  * A load past the end refuses the packet.  Headers that are not whole may
  * cause one; so may any test that is OPAQUE, and any behind a tag.
@@ -264,8 +279,8 @@ enum at_verdict at_expr_judge(const struct at_expr *e, const struct at_facts *f)
     const unsigned broken = AT_DECODED_CUT | AT_DECODED_BAD |
                             AT_DECODED_FOREIGN;
 
-    if (v == AT_YES && at_expr_root(e)->leaf != AT_LEAF_TRUE &&
-        (at_expr_opaque(e) || (f->flags & broken)))
+    if (v == AT_YES && (at_expr_opaque(e) || (f->flags & broken)) &&
+        !loads_nothing(at_expr_root(e)))
         return AT_MAYBE;
     return v;
 }

@@ -9,15 +9,18 @@
 #include <stdlib.h>
 
 #include "errors.h"
+#include "parts.h"
 #include "query.h"
 
 /* One stream: the target that is open, and what follows. */
 struct lane {
     const struct at_query *q;
     const struct at_targets *t;
+    const struct at_parts *parts;
     size_t next, end; /* targets */
     struct at_reader *rd;
     struct at_pick *pick;
+    struct at_owners *owners; /* where there are parts */
 };
 
 struct at_packets {
@@ -107,8 +110,22 @@ static void close_target(struct lane *lane)
 {
     at_pick_close(lane->pick);
     at_reader_close(lane->rd);
+    at_owners_close(lane->owners);
+    lane->owners = NULL;
     lane->pick = NULL;
     lane->rd = NULL;
+}
+
+static enum at_status open_owners(struct lane *lane, struct at_error *err)
+{
+    const enum at_status st = at_owners_open(&lane->owners, lane->q,
+                                             lane->parts, lane->next++, err);
+
+    if (st != AT_OK)
+        return st;
+    return at_owners_pick(
+        lane->owners, lane->q->whole_flows ? AT_WANT_FLOWS : AT_WANT_MATCHING,
+        lane->t, &lane->rd, &lane->pick, err);
 }
 
 static enum at_status open_target(struct lane *lane, struct at_error *err)
@@ -131,12 +148,15 @@ static enum at_status open_target(struct lane *lane, struct at_error *err)
 static enum at_status lane_next(void *ctx, struct at_packet *pkt,
                                 struct at_error *err)
 {
+    const struct at_part *part;
     struct lane *lane = ctx;
 
     for (;;) {
         enum at_status st = AT_END;
 
-        if (lane->pick != NULL)
+        if (lane->owners != NULL && lane->pick != NULL)
+            st = at_owners_next(lane->owners, lane->pick, pkt, &part, err);
+        else if (lane->pick != NULL)
             st = at_pick_next(lane->pick, pkt, err);
         if (st == AT_OK)
             return AT_OK;
@@ -145,9 +165,12 @@ static enum at_status lane_next(void *ctx, struct at_packet *pkt,
             return st;
         if (lane->next == lane->end)
             return AT_END;
-        st = open_target(lane, err);
-        if (st != AT_OK)
+        st = lane->parts != NULL ? open_owners(lane, err)
+                                 : open_target(lane, err);
+        if (st != AT_OK) {
+            close_target(lane);
             return st;
+        }
     }
 }
 
@@ -155,6 +178,7 @@ static enum at_status lane_next(void *ctx, struct at_packet *pkt,
 
 static enum at_status open_lanes(struct at_packets *p, const struct at_query *q,
                                  const struct at_targets *t,
+                                 const struct at_parts *parts,
                                  struct at_error *err)
 {
     struct at_merge_source *source = calloc(t->lanes + 1, sizeof(*source));
@@ -169,7 +193,7 @@ static enum at_status open_lanes(struct at_packets *p, const struct at_query *q,
         struct lane *lane = &p->lane[t->target[i].lane];
 
         if (lane->q == NULL)
-            *lane = (struct lane){.q = q, .t = t, .next = i};
+            *lane = (struct lane){.q = q, .t = t, .parts = parts, .next = i};
         lane->end = i + 1;
     }
     p->lanes = t->lanes;
@@ -182,7 +206,9 @@ static enum at_status open_lanes(struct at_packets *p, const struct at_query *q,
 
 enum at_status at_packets_open(struct at_packets **out,
                                const struct at_query *q,
-                               const struct at_targets *t, struct at_error *err)
+                               const struct at_targets *t,
+                               const struct at_parts *parts,
+                               struct at_error *err)
 {
     struct at_packets *p = calloc(1, sizeof(*p));
     enum at_status st;
@@ -190,7 +216,7 @@ enum at_status at_packets_open(struct at_packets **out,
     *out = NULL;
     if (p == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    st = open_lanes(p, q, t, err);
+    st = open_lanes(p, q, t, parts, err);
     if (st != AT_OK) {
         at_packets_close(p);
         return st;

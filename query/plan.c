@@ -7,7 +7,9 @@
  * leaf that speaks of what is inside a tag that may not be there, or of a
  * tunnel, gives no set: the index knows the outer headers.
  */
+#include "netset.h"
 #include "query.h"
+#include "term.h"
 
 /* What a part of the expression leaves of all flows: a set, or all of them. */
 struct cover {
@@ -15,7 +17,7 @@ struct cover {
     struct at_set set;
 };
 
-static enum at_status cover_node(struct at_index *ix,
+static enum at_status cover_node(const struct at_query *q, struct at_index *ix,
                                  const struct at_expr_node *node,
                                  struct cover *cover, struct at_error *err);
 
@@ -37,16 +39,66 @@ static bool has_postings(const struct at_index *ix,
            leaf->port_high < at_index_info(ix)->port_limit;
 }
 
-/*
- * Frames that are neither IP nor ARP as we decode it may still be what
- * libpcap looks into, so they stay until they are judged.
- */
-static enum at_status cover_leaf(struct at_index *ix,
-                                 const struct at_expr_node *leaf,
+/* The same of a flow term. */
+static bool term_has_postings(const struct at_index *ix,
+                              const struct at_term *term)
+{
+    switch (term->what) {
+    case AT_TERM_NET:
+        return term->prefix > 0;
+    case AT_TERM_PORT:
+        return term->high < at_index_info(ix)->port_limit;
+    case AT_TERM_IN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_in_set(void *ctx, const uint8_t *addr, unsigned addr_bytes)
+{
+    return at_netset_has(ctx, addr, addr_bytes);
+}
+
+/* Flows that are none of IP have no flow terms, so no link flows are added. */
+static enum at_status cover_term(struct at_index *ix,
+                                 const struct at_term *term,
                                  struct cover *cover, struct at_error *err)
 {
     enum at_status st;
 
+    if (!term_has_postings(ix, term))
+        return cover_all(cover);
+    cover->all = false;
+    st = at_set_open(&cover->set, (size_t)at_index_info(ix)->rows + 1, false);
+    if (st != AT_OK)
+        return at_error_set(err, st, "out of memory");
+    if (term->what == AT_TERM_NET)
+        st = at_index_net_flows(ix, term->addr, term->addr_bytes, term->prefix,
+                                &cover->set, err);
+    else if (term->what == AT_TERM_PORT)
+        st = at_index_port_flows(ix, term->low, term->high, &cover->set, err);
+    else
+        st = at_index_host_flows(ix, is_in_set, term->set, &cover->set, err);
+    if (st != AT_OK)
+        at_set_close(&cover->set);
+    return st;
+}
+
+/*
+ * Frames that are neither IP nor ARP as we decode it may still be what
+ * libpcap looks into, so they stay until they are judged.
+ */
+static enum at_status cover_leaf(const struct at_query *q, struct at_index *ix,
+                                 const struct at_expr_node *leaf,
+                                 struct cover *cover, struct at_error *err)
+{
+    enum at_status st;
+    size_t n;
+
+    if (leaf->leaf == AT_LEAF_FLOW)
+        return cover_term(ix, &at_expr_terms(q->expr, &n)[leaf->term], cover,
+                          err);
     if (!has_postings(ix, leaf))
         return cover_all(cover);
     cover->all = false;
@@ -89,17 +141,18 @@ static void combine(enum at_expr_op op, struct cover *cover,
         at_set_close(&other->set);
 }
 
-static enum at_status cover_children(struct at_index *ix,
+static enum at_status cover_children(const struct at_query *q,
+                                     struct at_index *ix,
                                      const struct at_expr_node *node,
                                      struct cover *cover, struct at_error *err)
 {
     const struct at_expr_node *child = node->child;
-    enum at_status st = cover_node(ix, child, cover, err);
+    enum at_status st = cover_node(q, ix, child, cover, err);
 
     while (st == AT_OK && (child = child->next) != NULL) {
         struct cover other;
 
-        st = cover_node(ix, child, &other, err);
+        st = cover_node(q, ix, child, &other, err);
         if (st == AT_OK)
             combine(node->op, cover, &other);
         else if (!cover->all)
@@ -108,15 +161,15 @@ static enum at_status cover_children(struct at_index *ix,
     return st;
 }
 
-static enum at_status cover_node(struct at_index *ix,
+static enum at_status cover_node(const struct at_query *q, struct at_index *ix,
                                  const struct at_expr_node *node,
                                  struct cover *cover, struct at_error *err)
 {
     if (node->op == AT_EXPR_LEAF)
-        return cover_leaf(ix, node, cover, err);
+        return cover_leaf(q, ix, node, cover, err);
     if (node->op == AT_EXPR_NOT)
         return cover_all(cover);
-    return cover_children(ix, node, cover, err);
+    return cover_children(q, ix, node, cover, err);
 }
 
 /* Behind "geneve" the leaves speak of inner headers, which have no row. */
@@ -137,8 +190,9 @@ enum at_status at_plan_flows(const struct at_query *q, struct at_index *ix,
 {
     const struct at_expr_node *root = at_expr_root(q->expr);
     struct cover cover;
-    enum at_status st = names_geneve(root) ? cover_all(&cover)
-                                           : cover_node(ix, root, &cover, err);
+    enum at_status st = names_geneve(root)
+                            ? cover_all(&cover)
+                            : cover_node(q, ix, root, &cover, err);
 
     if (st != AT_OK)
         return st;
@@ -175,22 +229,57 @@ static struct at_facts facts_of(const struct at_flow_row *row, int dir)
     };
 }
 
-enum at_verdict at_plan_judge(const struct at_query *q,
-                              const struct at_flow_row *row)
+static enum at_verdict judge(const struct at_query *q,
+                             const struct at_flow_row *row, bool in_flow,
+                             uint64_t vector)
 {
-    const bool inside = row->start_ns >= q->from_ns && row->end_ns < q->to_ns;
     enum at_verdict best = AT_NO;
 
-    if (row->end_ns < q->from_ns || row->start_ns >= q->to_ns)
-        return AT_NO;
     for (int dir = 0; dir < 2 && best != AT_YES; dir++) {
-        const struct at_facts facts = facts_of(row, dir);
+        struct at_facts facts = facts_of(row, dir);
         enum at_verdict v = AT_NO;
 
+        facts.in_flow = in_flow;
+        facts.vector = vector;
         if (row->packets[dir] > 0)
             v = at_expr_judge(q->expr, &facts);
         if (v > best)
             best = v;
     }
-    return best == AT_YES && !inside ? AT_MAYBE : best;
+    return best;
+}
+
+/* What is true of all packets need not be true of those in the range. */
+static enum at_verdict in_range(const struct at_query *q,
+                                const struct at_flow_row *row,
+                                enum at_verdict v)
+{
+    if (row->end_ns < q->from_ns || row->start_ns >= q->to_ns)
+        return AT_NO;
+    if (v == AT_YES && (row->start_ns < q->from_ns || row->end_ns >= q->to_ns))
+        return AT_MAYBE;
+    return v;
+}
+
+enum at_verdict at_plan_judge(const struct at_query *q,
+                              const struct at_flow_row *row)
+{
+    return in_range(q, row, judge(q, row, false, 0));
+}
+
+enum at_verdict at_plan_judge_in(const struct at_query *q,
+                                 const struct at_flow_row *row, uint64_t vector)
+{
+    return in_range(q, row, judge(q, row, true, vector));
+}
+
+/* The other parts may have packets that go the other way, and fragments. */
+bool at_plan_may_concern(const struct at_query *q,
+                         const struct at_flow_row *row)
+{
+    struct at_flow_row any = *row;
+
+    any.packets[0] = any.packets[1] = 1;
+    any.marks |= AT_DECODED_CHAIN | AT_DECODED_FRAGMENT | AT_DECODED_LATER;
+    return judge(q, &any, false, 0) != AT_NO;
 }

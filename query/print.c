@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "app.h"
 #include "community.h"
 #include "json.h"
 #include "table.h"
@@ -193,20 +194,23 @@ static void make_flags_in(struct cell *c)
     print_flags(c, c->row->tcp_flags[1]);
 }
 
-/* Applications are not identified yet; the column keeps its place. */
 static void make_app(struct cell *c)
 {
-    c->text[0] = 0;
+    snprintf(c->text, TEXT, "%s", c->row->app != NULL ? c->row->app : "");
 }
 
 static void make_category(struct cell *c)
 {
-    c->text[0] = 0;
+    snprintf(c->text, TEXT, "%s",
+             c->row->category != NULL ? c->row->category : "");
 }
 
 static void make_confidence(struct cell *c)
 {
     c->text[0] = 0;
+    if (c->row->app != NULL)
+        snprintf(c->text, TEXT, "%s",
+                 at_app_confidence_name(c->row->confidence));
 }
 
 static void make_vlan(struct cell *c)

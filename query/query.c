@@ -3,6 +3,38 @@
  */
 #include "query.h"
 
+#include <stdlib.h>
+
+#include "errors.h"
+#include "term.h"
+
+/* The filters made so far, one for each vector of flow terms, by vector. */
+struct variant {
+    uint64_t vector;
+    struct at_filter *filter;
+};
+
+struct at_variants {
+    struct variant *variant;
+    size_t n, room;
+};
+
+/* ---- opening --------------------------------------------------------- */
+
+static enum at_status open_filter(struct at_filter **filter,
+                                  const struct at_query *q, uint64_t vector,
+                                  struct at_error *err)
+{
+    char *text = at_expr_of_vector(q->expr, vector);
+    enum at_status st;
+
+    if (text == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = at_filter_open(filter, text, q->flags, err);
+    free(text);
+    return st;
+}
+
 enum at_status at_query_open(struct at_query *q, struct at_pool *pool,
                              const char *text, unsigned flags,
                              struct at_error *err)
@@ -13,10 +45,16 @@ enum at_status at_query_open(struct at_query *q, struct at_pool *pool,
         .pool = pool,
         .from_ns = AT_TIME_MIN,
         .to_ns = AT_TIME_MAX,
+        .flags = flags,
     };
     st = at_expr_parse(&q->expr, text, flags, err);
+    if (st == AT_OK && at_query_has_terms(q)) {
+        q->variants = calloc(1, sizeof(*q->variants));
+        if (q->variants == NULL)
+            st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    }
     if (st == AT_OK)
-        st = at_filter_open(&q->filter, text, flags, err);
+        st = open_filter(&q->filter, q, at_expr_widest(q->expr), err);
     if (st != AT_OK)
         at_query_close(q);
     return st;
@@ -24,8 +62,94 @@ enum at_status at_query_open(struct at_query *q, struct at_pool *pool,
 
 void at_query_close(struct at_query *q)
 {
+    for (size_t i = 0; q->variants != NULL && i < q->variants->n; i++)
+        at_filter_close(q->variants->variant[i].filter);
+    if (q->variants != NULL)
+        free(q->variants->variant);
+    free(q->variants);
     at_expr_free(q->expr);
     at_filter_close(q->filter);
+    q->variants = NULL;
     q->expr = NULL;
     q->filter = NULL;
+}
+
+/* ---- flow terms ------------------------------------------------------ */
+
+bool at_query_has_terms(const struct at_query *q)
+{
+    size_t n;
+
+    return at_expr_terms(q->expr, &n) != NULL;
+}
+
+uint64_t at_query_vector(const struct at_query *q,
+                         const struct at_flow_row *row, const char *stream)
+{
+    size_t n;
+    const struct at_term *term = at_expr_terms(q->expr, &n);
+    uint64_t vector = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (at_term_true(&term[i], row, stream))
+            vector |= UINT64_C(1) << i;
+    return vector;
+}
+
+/* Where the vector is, or would be put. */
+static size_t place_of(const struct at_variants *v, uint64_t vector)
+{
+    size_t lo = 0, hi = v->n;
+
+    while (lo < hi) {
+        const size_t mid = (lo + hi) / 2;
+
+        if (v->variant[mid].vector < vector)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static enum at_status make_room(struct at_variants *v, struct at_error *err)
+{
+    const size_t room = v->room * 2 + 16;
+    struct variant *p;
+
+    if (v->n < v->room)
+        return AT_OK;
+    p = realloc(v->variant, room * sizeof(*p));
+    if (p == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    v->variant = p;
+    v->room = room;
+    return AT_OK;
+}
+
+enum at_status at_query_filter(const struct at_query *q, uint64_t vector,
+                               struct at_filter **filter, struct at_error *err)
+{
+    struct at_variants *v = q->variants;
+    struct variant made = {.vector = vector};
+    enum at_status st;
+    size_t i;
+
+    if (v == NULL || vector == at_expr_widest(q->expr)) {
+        *filter = q->filter;
+        return AT_OK;
+    }
+    i = place_of(v, vector);
+    if (i == v->n || v->variant[i].vector != vector) {
+        st = make_room(v, err);
+        if (st == AT_OK)
+            st = open_filter(&made.filter, q, vector, err);
+        if (st != AT_OK)
+            return st;
+        for (size_t k = v->n++; k > i; k--)
+            v->variant[k] = v->variant[k - 1];
+        v->variant[i] = made;
+    }
+    *filter = v->variant[i].filter;
+    return AT_OK;
 }

@@ -16,8 +16,12 @@
 struct at_query {
     struct at_pool *pool;
     struct at_expr *expr;
-    struct at_filter *filter; /* the same expression, by libpcap */
-    int64_t from_ns;          /* from_ns <= time < to_ns */
+    struct at_filter *filter;     /* the same expression, by libpcap; with flow
+                                     terms, as it lets most packets match */
+    struct at_variants *variants; /* of expressions with flow terms */
+    unsigned flags;               /* of at_filter_open() */
+    bool whole_flows;             /* packets: all those of flows that match */
+    int64_t from_ns;              /* from_ns <= time < to_ns */
     int64_t to_ns;
     struct at_reader_options reading; /* of traces outside of archives */
     bool (*stop)(void); /* asked now and then: true ends the work */
@@ -29,6 +33,19 @@ enum at_status at_query_open(struct at_query *q, struct at_pool *pool,
                              const char *text, unsigned flags,
                              struct at_error *err);
 void at_query_close(struct at_query *q);
+
+/* ---- flow terms ------------------------------------------------------ */
+
+bool at_query_has_terms(const struct at_query *q);
+
+/* Which flow terms are true of a flow that was found in 'stream'. */
+uint64_t at_query_vector(const struct at_query *q,
+                         const struct at_flow_row *row, const char *stream);
+
+/* The filter for packets of flows of which these terms are true.  It belongs
+ * to 'q'.  One thread at a time. */
+enum at_status at_query_filter(const struct at_query *q, uint64_t vector,
+                               struct at_filter **filter, struct at_error *err);
 
 struct at_target {
     char *trace;
@@ -53,6 +70,10 @@ enum at_status at_targets_add(struct at_targets *t, const char *path,
                               int64_t from_ns, int64_t to_ns,
                               struct at_error *err);
 void at_targets_close(struct at_targets *t);
+
+/* Adds what 'fd' holds, a file that can be read again, as "-". */
+enum at_status at_targets_add_fd(struct at_targets *t, int fd,
+                                 struct at_error *err);
 
 /* AT_ERR_SYNTAX if the expression makes no sense for any packet that the
  * targets can hold, as "vlan" does not where all of them are raw IP. */
@@ -86,6 +107,11 @@ enum at_status at_find_flows(const struct at_query *q,
                              const struct at_targets *t, size_t number,
                              struct at_finds *finds, struct at_error *err);
 
+/* Adds all flows of a target, without its index, whatever is asked. */
+enum at_status at_scan_flows(const struct at_query *q,
+                             const struct at_targets *t, size_t number,
+                             struct at_finds *finds, struct at_error *err);
+
 /* Joins the parts of flows that go on from one target of a stream to the
  * next, and sorts by start. */
 enum at_status at_finds_finish(struct at_finds *finds,
@@ -95,11 +121,17 @@ void at_finds_close(struct at_finds *finds);
 
 /* ---- packets --------------------------------------------------------- */
 
-/* The matching packets of all targets, by time across streams. */
+/*
+ * The matching packets of all targets, by time across streams.  'parts' is
+ * NULL, or where there are flow terms or whole flows are wanted, what
+ * at_parts_judge() made; for whole flows without doubts left.
+ */
 struct at_packets;
+struct at_parts;
 enum at_status at_packets_open(struct at_packets **out,
                                const struct at_query *q,
                                const struct at_targets *t,
+                               const struct at_parts *parts,
                                struct at_error *err);
 
 /*
@@ -126,5 +158,15 @@ enum at_status at_plan_flows(const struct at_query *q, struct at_index *ix,
  */
 enum at_verdict at_plan_judge(const struct at_query *q,
                               const struct at_flow_row *row);
+
+/* The same if these flow terms are true of the flow. */
+enum at_verdict at_plan_judge_in(const struct at_query *q,
+                                 const struct at_flow_row *row,
+                                 uint64_t vector);
+
+/* Whether the row may be of a flow that matches: of one that goes on in other
+ * segments, where nothing is known of its flow terms. */
+bool at_plan_may_concern(const struct at_query *q,
+                         const struct at_flow_row *row);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * targets.c - what a question is asked of
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -153,6 +154,18 @@ enum at_status at_targets_add(struct at_targets *t, const char *path,
     t->lanes++;
     if (add(t, strdup(path), strcmp(path, "-") == 0 ? NULL : index_beside(path),
             strdup(last_part(path)), link_of_file(path)) != AT_OK)
+        return out_of_memory(err);
+    return AT_OK;
+}
+
+enum at_status at_targets_add_fd(struct at_targets *t, int fd,
+                                 struct at_error *err)
+{
+    char path[32];
+
+    snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+    t->lanes++;
+    if (add(t, strdup(path), NULL, strdup("-"), link_of_file(path)) != AT_OK)
         return out_of_memory(err);
     return AT_OK;
 }

@@ -35,6 +35,7 @@ enum token_kind {
     T_WLAN,  /* type, subtype, dir */
     T_LLC,
     T_EXOTIC,
+    T_FLOW, /* a whole flow term: see term.h */
 };
 
 /* What an id stands for. */

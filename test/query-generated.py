@@ -294,8 +294,8 @@ def at_query(args):
     """The answer, or exit status and message."""
     p = subprocess.run(["at-query", "-q", "-j", "1", "-F", "pcap", "-w", "-",
                         *args], capture_output=True, check=False)
-    if (p.returncode == 0 or b": cut short: " in p.stderr
-            ) and len(p.stdout) >= 24:
+    ended = any(w in p.stderr for w in (b": cut short: ", b": damaged: "))
+    if (p.returncode == 0 or ended) and len(p.stdout) >= 24:
         return records.pcap(p.stdout)
     return f"exit {p.returncode}: {p.stderr.decode('utf-8', 'replace')}"
 

@@ -518,6 +518,122 @@ END
     [ "$status" -eq 0 ]
 }
 
+# ---- flow terms
+
+@test "query: flow terms are what brute force says" {
+    need tcpdump python3
+    "$SYNTH" -n 5000 --rate 400 --flows-packets 15 --snap 120 t.pcap
+    mkdir work
+    run python3 "$TOP/test/query-terms.py" -n "${GENERATED:-90}" \
+        -s "${SEED:-1}" work t.pcap
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+@test "query: a wrong flow term is shown with a caret where it is wrong" {
+    check() { # expression, column of the caret
+        run --separate-stderr at-query "$DATA/dns.pcap" "$1"
+        [ "$status" -eq 2 ] || return 1
+        [ -z "$output" ] || return 1
+        [ "${stderr_lines[1]}" = "  $1" ] || return 1
+        [ "${stderr_lines[2]}" = "$(printf '%*s^' $(($2 + 2)) '')" ]
+    }
+    check 'tcp and bytes > 1x' 16
+    check 'bytes >' 7
+    check 'udp or client host 10.1.0' 19
+    check 'client net 10.0.0.1/8' 11
+    check 'server port http' 12
+    check 'state cosy' 6
+    check 'flags SX' 6
+    check '(duration => 1s)' 10
+    check 'bytes > 10 tcp' 11
+    run --separate-stderr at-query "$DATA/dns.pcap" in nosuchfile
+    [ "$status" -eq 1 ]
+    one_message
+    printf '10.0.0.1\n10.0.0.0/8\n10.1\n' >bad
+    run --separate-stderr at-query "$DATA/dns.pcap" in bad
+    [ "$status" -eq 1 ]
+    [ "$stderr" = 'at-query: bad: line 3: neither an address nor a network' ]
+}
+
+@test "query: words of flow terms are still names" {
+    run --separate-stderr at-query "$DATA/dns.pcap" \
+        'host state.invalid and (host bytes.invalid or end.invalid)'
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"unknown host 'state.invalid'"* ]]
+}
+
+@test "query: end, rtt, retransmits, stream and community-id are the columns" {
+    all=end_reason,rtt,retransmitted_out,retransmitted_in,stream,community_id
+    at-query --format csv --fields $all "$DATA/http.pcap" >all
+    count() { tail -n +2 all | awk -F, "$1" | wc -l; }
+    ask() { at-query --count "$1" -e "$2"; }
+    for f in "$DATA" "$INDEXED"; do
+        for e in fin rst trace; do
+            [ "$(ask "$f/http.pcap" "end $e")" -eq "$(count "\$1 == \"$e\"")" ]
+        done
+        [ "$(ask "$f/http.pcap" 'rtt > 1ms')" -eq "$(count '$2 > 0.001')" ]
+        [ "$(ask "$f/http.pcap" 'not rtt > 1ms and tcp')" -eq \
+            "$(($(ask "$f/http.pcap" tcp) - $(count '$2 > 0.001')))" ]
+        [ "$(ask "$f/http.pcap" 'retransmits > 0')" -eq "$(count '$3+$4 > 0')" ]
+        [ "$(ask "$f/http.pcap" 'stream http.pcap')" -eq "$(count 1)" ]
+        [ "$(ask "$f/http.pcap" 'stream x')" -eq 0 ]
+        id=$(sed -n 5p all | cut -d, -f6)
+        at-query --format csv --fields community_id "$f/http.pcap" \
+            community-id "$id" | tail -n +2 | sort -u | diff - <(echo "$id")
+    done
+}
+
+@test "query: flow terms are asked of standard input too" {
+    for e in 'bytes > 2k and tcp' 'packets = 1'; do
+        at-query --format csv "$DATA/http.pcap" "$e" | cut -d, -f1-17 >want
+        at-query --format csv - "$e" <"$DATA/http.pcap" | cut -d, -f1-17 |
+            diff want -
+        at-query -q -w want.pcap "$DATA/http.pcap" "$e"
+        TMPDIR=$PWD at-query -q -w - - "$e" <"$DATA/http.pcap" | cmp want.pcap -
+    done
+    [ "$(find . -name 'at-query-*')" = '' ]
+}
+
+@test "query: a set of a million networks is no burden" {
+    fast_build || skip 'slow'
+    awk 'BEGIN { for (i = 0; i < 1000000; i++)
+        printf("%d.%d.%d.%d/31\n", 1 + i % 200, i / 65536, i / 256 % 256,
+               i % 256 - i % 2) }' >million
+    echo 10.1.0.11 >>million
+    start=$(date +%s%N)
+    n=$(at-query --count "$ARCHIVE" in million)
+    took=$(($(date +%s%N) - start))
+    [ "$n" -ge "$(at-query --count "$ARCHIVE" host 10.1.0.11 and ip)" ]
+    echo "$((took / 1000000)) ms"
+    [ $took -lt 8000000000 ]
+}
+
+@test "query: --whole-flows gives both directions, fragments and ICMP errors" {
+    at-query -q --whole-flows -w whole.pcap "$DATA/http.pcap" \
+        'tcp[tcpflags] & (tcp-syn|tcp-ack) = tcp-syn and dst port 80'
+    at-query -q -w flows.pcap "$DATA/http.pcap" \
+        'flags S and server port 80 and ip'
+    cmp whole.pcap flows.pcap
+    for f in "$DATA" "$INDEXED"; do
+        # Of a datagram in fragments, only the first has a type
+        e='icmp[icmptype] = icmp-echo and src host 10.1.0.11'
+        at-query -q --whole-flows -w whole.pcap "$f/fragments.pcap" "$e"
+        at-query -q --bpf -w some.pcap "$f/fragments.pcap" \
+            icmp and host 10.1.0.11
+        cmp whole.pcap some.pcap
+        # A traceroute, and what the routers answered
+        e='udp portrange 33434-33600'
+        n=$(at-query --count -w x "$f/icmp.pcap" "$e")
+        [ "$n" -gt 0 ]
+        at-query -q --whole-flows -w whole.pcap "$f/icmp.pcap" "$e"
+        tcpdump_filtered whole.pcap errors.pcap \
+            'icmp[icmptype] = icmp-timxceed or icmp[icmptype] = icmp-unreach'
+        [ "$(records errors.pcap | wc -l)" -eq "$n" ]
+        [ "$(records whole.pcap | wc -l)" -eq $((2 * n)) ]
+    done
+}
+
 @test "query: the flows are the conversations of Wireshark, in the corpus" {
     need_corpus
     need python3

@@ -52,6 +52,9 @@ static void put_leaf(struct text *t, const struct at_expr_node *n)
     case AT_LEAF_TRUE:
         put(t, "true");
         break;
+    case AT_LEAF_FLOW:
+        put(t, "flow %u", n->term);
+        break;
     case AT_LEAF_OPAQUE:
         put(t, "?%u+%u", n->column, n->length);
         break;

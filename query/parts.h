@@ -1,0 +1,103 @@
+/*
+ * parts.h - flows as parts: a row of each segment that a flow lies in
+ *
+ * A flow term is about the whole flow, and so is --whole-flows; so all rows
+ * that may be of use are taken first, those of one flow are joined, and only
+ * then it is known which of them are wanted.
+ */
+#ifndef AT_PARTS_H
+#define AT_PARTS_H
+
+#include "query.h"
+
+struct at_part {
+    struct at_flow_key key;
+    struct at_flow_row row;
+    size_t target;
+    size_t lane;
+    size_t number; /* as it was added */
+    uint32_t id;   /* of the row in the target's index; 0: it has none */
+    uint32_t flow; /* number of the flow, once they are joined */
+    bool source_is_hi;
+    uint8_t verdict; /* enum at_verdict, of a packet of this part */
+};
+
+/* A flow, and what is known of it. */
+struct at_joined {
+    struct at_flow_row row;
+    uint64_t vector; /* flow terms that are true */
+    size_t target;   /* the last one */
+    bool matched;    /* a packet of it matches */
+};
+
+struct at_parts {
+    struct at_part *part;
+    size_t n, room;
+    struct at_joined *flow; /* once they are joined */
+    size_t flows;
+};
+
+/* Adds a row of a target; AT_OK or AT_ERR_MEMORY. */
+enum at_status at_parts_add(struct at_parts *p, const struct at_targets *t,
+                            size_t target, const struct at_flow_row *row,
+                            uint32_t id);
+
+/* Joins those of one flow; p->part is then by flow, in sequence. */
+enum at_status at_parts_join(struct at_parts *p);
+void at_parts_close(struct at_parts *p);
+
+/*
+ * Takes the rows of target 'number' that may have a matching packet, whatever
+ * flow terms are true.
+ */
+enum at_status at_parts_take(struct at_parts *p, const struct at_query *q,
+                             const struct at_targets *t, size_t number,
+                             struct at_error *err);
+
+/*
+ * Joins them and judges each by what is true of its flow; afterwards the parts
+ * are by target.  Flows of which a packet surely matches are 'matched'.
+ */
+enum at_status at_parts_judge(struct at_parts *p, const struct at_query *q,
+                              const struct at_targets *t, struct at_error *err);
+
+/* Adds the flows that are matched. */
+enum at_status at_parts_finds(const struct at_parts *p, struct at_finds *finds);
+
+/* ---- which flow a packet is of --------------------------------------- */
+
+/* The parts of one target, to be looked up by packets, on any thread. */
+struct at_owners;
+enum at_status at_owners_open(struct at_owners **out, const struct at_query *q,
+                              const struct at_parts *p, size_t target,
+                              struct at_error *err);
+void at_owners_close(struct at_owners *o);
+
+enum at_wanted {
+    AT_WANT_MATCHING, /* packets that match, by what is true of their flow */
+    AT_WANT_DOUBTS,   /* the same, of flows of which it is not known yet */
+    AT_WANT_FLOWS,    /* all packets of flows that are matched, and what
+                         quotes them */
+};
+
+/*
+ * Opens the packets of target 'number' that are wanted.  *pick and *rd are
+ * NULL if none can be.  'owners' must live as long.
+ */
+enum at_status at_owners_pick(struct at_owners *owners, enum at_wanted wanted,
+                              const struct at_targets *t, struct at_reader **rd,
+                              struct at_pick **pick, struct at_error *err);
+
+/* The next of them; *part is that it is of, NULL if it is of none that was
+ * taken. */
+enum at_status at_owners_next(struct at_owners *owners, struct at_pick *pick,
+                              struct at_packet *pkt,
+                              const struct at_part **part,
+                              struct at_error *err);
+
+/* Asks the packets of target 'number' where judging them left doubts. */
+enum at_status at_parts_settle(struct at_parts *p, const struct at_query *q,
+                               const struct at_targets *t, size_t number,
+                               struct at_error *err);
+
+#endif
