@@ -108,6 +108,24 @@ static struct at_frame walk_block(struct at_reader *rd,
     return f.at > from ? f : at_frame(rd->now, from, from + 1, end);
 }
 
+/* The same rule as walk_block()'s, for one record. */
+bool at_block_takes(const struct at_reader *rd, const struct at_piece *piece,
+                    const uint8_t *from, const uint8_t *at, const uint8_t *to)
+{
+    const uint64_t raw = piece->raw_offset + (uint64_t)(from - piece->data);
+    const size_t room = block_room(rd, raw);
+
+    if (at == from)
+        return true;
+    if (rd->src.ops->framed) {
+        const uint64_t n = mark_after(piece, raw + 1).raw - raw;
+
+        if (n <= room)
+            return (uint64_t)(at - from) < n;
+    }
+    return (size_t)(to - from) <= room;
+}
+
 /* Whether what follows this piece may belong to the block at 'from'. */
 static bool block_is_open(const struct at_reader *rd,
                           const struct at_piece *piece, const uint8_t *from,

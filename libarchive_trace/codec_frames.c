@@ -228,6 +228,14 @@ static enum at_status find_behind(struct at_source *src, struct rest *rest,
     return st;
 }
 
+/* Blocks before the gap end where it begins. */
+static enum at_status put_gap(struct at_piece *piece, struct at_gap gap)
+{
+    const enum at_status st = at_piece_mark(piece, 0, gap.file);
+
+    return st == AT_OK ? at_piece_gap(piece, gap) : st;
+}
+
 enum at_status at_frames_prepare(struct at_source *src, struct at_job *job)
 {
     struct rest *rest = src->state;
@@ -247,7 +255,7 @@ enum at_status at_frames_prepare(struct at_source *src, struct at_job *job)
     if (n == 0 && rest->gap.bytes == 0)
         return no_frame(src, rest, look);
     if (at_job_room(job, n) != AT_OK ||
-        (rest->gap.bytes > 0 && at_piece_gap(job->piece, rest->gap) != AT_OK))
+        (rest->gap.bytes > 0 && put_gap(job->piece, rest->gap) != AT_OK))
         return at_error_set(&src->err, AT_ERR_MEMORY, "out of memory");
     rest->told = rest->gap.bytes > 0 && n == 0;
     rest->gap.bytes = 0;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "bytes.h"
-#include "packer.h"
 #include "reader.h"
 #include "section.h"
 
@@ -25,6 +24,8 @@ void at_holes_forget(struct at_reader *rd)
     rd->holes = 0;
     rd->salvaged = (struct at_salvaged){.holes = 0};
     rd->salvage = (struct at_salvage){.lost = false};
+    rd->run_bytes = 0;
+    rd->run_records = 0;
 }
 
 static const char *record_name(const struct at_reader *rd)
@@ -108,23 +109,28 @@ static const struct at_layout *ground_of(struct at_reader *rd)
     return rd->now;
 }
 
-/* A run of trusted records becomes a block. */
+/* Trusted records, one after the other; nothing else is between them. */
+struct run {
+    const uint8_t *from;
+    uint32_t records;
+};
+
+/* What there is of a run becomes a block, and the next begins at 'to'. */
 static enum at_status end_run(struct at_reader *rd, struct at_piece *piece,
-                              const uint8_t *from, const uint8_t *to,
-                              uint32_t *records)
+                              struct run *run, const uint8_t *to)
 {
+    const struct run one = *run;
     struct at_place place;
 
-    if (from == to)
+    *run = (struct run){.from = to};
+    if (one.records == 0)
         return AT_OK;
-    place = at_block_place(rd, piece, from, to);
-    rd->records += *records;
+    place = at_block_place(rd, piece, one.from, to);
+    rd->records += one.records;
     rd->blocks++;
-    if (at_block_wanted(rd, &place) &&
-        at_block_add(rd, piece, &place, from, *records) != AT_OK)
-        return AT_ERR_MEMORY;
-    *records = 0;
-    return AT_OK;
+    if (!at_block_wanted(rd, &place))
+        return AT_OK;
+    return at_block_add(rd, piece, &place, one.from, one.records);
 }
 
 /*
@@ -149,60 +155,89 @@ static bool is_section_header(const struct at_reader *rd, const uint8_t *p)
            at_load_le32(p) == AT_NG_SHB;
 }
 
-/* The records of what lies between two gaps; 'p' is where it stops. */
-static enum at_status salvage_stretch(struct at_reader *rd,
-                                      struct at_piece *piece, const uint8_t **p,
-                                      const uint8_t *end, bool whole)
+/* The trusted record from 'at' to 'to' goes on with the run, or begins one. */
+static enum at_status add_record(struct at_reader *rd, struct at_piece *piece,
+                                 struct run *run, const uint8_t *at,
+                                 const uint8_t *to, bool *good)
+{
+    enum at_status st = AT_OK;
+    struct at_frame f;
+
+    if (is_section_header(rd, at) ||
+        !at_block_takes(rd, piece, run->from, at, to))
+        st = end_run(rd, piece, run, at);
+    if (st != AT_OK)
+        return st;
+    *good = pass_record(rd, at, to, &f);
+    run->records += *good;
+    return f.no_memory ? AT_ERR_MEMORY : AT_OK;
+}
+
+/* There is none from 'at' to 'to'. */
+static enum at_status add_damage(struct at_reader *rd, struct at_piece *piece,
+                                 struct run *run, const uint8_t *at,
+                                 const uint8_t *to)
 {
     const uint64_t raw = piece->raw_offset;
-    const uint8_t *run = *p;
+    enum at_status st = end_run(rd, piece, run, at);
+
+    if (st == AT_OK)
+        st = note_hole(rd, raw + (uint64_t)(at - piece->data),
+                       raw + (uint64_t)(to - piece->data));
+    run->from = to;
+    return st;
+}
+
+/*
+ * The records from 'p' to 'end', where a gap or the piece ends; *p becomes
+ * what could not be judged yet.  'run' is what comes before it.
+ */
+static enum at_status salvage_stretch(struct at_reader *rd,
+                                      struct at_piece *piece, struct run *run,
+                                      const uint8_t **p, const uint8_t *end,
+                                      bool whole)
+{
     enum at_status st = AT_OK;
-    uint32_t records = 0;
     struct at_step step = {.kind = AT_STEP_RECORD};
-    struct at_frame f;
 
     while (st == AT_OK && *p < end && step.kind != AT_STEP_WAIT) {
         const uint8_t *at = *p;
+        bool good = false;
 
         step = at_salvage_step(&rd->salvage, ground_of(rd), at, end, whole);
-        if (step.kind != AT_STEP_RECORD || is_section_header(rd, at) ||
-            (size_t)(step.to - run) > AT_BLOCK_FILL) {
-            st = end_run(rd, piece, run, at, &records);
-            run = at;
-        }
         *p = step.to;
-        if (st == AT_OK && step.kind == AT_STEP_RECORD &&
-            pass_record(rd, at, step.to, &f)) {
-            records++;
-            continue;
-        }
-        if (st == AT_OK && step.kind == AT_STEP_RECORD)
-            st = f.no_memory ? AT_ERR_MEMORY
-                             : end_run(rd, piece, run, at, &records);
-        if (st == AT_OK)
-            st = note_hole(rd, raw + (uint64_t)(at - piece->data),
-                           raw + (uint64_t)(step.to - piece->data));
-        run = *p;
+        if (step.kind == AT_STEP_RECORD)
+            st = add_record(rd, piece, run, at, step.to, &good);
+        if (st == AT_OK && !good && step.to > at)
+            st = add_damage(rd, piece, run, at, step.to);
     }
-    return st == AT_OK ? end_run(rd, piece, run, *p, &records) : st;
+    return st == AT_OK && whole ? end_run(rd, piece, run, *p) : st;
 }
 
+/*
+ * Whether the block at the end of the piece is open is for the next piece to
+ * tell: its records, which need not be judged again, are carried there.
+ */
 enum at_status at_holes_cut(struct at_reader *rd, struct at_piece *piece,
                             const uint8_t *p, struct at_frame *last)
 {
+    struct run run = {p, rd->run_records};
     enum at_status st = AT_OK;
 
+    p += rd->run_bytes;
     for (size_t i = 0; st == AT_OK && i < piece->gaps; i++) {
         const uint64_t to = piece->gap[i].raw - piece->raw_offset;
 
-        st = salvage_stretch(rd, piece, &p, piece->data + to, true);
+        st = salvage_stretch(rd, piece, &run, &p, piece->data + to, true);
         if (st == AT_OK)
             st = note_gap(rd, &piece->gap[i]);
     }
     if (st == AT_OK)
-        st = salvage_stretch(rd, piece, &p, piece->data + piece->len,
+        st = salvage_stretch(rd, piece, &run, &p, piece->data + piece->len,
                              piece->err.status != AT_OK);
-    *last = (struct at_frame){.at = p};
+    rd->run_records = run.records;
+    rd->run_bytes = (size_t)(p - run.from);
+    *last = (struct at_frame){.at = run.from};
     return st;
 }
 

@@ -69,7 +69,8 @@ enum at_status at_reader_select(struct at_reader *rd,
     rd->first = NULL;
     random = rd->layout.format != AT_FORMAT_PCAPNG &&
              (rd->src.ops->by_raw || all_reachable(place, n));
-    rd->random = random && !rd->opts.salvage && at_source_random(&rd->src);
+    rd->random = random && at_source_random(&rd->src);
+    rd->src.salvage = at_reader_salvages(rd);
     random = rd->random;
     at_reader_rewind(rd);
     at_holes_forget(rd);

@@ -24,7 +24,7 @@ static enum at_status keep_marks(struct at_reader *rd,
     size_t n = 0;
 
     rd->laters = 0;
-    if (rd->src.ops->framed)
+    if (rd->src.ops->framed && !at_reader_salvages(rd))
         return AT_OK;
     while (n < piece->marks && piece->mark[piece->marks - 1 - n].raw > raw)
         n++;
@@ -157,7 +157,7 @@ static enum at_status source_over(struct at_reader *rd, enum at_status st,
 {
     struct at_piece *tail;
 
-    if (rd->carry_bytes == 0 && !(rd->opts.salvage && st < 0)) {
+    if (rd->carry_bytes == 0 && !(at_reader_salvages(rd) && st < 0)) {
         rd->err = rd->src.err;
         rd->err.status = st;
         return st;
@@ -208,7 +208,7 @@ static enum at_status cut_piece(struct at_reader *rd, struct at_piece *piece,
 {
     if (rd->random)
         return at_places_cut(rd, piece, last);
-    if (rd->opts.salvage)
+    if (at_reader_salvages(rd))
         return at_holes_cut(rd, piece, after_header(rd, piece), last);
     return at_blocks_cut(rd, piece, after_header(rd, piece), last);
 }
@@ -230,7 +230,7 @@ enum at_status at_reader_next_batch(struct at_reader *rd,
         if (cut_piece(rd, piece, &last) != AT_OK ||
             keep_carry(rd, piece, last.at) != AT_OK)
             at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
-        else if (rd->opts.salvage)
+        else if (at_reader_salvages(rd))
             at_holes_end(rd, piece);
         else
             note_end(rd, piece, &last);

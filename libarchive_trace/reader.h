@@ -43,9 +43,18 @@ struct at_reader {
     size_t holes, hole_room;
     struct at_salvaged salvaged;
     uint64_t last_hole_end; /* raw offset; of the last one if it is decoded */
+    size_t run_bytes;     /* at the beginning of the carry: its first records */
+    uint32_t run_records; /* were judged, and are the beginning of a block */
 };
 
 /* ---- reader.c -------------------------------------------------------- */
+
+/* Whether damage is passed over.  Not where there are places: they are those
+ * of records that were found good, so damage there is news. */
+static inline bool at_reader_salvages(const struct at_reader *rd)
+{
+    return rd->opts.salvage && !rd->random;
+}
 
 /* What comes next is the beginning of the file. */
 void at_reader_rewind(struct at_reader *rd);
@@ -68,6 +77,11 @@ bool at_block_wanted(struct at_reader *rd, const struct at_place *place);
 enum at_status at_block_add(struct at_reader *rd, struct at_piece *piece,
                             const struct at_place *place, const uint8_t *from,
                             uint32_t records);
+
+/* Whether the record from 'at' to 'to' is of the block that begins at 'from',
+ * all records between them being of it. */
+bool at_block_takes(const struct at_reader *rd, const struct at_piece *piece,
+                    const uint8_t *from, const uint8_t *at, const uint8_t *to);
 
 /*
  * Cuts the records from 'p' on into blocks.  *last is how the walk ended: at

@@ -299,6 +299,13 @@ static bool in_same_frames(const struct at_place *run, const struct at_place *p)
            p->raw_offset - run->raw_offset < AT_FRAME_MOST;
 }
 
+/* Whether there are bytes between the two that could not be decoded. */
+static bool has_gap(const struct at_place *run, const struct at_place *p)
+{
+    return run->file_bytes > 0 &&
+           p->file_offset > run->file_offset + run->file_bytes;
+}
+
 bool at_source_take_places(struct at_source *src, struct at_place *run)
 {
     while (src->next_place < src->places &&
@@ -311,7 +318,7 @@ bool at_source_take_places(struct at_source *src, struct at_place *run)
         const struct at_place *p = &src->place[src->next_place];
         const uint64_t end = run->raw_offset + run->bytes;
 
-        if (p->raw_offset != end &&
+        if ((p->raw_offset != end || has_gap(run, p)) &&
             !(p->raw_offset > end && in_same_frames(run, p)))
             break;
         run->file_bytes = p->file_offset + p->file_bytes - run->file_offset;
