@@ -93,6 +93,7 @@ static int open_side(struct diff *d, struct side *s, const char *path)
 
     opts.size = sizeof(opts);
     opts.pool = d->pool;
+    opts.salvage = d->common.salvage;
     s->path = path;
     if (at_indexed_open(&s->rd, path, &opts, &err) != AT_OK ||
         at_pick_open(&s->pick, s->rd, d->pool, &d->wanted, &err) != AT_OK) {
@@ -108,6 +109,16 @@ static void close_side(struct side *s)
     at_reader_close(s->rd);
     for (size_t i = 0; i < WINDOW; i++)
         free(s->held[i].bytes);
+}
+
+static void say_holes(struct diff *d, const struct side *s)
+{
+    struct at_salvaged total;
+    size_t n;
+    const struct at_hole *hole = at_reader_holes(s->rd, &n, &total);
+
+    tool_holes(s->path, hole, n, &total);
+    d->trouble = d->trouble || total.holes > 0;
 }
 
 /* Takes the next packet out of the trace; false when there is none. */
@@ -129,6 +140,8 @@ static bool pull(struct diff *d, struct side *s)
         tool_error(&err);
         d->trouble = true;
     }
+    if (st == AT_END)
+        say_holes(d, s);
     return s->fresh;
 }
 
@@ -556,7 +569,7 @@ int main(int argc, char *argv[])
                   "interface, direction or lost"),
         TOOL_SELECTION(&d.selection),
         TOOL_INPUT(&d.reading),
-        TOOL_COMMON_BUT(&d.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE),
+        TOOL_COMMON_BUT(&d.common, TOOL_NO_STRICT),
         TOOL_END,
     };
     const int i = tool_parse(argc, argv,

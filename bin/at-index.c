@@ -14,6 +14,7 @@ struct index {
     struct tool_summary summary;
     uint64_t flows;
     unsigned indexed; /* files */
+    bool damaged;     /* one of them; its holes were said */
 };
 
 static void set_timeouts(void *ctx, const char *arg)
@@ -30,6 +31,16 @@ static bool progress(void *ctx, uint64_t done, uint64_t total, uint64_t packets)
 
     tool_progress_update(&index->progress, done, total, packets);
     return !tool_stopped();
+}
+
+static void holes(void *ctx, const char *trace, const struct at_hole *hole,
+                  size_t n, const struct at_salvaged *total)
+{
+    struct index *index = ctx;
+
+    tool_progress_end(&index->progress);
+    tool_holes(trace, hole, n, total);
+    index->damaged = true;
 }
 
 static int index_one(struct index *index, const char *trace)
@@ -75,8 +86,8 @@ int main(int argc, char *argv[])
             "idle times that end a flow: 90s for all, or some of "
             "tcp=2h,udp=2m,icmp=2m,opening=4m,closed=2m,other=2m,active=1h"),
         TOOL_INPUT(&index.how.reading),
-        TOOL_COMMON_BUT(&index.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE |
-                                           TOOL_NO_JSON | TOOL_NO_LOCAL),
+        TOOL_COMMON_BUT(&index.common,
+                        TOOL_NO_STRICT | TOOL_NO_JSON | TOOL_NO_LOCAL),
         TOOL_END,
     };
     struct at_paths paths = {.n = 0};
@@ -93,7 +104,9 @@ int main(int argc, char *argv[])
         AT_OK)
         return tool_finish(tool_error(&err));
     index.how.progress = progress;
-    index.how.progress_ctx = &index;
+    index.how.progress_ctx = index.how.holes_ctx = &index;
+    index.how.reading.salvage = index.common.salvage;
+    index.how.holes = holes;
     tool_summary_start(&index.summary);
     tool_progress_start(&index.progress, &index.common);
     status = tool_inputs(&paths, argv + i, (size_t)(argc - i));
@@ -107,5 +120,5 @@ int main(int argc, char *argv[])
     if (index.indexed > 0)
         tool_summary_print(&index.summary);
     at_pool_close(index.how.pool);
-    return tool_finish(status);
+    return tool_finish(index.damaged ? TOOL_FAIL : status);
 }

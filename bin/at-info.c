@@ -402,6 +402,8 @@ static int info_file(struct info *info, const char *path)
         .report = info_report,
     };
     struct at_reader_options opts = info->reading;
+    const struct at_hole *hole;
+    size_t holes;
     struct at_reader *rd;
     struct at_error err;
     enum at_status st;
@@ -415,9 +417,8 @@ static int info_file(struct info *info, const char *path)
     memset(&info->total, 0, sizeof(info->total));
     st = at_run(rd, info->pool, &run, &err);
     tool_progress_end(&info->progress);
-    info->skipped = (struct at_salvaged){.holes = 0};
-    if (opts.salvage)
-        tool_holes(info->trace->name, rd, &info->skipped);
+    hole = at_reader_holes(rd, &holes, &info->skipped);
+    tool_holes(info->trace->name, hole, holes, &info->skipped);
     if (!tool_stopped())
         print_result(info, st);
     if (st < 0)

@@ -89,6 +89,16 @@ static void report(void *ctx, const char *input, bool whole,
         add_damaged(in, input);
 }
 
+static void holes(void *ctx, const char *input, const struct at_hole *hole,
+                  size_t n, const struct at_salvaged *total)
+{
+    struct ingest *in = ctx;
+
+    tool_progress_end(&in->progress);
+    tool_holes(input, hole, n, total);
+    add_path(&in->damaged, strdup(input));
+}
+
 static bool is_damaged(const struct ingest *in, const char *path)
 {
     for (size_t i = 0; i < in->damaged.n; i++)
@@ -161,6 +171,8 @@ static int ingest(struct ingest *in, const char *archive)
     tool_summary_count(&in->summary, done.files, "file", "");
     tool_summary_count(&in->summary, done.known_files, "file", " known");
     tool_summary_count(&in->summary, done.failed_files, "file", " failed");
+    if (in->common.salvage)
+        tool_summary_count(&in->summary, done.holes, "hole", "");
     tool_summary_count(&in->summary, done.segments, "segment", " sealed");
     tool_summary_count(&in->summary, done.late, "packet", " late");
     tool_losses(archive, AT_FORMAT_PCAP, &done.losses);
@@ -168,7 +180,7 @@ static int ingest(struct ingest *in, const char *archive)
         tool_summary_print(&in->summary);
     if (st == AT_OK && in->remove && remove_inputs(in) != TOOL_OK)
         return TOOL_FAIL;
-    return done.failed_files > 0 ? TOOL_FAIL : TOOL_OK;
+    return done.failed_files + done.holes > 0 ? TOOL_FAIL : TOOL_OK;
 }
 
 int main(int argc, char *argv[])
@@ -194,8 +206,8 @@ int main(int argc, char *argv[])
         TOOL_FLAG(0, "remove-source", &in.remove,
                   "remove files once they are safe in the archive"),
         TOOL_INPUT(&in.how.reading),
-        TOOL_COMMON_BUT(&in.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE |
-                                        TOOL_NO_JSON | TOOL_NO_LOCAL),
+        TOOL_COMMON_BUT(&in.common,
+                        TOOL_NO_STRICT | TOOL_NO_JSON | TOOL_NO_LOCAL),
         TOOL_END,
     };
     struct at_error err;
@@ -213,6 +225,9 @@ int main(int argc, char *argv[])
     in.how.progress = progress;
     in.how.progress_ctx = in.how.report_ctx = &in;
     in.how.report = report;
+    in.how.reading.salvage = in.common.salvage;
+    in.how.holes = holes;
+    in.how.holes_ctx = &in;
     tool_summary_start(&in.summary);
     status = add_inputs(&in, argv + i + 1, (size_t)(argc - i - 1));
     if (ingest(&in, argv[i]) != TOOL_OK)

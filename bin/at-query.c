@@ -33,6 +33,7 @@ struct ask {
     struct at_parts parts; /* where flows decide */
     struct tool_progress progress;
     struct tool_summary summary;
+    bool damaged; /* a target; its holes were said */
 };
 
 /* ---- what is asked --------------------------------------------------- */
@@ -50,6 +51,16 @@ static char *join_words(int argc, char *argv[], int i)
         fprintf(f, "%s%s", argv[i], i + 1 < argc ? " " : "");
     fclose(f);
     return text;
+}
+
+static void holes(void *ctx, const char *trace, const struct at_hole *hole,
+                  size_t n, const struct at_salvaged *total)
+{
+    struct ask *ask = ctx;
+
+    tool_progress_end(&ask->progress);
+    tool_holes(trace, hole, n, total);
+    ask->damaged = true;
 }
 
 static int open_question(struct ask *ask, int argc, char *argv[], int words)
@@ -72,6 +83,9 @@ static int open_question(struct ask *ask, int argc, char *argv[], int words)
         status = tool_error_in(&err, text);
     ask->query.pool = pool;
     ask->query.reading = ask->reading;
+    ask->query.reading.salvage = ask->common.salvage;
+    ask->query.holes = holes;
+    ask->query.holes_ctx = ask;
     ask->query.from_ns = ask->selection.from_ns;
     ask->query.to_ns = ask->selection.to_ns;
     ask->query.whole_flows = ask->whole_flows;
@@ -140,8 +154,8 @@ static int add_targets(struct ask *ask, int words, char *argv[], int i)
         if (strcmp(argv[i], "-") == 0 && uses_parts(ask) && ask->kept < 0) {
             if (add_input(ask) != TOOL_OK)
                 return TOOL_FAIL;
-        } else if (at_targets_add(&ask->targets, argv[i], ask->query.from_ns,
-                                  ask->query.to_ns, &err) != AT_OK)
+        } else if (at_targets_add(&ask->targets, &ask->query, argv[i], &err) !=
+                   AT_OK)
             return tool_error(&err);
     if (at_targets_check(&ask->targets, &ask->query, &err) != AT_OK)
         return tool_error_in(&err, at_expr_text(ask->query.expr));
@@ -398,7 +412,7 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
     at_targets_close(&ask->targets);
     at_query_close(&ask->query);
     at_pool_close(ask->query.pool);
-    return status;
+    return ask->damaged ? TOOL_FAIL : status;
 }
 
 int main(int argc, char *argv[])
@@ -428,7 +442,7 @@ int main(int argc, char *argv[])
                   "with -w, all packets of the flows that match"),
         TOOL_SELECTION_BUT(&ask.selection, TOOL_NO_FILTER),
         TOOL_INPUT(&ask.reading),
-        TOOL_COMMON_BUT(&ask.common, TOOL_NO_SALVAGE),
+        TOOL_COMMON(&ask.common),
         TOOL_END,
     };
     int i = tool_parse(argc, argv,

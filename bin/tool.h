@@ -446,14 +446,14 @@ uint64_t tool_sources_dropped(const struct tool_sources *s);
 void tool_sources_close(struct tool_sources *s);
 
 /*
- * Says the first holes of a trace that was salvaged, one line each:
+ * Says the first of a trace's holes, one line each; nothing if there are none:
  *
  *     at-x: day.erf: skipped 312 bytes at byte 40960: no ERF record is there
  *
  * With -q nothing but their number and size.
  */
-void tool_holes(const char *name, const struct at_reader *rd,
-                struct at_salvaged *total);
+void tool_holes(const char *name, const struct at_hole *hole, size_t n,
+                const struct at_salvaged *total);
 
 /* ---- pipelines over traces ------------------------------------------- */
 

@@ -291,12 +291,10 @@ static void say_hole(const char *name, const struct at_hole *hole)
               hole->decoded ? " of what it decodes to" : "", hole->what);
 }
 
-void tool_holes(const char *name, const struct at_reader *rd,
-                struct at_salvaged *total)
+void tool_holes(const char *name, const struct at_hole *hole, size_t n,
+                const struct at_salvaged *total)
 {
     char holes[LINE_BYTES], bytes[LINE_BYTES];
-    size_t n;
-    const struct at_hole *hole = at_reader_holes(rd, &n, total);
 
     for (size_t i = 0; i < n && i < HOLES_SAID; i++)
         say_hole(name, &hole[i]);

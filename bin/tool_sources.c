@@ -155,7 +155,9 @@ static void input_ended(void *ctx, size_t i, const struct at_reader *rd,
                         const struct at_error *err)
 {
     struct tool_sources *s = ctx;
+    const struct at_hole *hole;
     struct at_salvaged total;
+    size_t n;
 
     (void)i;
     if (err != NULL) {
@@ -164,7 +166,8 @@ static void input_ended(void *ctx, size_t i, const struct at_reader *rd,
     }
     if (rd == NULL || !s->reading.salvage)
         return;
-    tool_holes(at_reader_info(rd)->name, rd, &total);
+    hole = at_reader_holes(rd, &n, &total);
+    tool_holes(at_reader_info(rd)->name, hole, n, &total);
     s->salvaged.holes += total.holes;
     s->salvaged.bytes += total.bytes;
     s->damaged = s->damaged || total.holes > 0;

@@ -515,6 +515,10 @@ static void write_meta(struct writing *w, const struct at_index_about *about,
     put_meta(w, AT_META_PORT_LIMIT, AT_INDEX_PORT_LIMIT);
     put_link_flows(w);
     put_meta(w, AT_META_COMPLETE, about->complete);
+    if (about->salvaged.holes == 0)
+        return;
+    put_meta(w, AT_META_HOLES, (int64_t)about->salvaged.holes);
+    put_meta(w, AT_META_HOLE_BYTES, (int64_t)about->salvaged.bytes);
 }
 
 static void write_blocks(struct writing *w, const struct at_builder *b,
@@ -679,6 +683,27 @@ static void write_access(struct writing *w, const struct at_index_about *about)
     sqlite3_finalize(st);
 }
 
+static void write_holes(struct writing *w, const struct at_index_about *about)
+{
+    sqlite3_stmt *st;
+
+    if (about->salvaged.holes == 0)
+        return;
+    at_sql_exec(&w->sql, AT_INDEX_HOLES);
+    st = at_sql_prepare(&w->sql, "INSERT INTO hole VALUES(?, ?, ?, ?, ?)");
+    for (size_t i = 0; i < about->holes && w->sql.err.status == AT_OK; i++) {
+        const struct at_hole *hole = &about->hole[i];
+
+        at_sql_bind(st, 1, (int64_t)i);
+        at_sql_bind(st, 2, (int64_t)hole->offset);
+        at_sql_bind(st, 3, (int64_t)hole->bytes);
+        at_sql_bind(st, 4, hole->decoded);
+        at_sql_bind_text(st, 5, hole->what);
+        at_sql_run(&w->sql, st);
+    }
+    sqlite3_finalize(st);
+}
+
 static enum at_status sync_file(const char *path, struct at_error *err)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -724,6 +749,7 @@ static enum at_status write_all(struct at_builder *b, struct writing *w,
     write_hosts(w);
     write_ports(w);
     write_access(w, about);
+    write_holes(w, about);
     return at_sql_exec(&w->sql, "COMMIT");
 }
 

@@ -23,6 +23,9 @@ struct at_index_about {
     bool complete;
     const struct at_access_point *access; /* of a gzip file */
     size_t accesses;
+    const struct at_hole *hole; /* the first of those that 'salvaged' counts */
+    size_t holes;
+    struct at_salvaged salvaged;
 };
 
 /* Sums over what is in. */

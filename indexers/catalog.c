@@ -40,6 +40,12 @@ enum { CATALOG_VERSION = 1 };
     "CREATE TABLE IF NOT EXISTS intent(path TEXT PRIMARY KEY) WITHOUT ROWID;"  \
     "COMMIT;"
 
+/* What there is of inputs that were salvaged; older programs do not mind. */
+#define CATALOG_SALVAGE                                                        \
+    "CREATE TABLE IF NOT EXISTS salvage(digest BLOB PRIMARY KEY,"              \
+    " records INT NOT NULL, complete INT NOT NULL, holes INT NOT NULL,"        \
+    " hole_bytes INT NOT NULL) WITHOUT ROWID"
+
 struct at_archive {
     char *path;
     int lock;
@@ -207,6 +213,8 @@ enum at_status at_archive_open(struct at_archive **out, const char *path,
         st = check_version(a, err);
     if (st == AT_OK && write)
         st = clean_up(a, err);
+    if (st == AT_OK && write && at_sql_exec(&a->sql, CATALOG_SALVAGE) != AT_OK)
+        st = sql_error(a, err);
     if (st != AT_OK) {
         at_archive_close(a);
         return st;
@@ -384,18 +392,44 @@ enum at_status at_archive_input(struct at_archive *a,
 {
     sqlite3_stmt *st = at_sql_prepare(
         &a->sql,
-        "SELECT records, complete, damaged FROM input WHERE digest = ?1");
+        "SELECT i.records, i.complete, i.damaged, s.records, s.complete,"
+        " s.holes, s.hole_bytes FROM input i LEFT JOIN salvage s"
+        " ON s.digest = i.digest WHERE i.digest = ?1");
 
-    input->records = 0;
-    input->complete = input->damaged = false;
+    input->records = input->salvaged_records = 0;
+    input->complete = input->damaged = input->salvaged = false;
+    input->holes = (struct at_salvaged){.holes = 0};
     at_sql_bind_blob(st, 1, input->identity.digest, AT_IDENTITY_BYTES);
     if (at_sql_step(&a->sql, st) == AT_OK) {
         input->records = (uint64_t)sqlite3_column_int64(st, 0);
         input->complete = sqlite3_column_int(st, 1) != 0;
         input->damaged = sqlite3_column_int(st, 2) != 0;
+        input->salvaged_records = (uint64_t)sqlite3_column_int64(st, 3);
+        input->salvaged = sqlite3_column_int(st, 4) != 0;
+        input->holes.holes = (uint64_t)sqlite3_column_int64(st, 5);
+        input->holes.bytes = (uint64_t)sqlite3_column_int64(st, 6);
     }
     sqlite3_finalize(st);
     return a->sql.err.status == AT_OK ? AT_OK : sql_error(a, err);
+}
+
+/* Nothing for who was never salvaged. */
+static void put_salvage(struct at_archive *a,
+                        const struct at_input_state *input)
+{
+    sqlite3_stmt *st;
+
+    if (input->salvaged_records == 0 && !input->salvaged)
+        return;
+    st = at_sql_prepare(&a->sql,
+                        "INSERT OR REPLACE INTO salvage VALUES(?, ?, ?, ?, ?)");
+    at_sql_bind_blob(st, 1, input->identity.digest, AT_IDENTITY_BYTES);
+    at_sql_bind(st, 2, (int64_t)input->salvaged_records);
+    at_sql_bind(st, 3, input->salvaged);
+    at_sql_bind(st, 4, (int64_t)input->holes.holes);
+    at_sql_bind(st, 5, (int64_t)input->holes.bytes);
+    at_sql_run(&a->sql, st);
+    sqlite3_finalize(st);
 }
 
 static void put_inputs(struct at_archive *a, const struct at_input_state *input,
@@ -412,6 +446,7 @@ static void put_inputs(struct at_archive *a, const struct at_input_state *input,
         at_sql_bind(st, 5, input[i].complete);
         at_sql_bind(st, 6, input[i].damaged);
         at_sql_run(&a->sql, st);
+        put_salvage(a, &input[i]);
     }
     sqlite3_finalize(st);
 }

@@ -54,6 +54,10 @@ struct at_input_state {
     uint64_t records; /* that are in committed segments */
     bool complete;    /* all that can be read of it is in */
     bool damaged;     /* and that is not all there was */
+    /* The same of readings that pass over damage; see taken.h. */
+    uint64_t salvaged_records;
+    bool salvaged; /* to its end; then 'complete', too */
+    struct at_salvaged holes;
 };
 
 /* Whether 'path' is an archive. */

@@ -17,6 +17,8 @@
 #include "schema.h"
 #include "sql.h"
 
+enum { HOLE_NAME = 32 };
+
 struct at_index {
     struct at_sql sql;
     struct at_index_info info;
@@ -33,6 +35,9 @@ struct at_index {
     struct at_access_point *access;
     size_t accesses, access_room;
     sqlite3_stmt *history_by_id;
+    struct at_hole *hole; /* NULL: not asked for yet */
+    char (*hole_what)[HOLE_NAME];
+    size_t holes;
 };
 
 /* ---- opening --------------------------------------------------------- */
@@ -90,6 +95,10 @@ static void take_meta(struct at_index *ix, const char *name, sqlite3_stmt *st)
         info->lost_datagrams = (uint64_t)v;
     else if (strcmp(name, AT_META_COMPLETE) == 0)
         info->complete = v != 0;
+    else if (strcmp(name, AT_META_HOLES) == 0)
+        info->salvaged.holes = (uint64_t)v;
+    else if (strcmp(name, AT_META_HOLE_BYTES) == 0)
+        info->salvaged.bytes = (uint64_t)v;
     else if (strcmp(name, AT_META_FILE_BYTES) == 0)
         info->identity.file_bytes = (uint64_t)v;
     else if (strcmp(name, AT_META_FORMAT) == 0 && text != NULL)
@@ -247,6 +256,8 @@ void at_index_close(struct at_index *ix)
     sqlite3_finalize(ix->point);
     sqlite3_finalize(ix->history_by_id);
     free(ix->access);
+    free(ix->hole);
+    free(ix->hole_what);
     at_sql_close(&ix->sql);
     free(ix->addr);
     free(ix->addr_bytes);
@@ -766,4 +777,48 @@ enum at_status at_index_access(struct at_index *ix, struct at_access *access,
         .name = ix->sql.name,
     };
     return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
+}
+
+/* ---- holes ----------------------------------------------------------- */
+
+static void take_hole(struct at_index *ix, sqlite3_stmt *st)
+{
+    const char *what = (const char *)sqlite3_column_text(st, 3);
+    char *name = ix->hole_what[ix->holes];
+
+    strncpy(name, what != NULL ? what : "record", HOLE_NAME - 1);
+    ix->hole[ix->holes++] = (struct at_hole){
+        .offset = (uint64_t)sqlite3_column_int64(st, 0),
+        .bytes = (uint64_t)sqlite3_column_int64(st, 1),
+        .decoded = sqlite3_column_int(st, 2) != 0,
+        .what = name,
+    };
+}
+
+static enum at_status read_holes(struct at_index *ix, struct at_error *err)
+{
+    sqlite3_stmt *st;
+
+    ix->hole = calloc(AT_HOLES_MOST, sizeof(ix->hole[0]));
+    ix->hole_what = calloc(AT_HOLES_MOST, sizeof(ix->hole_what[0]));
+    if (ix->hole == NULL || ix->hole_what == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = at_sql_prepare(
+        &ix->sql, "SELECT offset, bytes, decoded, what FROM hole ORDER BY id");
+    while (ix->holes < AT_HOLES_MOST && at_sql_step(&ix->sql, st) == AT_OK)
+        take_hole(ix, st);
+    sqlite3_finalize(st);
+    return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
+}
+
+enum at_status at_index_holes(struct at_index *ix, const struct at_hole **hole,
+                              size_t *n, struct at_error *err)
+{
+    enum at_status st = AT_OK;
+
+    if (ix->info.salvaged.holes > 0 && ix->hole == NULL)
+        st = read_holes(ix, err);
+    *hole = ix->hole;
+    *n = ix->holes;
+    return st;
 }

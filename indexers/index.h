@@ -27,6 +27,7 @@ struct at_index_info {
     uint32_t snap_bytes;
     char stream[64];
     bool complete;
+    struct at_salvaged salvaged; /* what it leaves out of a damaged trace */
     struct at_identity identity;
 };
 
@@ -49,6 +50,11 @@ void at_index_close(struct at_index *ix);
  */
 enum at_status at_index_access(struct at_index *ix, struct at_access *access,
                                struct at_error *err);
+
+/* The first of the holes that info->salvaged counts; they belong to the index.
+ */
+enum at_status at_index_holes(struct at_index *ix, const struct at_hole **hole,
+                              size_t *n, struct at_error *err);
 
 /* A set of numbers from 0 to below 'n'. */
 struct at_set {

@@ -84,6 +84,16 @@ static void drop(void *ctx, void *slot)
     at_sights_drop(slot);
 }
 
+void at_holes_tell(at_holes_fn *fn, void *ctx, const struct at_reader *rd)
+{
+    struct at_salvaged total;
+    size_t n;
+    const struct at_hole *hole = at_reader_holes(rd, &n, &total);
+
+    if (total.holes > 0 && fn != NULL)
+        fn(ctx, at_reader_info(rd)->name, hole, n, &total);
+}
+
 /* Writes the index under a temporary name, then gives it its own. */
 static enum at_status publish(struct job *job, const char *path,
                               const struct at_index_about *about,
@@ -127,7 +137,9 @@ static enum at_status index_reader(struct job *job, struct at_reader *rd,
     about.codec = job->trace->codec;
     about.linktype = job->trace->linktype;
     about.snap_bytes = job->trace->snap_bytes;
-    about.complete = st == AT_OK;
+    about.hole = at_reader_holes(rd, &about.holes, &about.salvaged);
+    about.complete = st == AT_OK && about.salvaged.holes == 0;
+    at_holes_tell(job->how->holes, job->how->holes_ctx, rd);
     about.access = at_reader_access(rd, &about.accesses);
     if (at_identity_of(&about.identity, trace, &later) != AT_OK ||
         publish(job, path, &about, &later) != AT_OK) {

@@ -18,6 +18,7 @@
 #include "errors.h"
 #include "files.h"
 #include "sights.h"
+#include "taken.h"
 
 /* A segment in the making. */
 struct draft {
@@ -40,7 +41,9 @@ struct ingest {
     int64_t taken_up;             /* the pending segment that the draft holds */
     struct at_input_state *input; /* not yet in the catalogue */
     size_t inputs;
-    uint64_t skip; /* records of this input that were taken before */
+    uint64_t skip;            /* records of this input that were taken before */
+    struct at_taken *taken;   /* by a run of the other kind; may be NULL */
+    struct at_salvaged holes; /* of this input */
     uint64_t total_bytes, done_bytes;
     const struct at_trace_info *trace; /* being read */
     struct at_sighting sighting;
@@ -288,16 +291,25 @@ static enum at_status end_stretch(struct ingest *in, struct stretch *s,
     return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
 }
 
-/* Blocks of a pcapng file that are no packets: no segment holds them. */
+/* One more record of the input is behind us. */
+static void count_record(struct ingest *in)
+{
+    struct at_input_state *input = &in->input[in->inputs - 1];
+
+    if (in->how->reading.salvage)
+        input->salvaged_records++;
+    else
+        input->records++;
+}
+
+/* The next sight is of a record that does not go into a segment. */
 static enum at_status pass_over(struct ingest *in, struct stretch *s,
-                                const struct at_packet *pkt,
                                 struct at_error *err)
 {
     const enum at_status st = end_stretch(in, s, err);
 
     s->from++;
-    at_losses_count(&in->done->losses, pkt);
-    in->input[in->inputs - 1].records++;
+    count_record(in);
     return st;
 }
 
@@ -309,8 +321,10 @@ static enum at_status put_record(struct ingest *in, struct stretch *s,
     struct draft *d = &in->draft;
     enum at_status st;
 
-    if (pkt->kind != AT_KIND_PACKET && pkt->timeless)
-        return pass_over(in, s, pkt, err);
+    if (pkt->kind != AT_KIND_PACKET && pkt->timeless) {
+        at_losses_count(&in->done->losses, pkt); /* of pcapng */
+        return pass_over(in, s, err);
+    }
     if (needs_new_draft(in, pkt, ns)) {
         st = end_stretch(in, s, err);
         if (st == AT_OK)
@@ -334,7 +348,7 @@ static enum at_status put_record(struct ingest *in, struct stretch *s,
     in->done->late += pkt->kind == AT_KIND_PACKET && ns < d->start_ns;
     in->done->packets += pkt->kind == AT_KIND_PACKET;
     in->done->bytes += pkt->cap_bytes;
-    in->input[in->inputs - 1].records++;
+    count_record(in);
     return AT_OK;
 }
 
@@ -365,6 +379,28 @@ static bool goes_on(struct ingest *in, const struct at_batch *batch)
                              in->total_bytes, in->done->packets);
 }
 
+/* One record of block 'i': 'at' is where it lies in it. */
+static enum at_status take_record(struct ingest *in, struct stretch *s,
+                                  const struct at_block *block,
+                                  const uint8_t *at,
+                                  const struct at_packet *pkt,
+                                  struct at_error *err)
+{
+    const uint64_t offset = block->place.raw_offset +
+                            (uint64_t)(at - block->data);
+
+    if (in->again)
+        return put_record(in, s, pkt, err);
+    if (in->skip > 0) {
+        in->skip--;
+        s->from++;
+        return AT_OK;
+    }
+    if (in->taken != NULL && at_taken_has(in->taken, offset))
+        return pass_over(in, s, err);
+    return put_record(in, s, pkt, err);
+}
+
 static enum at_status ingest_report(void *ctx, void *slot,
                                     const struct at_batch *batch,
                                     struct at_error *err)
@@ -377,14 +413,11 @@ static enum at_status ingest_report(void *ctx, void *slot,
 
     for (size_t i = 0; i < batch->blocks && st == AT_OK; i++) {
         struct at_walk walk = at_walk_block(batch, i);
+        const uint8_t *at = walk.at;
 
         while (st == AT_OK && at_walk_next(&walk, &pkt)) {
-            if (!in->again && in->skip > 0) {
-                in->skip--;
-                s.from++;
-                continue;
-            }
-            st = put_record(in, &s, &pkt, err);
+            st = take_record(in, &s, &batch->block[i], at, &pkt, err);
+            at = walk.at;
         }
     }
     if (st == AT_OK)
@@ -394,6 +427,15 @@ static enum at_status ingest_report(void *ctx, void *slot,
         return AT_END;
     }
     return st;
+}
+
+static void note_holes(struct ingest *in, const struct at_reader *rd)
+{
+    size_t n;
+
+    (void)at_reader_holes(rd, &n, &in->holes);
+    in->done->holes += in->holes.holes;
+    at_holes_tell(in->how->holes, in->how->holes_ctx, rd);
 }
 
 /* Reads a whole trace into drafts.  *damaged tells whether an error is of the
@@ -422,6 +464,8 @@ static enum at_status read_into_drafts(struct ingest *in, const char *path,
         return st;
     in->trace = at_reader_info(rd);
     st = at_run(rd, in->how->pool, &run, err);
+    if (st == AT_OK && !in->again && !in->stopped)
+        note_holes(in, rd);
     /* The reader may have met damage ahead of where we failed ourselves. */
     *damaged = st < 0 && strcmp(err->msg, at_reader_error(rd)->msg) == 0;
     at_reader_close(rd);
@@ -474,6 +518,13 @@ static enum at_status first_time(const struct at_ingest *how, const char *path,
     return st < 0 ? st : AT_OK;
 }
 
+/* Whether a run of this kind would find nothing new in an input. */
+static bool is_known(const struct ingest *in, const struct at_input_state *s)
+{
+    return s->complete &&
+           (!in->how->reading.salvage || s->salvaged || !s->damaged);
+}
+
 /* Fills *c; an input that cannot be read at all is reported and left out. */
 static enum at_status look_at(struct ingest *in, const char *path,
                               struct candidate *c, struct at_error *err)
@@ -488,8 +539,8 @@ static enum at_status look_at(struct ingest *in, const char *path,
         return AT_OK;
     }
     st = at_archive_input(in->archive, &c->state, err);
-    c->good = st == AT_OK && !c->state.complete;
-    if (st == AT_OK && c->state.complete)
+    c->good = st == AT_OK && !is_known(in, &c->state);
+    if (st == AT_OK && !c->good)
         say_known(in, c);
     return st;
 }
@@ -513,24 +564,53 @@ static bool seen_in_run(const struct candidate *c, size_t n)
     return false;
 }
 
+/* Finds out what earlier runs have taken of the input. */
+static enum at_status find_taken(struct ingest *in, const struct candidate *c,
+                                 struct at_error *err)
+{
+    const bool salvage = in->how->reading.salvage;
+    const uint64_t other = salvage ? c->state.records
+                                   : c->state.salvaged_records;
+    struct at_reader_options opts = in->how->reading;
+
+    in->skip = salvage ? c->state.salvaged_records : c->state.records;
+    if (other == 0)
+        return AT_OK;
+    opts.size = sizeof(opts);
+    opts.salvage = !salvage;
+    return at_taken_open(&in->taken, c->path, &opts, other, err);
+}
+
+/* What is known of the input once it has been read, well or not. */
+static void note_input(struct ingest *in, bool failed)
+{
+    struct at_input_state *state = &in->input[in->inputs - 1];
+
+    state->complete = true;
+    state->salvaged = in->how->reading.salvage && !failed;
+    state->holes = in->holes;
+    state->damaged = failed || in->holes.holes > 0;
+}
+
 static enum at_status take_input(struct ingest *in, const struct candidate *c,
                                  struct at_error *err)
 {
-    struct at_input_state *state = &in->input[in->inputs++];
     struct at_error bad;
-    bool damaged;
+    bool damaged = true;
     enum at_status st;
 
-    *state = c->state;
-    in->skip = state->records;
-    st = read_into_drafts(in, c->path, &damaged, &bad);
+    in->input[in->inputs++] = c->state;
+    in->holes = (struct at_salvaged){.holes = 0};
+    st = find_taken(in, c, &bad);
+    if (st == AT_OK)
+        st = read_into_drafts(in, c->path, &damaged, &bad);
+    at_taken_close(in->taken);
+    in->taken = NULL;
     if (in->stopped)
         return AT_END;
     if (st < 0 && !damaged)
         return at_error_copy(err, &bad);
-    state = &in->input[in->inputs - 1]; /* it may have moved */
-    state->complete = true;
-    state->damaged = st < 0;
+    note_input(in, st < 0);
     if (st < 0)
         say_failed(in, c->path, &bad);
     else

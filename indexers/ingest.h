@@ -6,6 +6,9 @@
  * catalogue together with how far the inputs have been taken, so that after
  * a crash the next run goes on exactly there.  The last segment stays pending
  * until packets of a later time come.
+ *
+ * A damaged input is taken up to the damage; by salvage all that there is of
+ * it, also where the first part was taken by an earlier run without.
  */
 #ifndef AT_INGEST_H
 #define AT_INGEST_H
@@ -29,12 +32,17 @@ struct at_ingest {
     void (*report)(void *ctx, const char *input, bool whole,
                    const struct at_error *err);
     void *report_ctx;
+    /* With reading.salvage: called for each input that has holes, which is
+     * then not whole either. */
+    at_holes_fn *holes;
+    void *holes_ctx;
 };
 
 struct at_ingested {
     uint64_t packets, bytes; /* captured, new in the archive */
     uint64_t files, known_files, failed_files;
     uint64_t segments;       /* sealed */
+    uint64_t holes;          /* in inputs that were salvaged */
     uint64_t late;           /* packets from before their segment's time */
     struct at_losses losses; /* what segments could not hold */
 };

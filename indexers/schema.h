@@ -13,17 +13,21 @@
  *   block  a run of whole records and where to find it (struct at_place)
  *   flow   id is the rank by start, from 1; src and dst are host ids, NULL
  *          where there is no address; kind is the IP protocol of IPv4, 256 +
- * that of IPv6, 512 of ARP, 768 with the ethertype in sport for frames that are
- * neither; flags is to-source flags * 256 + from-source flags; state has the
- * enum at_flow_state in its lowest 3 bits, the enum at_flow_end in the 3 above,
- * and 64 if all checksums there are were verified; marks are AT_DECODED_ bits;
- * payload is bytes; rtt is microseconds, NULL if the handshake was not seen;
- * retransmitted and zero_windows are of both directions, 65536 * in + out;
- * troubles is 65536 * packets with a bad checksum + ICMP errors; blocks is the
- * list of blocks it is in, and those where ICMP errors quote it host   id is
- * the rank by address, from 1, IPv4 before IPv6; flows is the list of flows
- * that it is an end of port   flows is the list of flows with that port at
- * either end; only ports below meta 'port_limit' are here, but then all of them
+ *          that of IPv6, 512 of ARP, 768 with the ethertype in sport for frames
+ *          that are neither; flags is to-source flags * 256 + from-source
+ *          flags; state has the enum at_flow_state in its lowest 3 bits, the
+ *          enum at_flow_end in the 3 above, and 64 if all checksums there are
+ *          were verified; marks are AT_DECODED_ bits; payload is bytes; rtt is
+ *          microseconds, NULL if the handshake was not seen; retransmitted and
+ *          zero_windows are of both directions, 65536 * in + out; troubles is
+ *          65536 * packets with a bad checksum + ICMP errors; blocks is the
+ *          list of blocks it is in, and those where ICMP errors quote it
+ *   host   id is the rank by address, from 1, IPv4 before IPv6; flows is the
+ *          list of flows that it is an end of
+ *   port   flows is the list of flows with that port at either end; only
+ *          ports below meta 'port_limit' are here, but then all of them
+ *   hole   what was left out of a damaged trace (struct at_hole); not there
+ *          unless the index was made by salvage, and there was damage
  *   access of a gzip file: where decoding can begin (struct at_access_point),
  *          history being the window; not there if there are no points, so an
  *          index from before there were any is one without
@@ -60,6 +64,10 @@ enum {
     "CREATE TABLE access(id INTEGER PRIMARY KEY, file_bit INT,"                \
     " raw_offset INT, member_offset INT, member_raw INT, crc INT,"             \
     " history BLOB);"
+
+#define AT_INDEX_HOLES                                                         \
+    "CREATE TABLE hole(id INTEGER PRIMARY KEY, offset INT, bytes INT,"         \
+    " decoded INT, what TEXT);"
 
 /* For people with sqlite3: the columns of the command line, ns since 1970. */
 #define AT_INDEX_VIEWS                                                         \
@@ -115,6 +123,8 @@ enum {
     "lost_datagrams"                    /* whose later fragments may           \
                                            be in other flows */
 #define AT_META_LINK_FLOWS "link_flows" /* list of the flows without a host */
+#define AT_META_HOLES "holes"           /* of all of them, if there are any */
+#define AT_META_HOLE_BYTES "hole_bytes"
 #define AT_META_COMPLETE                                                       \
     "complete" /* 0: the trace was cut short or damaged                        \
                 */

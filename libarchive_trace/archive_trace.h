@@ -486,7 +486,8 @@ AT_API enum at_status at_reader_next(struct at_reader *rd,
  * must be blocks of this very file in ascending order.  'place' is copied.
  * Where the file has no random access, and in pcapng, whose blocks mean
  * nothing without the descriptions before them, all of it is read in sequence
- * and blocks that overlap none of the places are left out.
+ * and blocks that overlap none of the places are left out.  With 'salvage' such
+ * a file is read whole; elsewhere damage in a place is a hole.
  */
 AT_API enum at_status at_reader_select(struct at_reader *rd,
                                        const struct at_place *place, size_t n);

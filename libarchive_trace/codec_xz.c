@@ -300,6 +300,17 @@ static enum at_status decode_blocks(struct at_job *job, lzma_index_iter *it,
     return AT_OK;
 }
 
+/* The block at byte 'file', whose decoded bytes begin at 'raw', or after it:
+ * behind a gap those of the gap are not counted. */
+static bool locate(lzma_index_iter *it, uint64_t raw, uint64_t file)
+{
+    bool there = !lzma_index_iter_locate(it, raw);
+
+    while (there && it->block.compressed_file_offset < file)
+        there = !lzma_index_iter_next(it, LZMA_INDEX_ITER_NONEMPTY_BLOCK);
+    return there;
+}
+
 static void blocks_run(struct at_source *src, struct at_job *job)
 {
     const struct by_blocks *b = src->state;
@@ -312,7 +323,7 @@ static void blocks_run(struct at_source *src, struct at_job *job)
     if (st == AT_OK && at_piece_room(piece, 0) != AT_OK)
         st = at_error_set(&piece->err, AT_ERR_MEMORY, "out of memory");
     if (st == AT_OK &&
-        lzma_index_iter_locate(&it, piece->raw_offset - job->skip))
+        !locate(&it, piece->raw_offset - job->skip, job->file_offset))
         st = at_job_damaged(job, 0, "xz block", "not in the index");
     if (st == AT_OK)
         decode_blocks(job, &it, &at);

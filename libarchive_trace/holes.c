@@ -241,6 +241,32 @@ enum at_status at_holes_cut(struct at_reader *rd, struct at_piece *piece,
     return st;
 }
 
+enum at_status at_holes_cut_place(struct at_reader *rd, struct at_piece *piece,
+                                  const uint8_t *from, const uint8_t *to)
+{
+    struct run run = {.from = from};
+
+    rd->salvage = (struct at_salvage){.lost = false};
+    return salvage_stretch(rd, piece, &run, &from, to, true);
+}
+
+/* Other places that need the same damaged bytes make no other hole. */
+enum at_status at_holes_lose_place(struct at_reader *rd,
+                                   const struct at_place *place,
+                                   uint64_t file_end)
+{
+    const uint64_t end = place->file_offset + place->file_bytes;
+    struct at_gap gap = {.file = place->file_offset};
+
+    if (file_end > gap.file && file_end < end)
+        gap.file = file_end;
+    gap.bytes = end - gap.file;
+    if (rd->salvaged.holes > 0 && rd->lost_at == gap.file)
+        return AT_OK;
+    rd->lost_at = gap.file;
+    return note_gap(rd, &gap);
+}
+
 void at_holes_end(struct at_reader *rd, const struct at_piece *piece)
 {
     const enum at_status st = piece->err.status;

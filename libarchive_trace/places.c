@@ -6,6 +6,14 @@
 
 #include "reader.h"
 
+/* Whether from 'from' to 'stop' there is anything but the place's records. */
+static bool is_damaged(const struct at_reader *rd, const struct at_place *place,
+                       const uint8_t *from, const uint8_t *stop)
+{
+    return place->bytes > (uint64_t)(stop - from) ||
+           at_frame(&rd->layout, from, stop, stop).at < stop;
+}
+
 enum at_status at_places_cut(struct at_reader *rd, struct at_piece *piece,
                              struct at_frame *last)
 {
@@ -24,6 +32,14 @@ enum at_status at_places_cut(struct at_reader *rd, struct at_piece *piece,
         from = last->at + gap;
         stop = place->bytes < (uint64_t)(end - from) ? from + place->bytes
                                                      : end;
+        if (rd->opts.salvage && is_damaged(rd, place, from, stop)) {
+            if (at_holes_cut_place(rd, piece, from, stop) != AT_OK)
+                return AT_ERR_MEMORY;
+            last->at = stop;
+            if (place->bytes > (uint64_t)(stop - from))
+                break;
+            continue;
+        }
         *last = at_frame(&rd->layout, from, stop, stop);
         if (last->at > from) {
             block = at_piece_add_block(piece);
@@ -39,6 +55,30 @@ enum at_status at_places_cut(struct at_reader *rd, struct at_piece *piece,
             break;
     }
     return AT_OK;
+}
+
+/*
+ * By salvage, a place that cannot be decoded is a hole, and the source begins
+ * anew with the one after it.
+ */
+void at_places_end(struct at_reader *rd, const struct at_piece *piece)
+{
+    const enum at_status st = piece->err.status;
+
+    if (st != AT_ERR_CORRUPT && st != AT_ERR_TRUNCATED) {
+        rd->err = piece->err;
+        return;
+    }
+    if (rd->next_place == rd->places) {
+        rd->err.status = AT_END;
+        return;
+    }
+    if (at_holes_lose_place(rd, &rd->place[rd->next_place++],
+                            piece->file_end) != AT_OK)
+        at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
+    else
+        at_source_restart(&rd->src, rd->place + rd->next_place,
+                          rd->places - rd->next_place, &rd->err);
 }
 
 static bool all_reachable(const struct at_place *place, size_t n)
@@ -72,8 +112,13 @@ enum at_status at_reader_select(struct at_reader *rd,
     rd->random = random && at_source_random(&rd->src);
     rd->src.salvage = at_reader_salvages(rd);
     random = rd->random;
+    if (rd->opts.salvage && !random) { /* damage may have moved the blocks */
+        free(rd->place);
+        rd->place = NULL;
+        rd->places = 0;
+    }
     at_reader_rewind(rd);
     at_holes_forget(rd);
     rd->err.status = AT_OK;
-    return at_source_restart(&rd->src, random ? copy : NULL, n, &rd->err);
+    return at_source_restart(&rd->src, random ? rd->place : NULL, n, &rd->err);
 }

@@ -232,6 +232,8 @@ enum at_status at_reader_next_batch(struct at_reader *rd,
             at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
         else if (at_reader_salvages(rd))
             at_holes_end(rd, piece);
+        else if (rd->opts.salvage)
+            at_places_end(rd, piece);
         else
             note_end(rd, piece, &last);
         piece->batch.first_record = first_record;

@@ -43,14 +43,15 @@ struct at_reader {
     size_t holes, hole_room;
     struct at_salvaged salvaged;
     uint64_t last_hole_end; /* raw offset; of the last one if it is decoded */
+    uint64_t lost_at;       /* byte of the file where the last place was lost */
     size_t run_bytes;     /* at the beginning of the carry: its first records */
     uint32_t run_records; /* were judged, and are the beginning of a block */
 };
 
 /* ---- reader.c -------------------------------------------------------- */
 
-/* Whether damage is passed over.  Not where there are places: they are those
- * of records that were found good, so damage there is news. */
+/* Whether damage is passed over as the bytes come.  At places it is not: there
+ * it is known what should be. */
 static inline bool at_reader_salvages(const struct at_reader *rd)
 {
     return rd->opts.salvage && !rd->random;
@@ -100,11 +101,23 @@ enum at_status at_blocks_cut(struct at_reader *rd, struct at_piece *piece,
 enum at_status at_places_cut(struct at_reader *rd, struct at_piece *piece,
                              struct at_frame *last);
 
+/* By salvage: what follows the places of this piece. */
+void at_places_end(struct at_reader *rd, const struct at_piece *piece);
+
 /* ---- holes.c --------------------------------------------------------- */
 
 /* The same as at_blocks_cut() where nothing is believed without need. */
 enum at_status at_holes_cut(struct at_reader *rd, struct at_piece *piece,
                             const uint8_t *p, struct at_frame *last);
+
+/* The same for the bytes of one place. */
+enum at_status at_holes_cut_place(struct at_reader *rd, struct at_piece *piece,
+                                  const uint8_t *from, const uint8_t *to);
+
+/* The place could not be decoded past byte 'file_end' of the file. */
+enum at_status at_holes_lose_place(struct at_reader *rd,
+                                   const struct at_place *place,
+                                   uint64_t file_end);
 
 /* An error of the bytes is the last hole; that of a system call stays one. */
 void at_holes_end(struct at_reader *rd, const struct at_piece *piece);

@@ -63,6 +63,9 @@ static enum at_status detect(struct at_reader *rd, struct at_error *err)
         return AT_OK;
     if (piece->err.status < 0)
         return at_error_copy(err, &piece->err);
+    if (piece->len == 0 && piece->gaps > 0)
+        return at_error_set(err, AT_ERR_CORRUPT,
+                            "%s: damaged: nothing in it can be decoded", name);
     if (piece->len == 0)
         return at_error_set(err, AT_ERR_TRUNCATED, "%s: empty", name);
     if (st == AT_ERR_TRUNCATED)

@@ -186,6 +186,7 @@ static enum at_status settle_fragments(const struct at_query *q,
 
 static enum at_status settle_all(const struct at_query *q, struct doubts *d,
                                  const struct at_target *target,
+                                 struct at_index *ix,
                                  const struct at_place *place, size_t n,
                                  struct at_error *err)
 {
@@ -208,6 +209,8 @@ static enum at_status settle_all(const struct at_query *q, struct doubts *d,
     if (st == AT_OK)
         st = d->fragments ? settle_fragments(q, d, pick, err)
                           : settle_matching(d, pick, err);
+    if (st == AT_END)
+        st = at_target_tell(q, target, ix, rd, err);
     at_pick_close(pick);
     at_reader_close(rd);
     return st < 0 ? st : AT_OK;
@@ -297,13 +300,13 @@ static enum at_status settle_doubts(struct search *s,
     enum at_status st;
 
     if (s->doubts.n == 0)
-        return AT_OK;
+        return at_target_tell(s->q, target, s->ix, NULL, err);
     if (doubts_hash(&s->doubts) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     st = places_of_doubts(s, &place, &n, err);
     if (st != AT_OK)
         return st;
-    st = settle_all(s->q, &s->doubts, target, place, n, err);
+    st = settle_all(s->q, &s->doubts, target, s->ix, place, n, err);
     free(place);
     for (size_t i = 0; i < s->doubts.n && st == AT_OK; i++)
         if (s->doubts.doubt[i].matched)
@@ -435,6 +438,8 @@ static enum at_status find_by_scan(const struct at_query *q,
     st = at_target_open(&rd, q, &t->target[number], err);
     if (st == AT_OK)
         st = at_run(rd, q->pool, &run, err);
+    if (st == AT_OK)
+        st = at_target_tell(q, &t->target[number], NULL, rd, err);
     at_tracker_finish(scan.tracker);
     kept = keep_wanted(scan.tracker, number, finds);
     at_reader_close(rd);

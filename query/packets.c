@@ -21,6 +21,7 @@ struct lane {
     struct at_reader *rd;
     struct at_pick *pick;
     struct at_owners *owners; /* where there are parts */
+    struct at_index *ix; /* of the target that is open; may be NULL */
 };
 
 struct at_packets {
@@ -87,14 +88,13 @@ static enum at_status open_places(struct lane *lane,
                                   struct at_error *err)
 {
     struct at_place *place = NULL;
-    struct at_index *ix;
     size_t n = 0;
-    enum at_status st = at_index_open(&ix, target->index, target->trace, err);
+    enum at_status st = at_index_open(&lane->ix, target->index, target->trace,
+                                      err);
 
     if (st != AT_OK)
         return st;
-    st = find_places(lane->q, ix, &place, &n, err);
-    at_index_close(ix);
+    st = find_places(lane->q, lane->ix, &place, &n, err);
     if (st == AT_OK && n > 0)
         st = at_target_open(&lane->rd, lane->q, target, err);
     if (st == AT_OK && n > 0) {
@@ -112,6 +112,8 @@ static void close_target(struct lane *lane)
     at_reader_close(lane->rd);
     at_owners_close(lane->owners);
     lane->owners = NULL;
+    at_index_close(lane->ix);
+    lane->ix = NULL;
     lane->pick = NULL;
     lane->rd = NULL;
 }
@@ -138,7 +140,9 @@ static enum at_status open_target(struct lane *lane, struct at_error *err)
                             ? open_places(lane, target, err)
                             : at_target_open(&lane->rd, lane->q, target, err);
 
-    if (st == AT_OK && lane->rd != NULL)
+    if (st == AT_OK && lane->rd == NULL)
+        st = at_target_tell(lane->q, target, lane->ix, NULL, err);
+    else if (st == AT_OK)
         st = at_pick_open(&lane->pick, lane->rd, lane->q->pool, &sel, err);
     if (st != AT_OK)
         close_target(lane);
@@ -160,6 +164,10 @@ static enum at_status lane_next(void *ctx, struct at_packet *pkt,
             st = at_pick_next(lane->pick, pkt, err);
         if (st == AT_OK)
             return AT_OK;
+        /* Who owns packets was found by reading: the holes are known. */
+        if (lane->pick != NULL && lane->owners == NULL && st == AT_END)
+            st = at_target_tell(lane->q, &lane->t->target[lane->next - 1],
+                                lane->ix, lane->rd, err);
         close_target(lane);
         if (st < 0)
             return st;

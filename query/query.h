@@ -12,6 +12,7 @@
 #include "expr.h"
 #include "flow_row.h"
 #include "index.h"
+#include "indexing.h"
 
 struct at_query {
     struct at_pool *pool;
@@ -25,6 +26,9 @@ struct at_query {
     int64_t to_ns;
     struct at_reader_options reading; /* of traces outside of archives */
     bool (*stop)(void); /* asked now and then: true ends the work */
+    /* With reading.salvage: called once a target has been read to its end. */
+    at_holes_fn *holes;
+    void *holes_ctx;
 };
 
 /* 'flags' are those of at_filter_open().  On failure there is nothing to
@@ -64,11 +68,11 @@ struct at_targets {
 
 /*
  * Adds what 'path' names: an archive's segments that hold packets of the
- * range, or a trace file with FILE.idx beside it, if that is its index.
+ * question's range, or a trace file with FILE.idx beside it, if that is its
+ * index; by salvage also if it is one of a damaged trace with its holes.
  */
-enum at_status at_targets_add(struct at_targets *t, const char *path,
-                              int64_t from_ns, int64_t to_ns,
-                              struct at_error *err);
+enum at_status at_targets_add(struct at_targets *t, const struct at_query *q,
+                              const char *path, struct at_error *err);
 void at_targets_close(struct at_targets *t);
 
 /* Adds what 'fd' holds, a file that can be read again, as "-". */
@@ -79,6 +83,15 @@ enum at_status at_targets_add_fd(struct at_targets *t, int fd,
  * targets can hold, as "vlan" does not where all of them are raw IP. */
 enum at_status at_targets_check(const struct at_targets *t,
                                 const struct at_query *q, struct at_error *err);
+
+/*
+ * Tells q->holes what is not in an index, and what was left out by a reader
+ * (either may be NULL) that has come to its end.
+ */
+enum at_status at_target_tell(const struct at_query *q,
+                              const struct at_target *target,
+                              struct at_index *ix, const struct at_reader *rd,
+                              struct at_error *err);
 
 /* Opens a target's trace for the question. */
 enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,

@@ -81,7 +81,7 @@ static enum at_status add_segment(struct at_targets *t,
 }
 
 static enum at_status add_archive(struct at_targets *t, const char *path,
-                                  int64_t from_ns, int64_t to_ns,
+                                  const struct at_query *q,
                                   struct at_error *err)
 {
     struct at_segments list;
@@ -90,7 +90,7 @@ static enum at_status add_archive(struct at_targets *t, const char *path,
 
     if (st != AT_OK)
         return st;
-    st = at_archive_segments(a, NULL, from_ns, to_ns, &list, err);
+    st = at_archive_segments(a, NULL, q->from_ns, q->to_ns, &list, err);
     for (size_t i = 0; i < list.n && st == AT_OK; i++) {
         if (i == 0 ||
             strcmp(list.segment[i].stream, list.segment[i - 1].stream) != 0)
@@ -105,17 +105,19 @@ static enum at_status add_archive(struct at_targets *t, const char *path,
 }
 
 /* FILE.idx if it is there and of this file as it is now; else NULL. */
-static char *index_beside(const char *trace)
+static char *index_beside(const char *trace, bool salvage)
 {
     char *path = at_index_path(trace);
     struct at_index *ix;
 
     if (path != NULL && access(path, R_OK) == 0 &&
         at_index_open(&ix, path, trace, NULL) == AT_OK) {
-        const bool whole = at_index_info(ix)->complete;
+        const struct at_index_info *info = at_index_info(ix);
+        const bool use = info->complete ||
+                         (salvage && info->salvaged.holes > 0);
 
         at_index_close(ix);
-        if (whole)
+        if (use)
             return path;
     }
     free(path);
@@ -145,14 +147,15 @@ static int link_of_file(const char *path)
     return linktype;
 }
 
-enum at_status at_targets_add(struct at_targets *t, const char *path,
-                              int64_t from_ns, int64_t to_ns,
-                              struct at_error *err)
+enum at_status at_targets_add(struct at_targets *t, const struct at_query *q,
+                              const char *path, struct at_error *err)
 {
     if (at_archive_is(path))
-        return add_archive(t, path, from_ns, to_ns, err);
+        return add_archive(t, path, q, err);
     t->lanes++;
-    if (add(t, strdup(path), strcmp(path, "-") == 0 ? NULL : index_beside(path),
+    if (add(t, strdup(path),
+            strcmp(path, "-") == 0 ? NULL
+                                   : index_beside(path, q->reading.salvage),
             strdup(last_part(path)), link_of_file(path)) != AT_OK)
         return out_of_memory(err);
     return AT_OK;
@@ -199,9 +202,34 @@ enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,
         opts = q->reading;
     opts.size = sizeof(opts);
     opts.pool = q->pool;
+    opts.salvage = q->reading.salvage;
     if (target->index != NULL && !target->segment)
         return at_indexed_open(rd, target->trace, &opts, err);
     return at_reader_open(rd, target->trace, &opts, err);
+}
+
+enum at_status at_target_tell(const struct at_query *q,
+                              const struct at_target *target,
+                              struct at_index *ix, const struct at_reader *rd,
+                              struct at_error *err)
+{
+    const bool known = ix != NULL && at_index_info(ix)->salvaged.holes > 0;
+    const struct at_hole *hole;
+    enum at_status st = AT_OK;
+    size_t n;
+
+    if (q->holes == NULL || !q->reading.salvage)
+        return AT_OK;
+    if (known) {
+        st = at_index_holes(ix, &hole, &n, err);
+        if (st == AT_OK)
+            q->holes(q->holes_ctx, target->trace, hole, n,
+                     &at_index_info(ix)->salvaged);
+    }
+    /* In sequence it finds those of the index, too. */
+    if (rd != NULL && (!known || at_reader_info(rd)->random_access))
+        at_holes_tell(q->holes, q->holes_ctx, rd);
+    return st;
 }
 
 void at_targets_close(struct at_targets *t)
