@@ -96,7 +96,7 @@ static void holes(void *ctx, const char *input, const struct at_hole *hole,
 
     tool_progress_end(&in->progress);
     tool_holes(input, hole, n, total);
-    add_path(&in->damaged, strdup(input));
+    add_damaged(in, input);
 }
 
 static bool is_damaged(const struct ingest *in, const char *path)

@@ -85,6 +85,7 @@ make_damaged() {
 
 @test "salvage: what is damaged after it was indexed is a hole" {
     make_damaged
+    at-convert -q ok.pcap whole
     for f in ok.pcap ok.bgzf ok.zstd; do
         at-index -q $f
         damage $f $(($(stat -c %s $f) / 2)) 3000
@@ -94,11 +95,10 @@ make_damaged() {
         [ "$status" -eq 1 ]
         [[ "$stderr" == *"$f: 1 hole, "* ]]
         at-convert -q --salvage -F pcap $f want 2>/dev/null || [ $? -eq 1 ]
-        # what the walk finds, but for a record that begins before the damage
-        # and goes on into it, and for the rest of a damaged frame
-        run diff <(records want) <(records got.erf)
-        [ "$(grep -c '^>' <<<"$output")" -le 1 ]
-        [ "$(grep -c '^<' <<<"$output")" -lt 300 ]
+        # none that was not there, and no fewer than the walk finds, but for
+        # those of a record that is only half damaged
+        [ -z "$(comm -13 <(records whole | sort) <(records got.erf | sort))" ]
+        [ "$(records got.erf | wc -l)" -ge $(($(records want | wc -l) - 5)) ]
     done
 }
 
