@@ -10,10 +10,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "order.h"
 #include "parts.h"
 #include "print.h"
 #include "query.h"
 #include "tool.h"
+#include "totals.h"
+#include "windows.h"
 
 struct ask {
     struct tool_common common;
@@ -26,6 +29,13 @@ struct ask {
     uint64_t limit;
     bool count;
     bool whole_flows;
+    const char *sort_name; /* --sort */
+    const char *top_text, *series_text;
+    int64_t context_ns;
+    struct at_print print;
+    struct at_order order;
+    struct at_top top;
+    struct at_steps steps;
     int kept; /* descriptor of what standard input held, or -1 */
     struct at_reader_options reading;
     struct at_query query;
@@ -131,7 +141,8 @@ static int keep_input(void)
 /* Whether packets cannot be judged without what is known of their flow. */
 static bool uses_parts(const struct ask *ask)
 {
-    return at_query_has_terms(&ask->query) || ask->whole_flows;
+    return at_query_has_terms(&ask->query) || ask->whole_flows ||
+           (ask->series_text != NULL && ask->steps.keyed);
 }
 
 static int add_input(struct ask *ask)
@@ -151,7 +162,8 @@ static int add_targets(struct ask *ask, int words, char *argv[], int i)
     struct at_error err;
 
     for (; i < words; i++)
-        if (strcmp(argv[i], "-") == 0 && uses_parts(ask) && ask->kept < 0) {
+        if (strcmp(argv[i], "-") == 0 && ask->kept < 0 &&
+            (uses_parts(ask) || ask->context_ns > 0)) {
             if (add_input(ask) != TOOL_OK)
                 return TOOL_FAIL;
         } else if (at_targets_add(&ask->targets, &ask->query, argv[i], &err) !=
@@ -249,41 +261,140 @@ static int find_parts(struct ask *ask, struct at_finds *finds, size_t *failed)
     return TOOL_FAIL;
 }
 
+static int find_all(struct ask *ask, struct at_finds *finds, size_t *failed)
+{
+    struct at_error err;
+    const int status = uses_parts(ask) ? find_parts(ask, finds, failed)
+                                       : find_flows(ask, finds, failed);
+
+    tool_progress_end(&ask->progress);
+    if (at_finds_finish(finds, &ask->targets, &err) != AT_OK)
+        return tool_error(&err);
+    return status;
+}
+
+static int print_flows(struct ask *ask, struct at_finds *finds)
+{
+    if (ask->sort_name != NULL &&
+        at_order_finds(&ask->order, finds, &ask->targets) != AT_OK) {
+        tool_warn("out of memory");
+        return TOOL_FAIL;
+    }
+    at_print_flows(&ask->print, finds, &ask->targets, ask->limit);
+    return TOOL_OK;
+}
+
+static int print_top(struct ask *ask, const struct at_finds *finds)
+{
+    if (at_top_print(&ask->top, stdout, ask->print.format, finds,
+                     &ask->targets))
+        return TOOL_OK;
+    tool_warn("out of memory");
+    return TOOL_FAIL;
+}
+
 static int answer_flows(struct ask *ask)
 {
-    struct at_print print = {
-        .out = stdout,
-        .format = (enum at_print_format)ask->format,
-        .local = ask->common.local,
-        .width = terminal_width(),
-    };
     struct at_finds finds = {.n = 0};
-    struct at_error err;
     size_t failed = 0;
-    int status = TOOL_OK;
+    int status, printed = TOOL_OK;
 
-    if (at_print_open(&print, ask->fields, &err) != AT_OK)
-        tool_usage_error("%s", err.msg);
-    status = uses_parts(ask) ? find_parts(ask, &finds, &failed)
-                             : find_flows(ask, &finds, &failed);
-    tool_progress_end(&ask->progress);
-    if (at_finds_finish(&finds, &ask->targets, &err) != AT_OK)
-        status = tool_error(&err);
-    else if (failed > 0 && failed == ask->targets.n && finds.n == 0)
+    status = find_all(ask, &finds, &failed);
+    if (failed > 0 && failed == ask->targets.n && finds.n == 0)
         status = TOOL_FAIL; /* an empty table would be an answer */
     else if (ask->count)
         printf("%zu\n", finds.n);
     else if (!tool_stopped())
-        at_print_flows(&print, &finds, &ask->targets, ask->limit);
+        printed = ask->top_text != NULL ? print_top(ask, &finds)
+                                        : print_flows(ask, &finds);
     at_finds_close(&finds);
-    return status;
+    return status != TOOL_OK ? status : printed;
 }
 
 /* ---- packets --------------------------------------------------------- */
 
+/*
+ * Where packets come from: those that match, or with --context all of the
+ * time around the flows that match, one window after the other.
+ */
+struct source {
+    struct ask *ask;
+    struct at_packets *packets;
+    struct at_query all; /* every packet of a window */
+    struct at_window *window;
+    size_t next, windows;
+    int status; /* of what was said on the way */
+};
+
+static enum at_status open_windows(struct source *s, struct at_error *err)
+{
+    struct at_finds finds = {.n = 0};
+    enum at_status st = at_query_open(&s->all, s->ask->query.pool, "", 0, err);
+    size_t failed = 0;
+
+    if (st != AT_OK)
+        return st;
+    s->all.reading = s->ask->query.reading;
+    s->status = find_all(s->ask, &finds, &failed);
+    s->window = at_windows_of(&finds, s->ask->context_ns, &s->windows);
+    at_finds_close(&finds);
+    if (s->window != NULL)
+        return AT_OK;
+    *err = (struct at_error){.status = AT_ERR_MEMORY, .msg = "out of memory"};
+    return AT_ERR_MEMORY;
+}
+
+static enum at_status open_source(struct source *s, struct at_error *err)
+{
+    struct ask *ask = s->ask;
+    size_t failed = 0;
+
+    if (ask->context_ns > 0)
+        return open_windows(s, err);
+    if (uses_parts(ask))
+        s->status = take_parts(ask, ask->whole_flows, &failed);
+    return at_packets_open(&s->packets, &ask->query, &ask->targets,
+                           uses_parts(ask) ? &ask->parts : NULL, err);
+}
+
+/* Opens the packets of the next window; AT_END if there is none. */
+static enum at_status next_window(struct source *s, struct at_error *err)
+{
+    at_packets_close(s->packets);
+    s->packets = NULL;
+    if (s->next == s->windows)
+        return AT_END;
+    s->all.from_ns = s->window[s->next].from_ns;
+    s->all.to_ns = s->window[s->next++].to_ns;
+    return at_packets_open(&s->packets, &s->all, &s->ask->targets, NULL, err);
+}
+
+static enum at_status next_packet(struct source *s, struct at_packet *pkt,
+                                  struct at_error *err)
+{
+    enum at_status st = AT_END;
+
+    for (;;) {
+        if (s->packets != NULL)
+            st = at_packets_next(s->packets, pkt, err);
+        if (st != AT_END || s->window == NULL)
+            return st;
+        st = next_window(s, err);
+        if (st != AT_OK)
+            return st;
+    }
+}
+
+static void close_source(struct source *s)
+{
+    at_packets_close(s->packets);
+    at_query_close(&s->all);
+    free(s->window);
+}
+
 /* Puts the packets into a writer that is opened by the first of them, since
  * a pcap file needs their link type. */
-static int write_packets(struct ask *ask, struct at_packets *packets)
+static int write_packets(struct ask *ask, struct source *source)
 {
     struct at_writer_options opts = {
         .size = sizeof(opts),
@@ -300,7 +411,7 @@ static int write_packets(struct ask *ask, struct at_packets *packets)
 
     tool_output_options(&opts, ask->format_name, ask->codec_name);
     while (ask->summary.packets < ask->selection.count && !tool_stopped()) {
-        st = at_packets_next(packets, &pkt, &err);
+        st = next_packet(source, &pkt, &err);
         if (st == AT_END)
             break;
         if (st < 0) {
@@ -338,7 +449,7 @@ static int write_packets(struct ask *ask, struct at_packets *packets)
     return status;
 }
 
-static int count_packets(struct ask *ask, struct at_packets *packets)
+static int count_packets(struct ask *ask, struct source *source)
 {
     struct at_packet pkt;
     struct at_error err;
@@ -347,7 +458,7 @@ static int count_packets(struct ask *ask, struct at_packets *packets)
     int status = TOOL_OK;
 
     while (n < ask->selection.count && !tool_stopped() &&
-           (st = at_packets_next(packets, &pkt, &err)) != AT_END) {
+           (st = next_packet(source, &pkt, &err)) != AT_END) {
         if (st < 0)
             status = tool_error(&err);
         else
@@ -357,24 +468,56 @@ static int count_packets(struct ask *ask, struct at_packets *packets)
     return status;
 }
 
+static int print_series(struct ask *ask, struct source *source)
+{
+    const struct at_flow_row *flow;
+    struct at_packet pkt;
+    struct at_error err;
+    enum at_status st;
+    int status = TOOL_OK;
+    size_t lane;
+
+    while (!tool_stopped() &&
+           (st = next_packet(source, &pkt, &err)) != AT_END) {
+        if (st < 0) {
+            status = tool_error(&err);
+            continue;
+        }
+        flow = at_packets_flow(source->packets, &lane);
+        if (at_steps_add(&ask->steps, &pkt, flow, lane) != AT_OK) {
+            tool_warn("out of memory");
+            return TOOL_FAIL;
+        }
+    }
+    tool_progress_end(&ask->progress);
+    if (tool_stopped())
+        return status;
+    if (!at_steps_print(&ask->steps, stdout, ask->print.format,
+                        ask->common.local, ask->query.from_ns, ask->query.to_ns,
+                        &ask->targets)) {
+        tool_warn("out of memory");
+        return TOOL_FAIL;
+    }
+    return status;
+}
+
 static int answer_packets(struct ask *ask)
 {
-    struct at_packets *packets;
+    struct source source = {.ask = ask};
     struct at_error err;
-    size_t failed = 0;
-    int status = TOOL_OK, taken = TOOL_OK;
+    int status;
 
-    if (!ask->count)
+    if (!ask->count && ask->series_text == NULL)
         tool_check_output(ask->output);
-    if (uses_parts(ask))
-        taken = take_parts(ask, ask->whole_flows, &failed);
-    if (at_packets_open(&packets, &ask->query, &ask->targets,
-                        uses_parts(ask) ? &ask->parts : NULL, &err) != AT_OK)
+    if (open_source(&source, &err) != AT_OK) {
+        close_source(&source);
         return tool_error(&err);
-    status = ask->count ? count_packets(ask, packets)
-                        : write_packets(ask, packets);
-    at_packets_close(packets);
-    return status != TOOL_OK ? status : taken;
+    }
+    status = ask->series_text != NULL ? print_series(ask, &source)
+             : ask->count             ? count_packets(ask, &source)
+                                      : write_packets(ask, &source);
+    close_source(&source);
+    return status != TOOL_OK ? status : source.status;
 }
 
 /* ---- main ------------------------------------------------------------ */
@@ -384,14 +527,47 @@ static void check_options(const struct ask *ask)
 {
     if (ask->output == NULL &&
         (ask->format_name != NULL || ask->codec_name != NULL ||
-         ask->selection.count != UINT64_MAX || ask->common.strict))
-        tool_usage_error("-F, -Z, -n and --strict are for packets, with -w; "
-                         "flows have --limit");
+         ask->selection.count != UINT64_MAX || ask->common.strict ||
+         ask->context_ns > 0 || ask->whole_flows))
+        tool_usage_error("-F, -Z, -n, --strict, --context and --whole-flows "
+                         "are for packets, with -w; flows have --limit");
     if (ask->output != NULL &&
         (ask->fields != NULL || ask->limit != UINT64_MAX ||
-         ask->format != AT_PRINT_TABLE))
-        tool_usage_error("--fields, --limit, --format and --json are for "
-                         "flows, not for -w; packets have -n");
+         ask->format != AT_PRINT_TABLE || ask->sort_name != NULL))
+        tool_usage_error("--fields, --sort, --limit, --format and --json are "
+                         "for flows, not for -w; packets have -n");
+    if ((ask->top_text != NULL) + (ask->series_text != NULL) + ask->count +
+            (ask->output != NULL && !ask->count) >
+        1)
+        tool_usage_error("of --top, --series, --count and -w only one can be "
+                         "asked for");
+    if ((ask->top_text != NULL || ask->series_text != NULL) &&
+        (ask->fields != NULL || ask->sort_name != NULL ||
+         ask->limit != UINT64_MAX))
+        tool_usage_error("--fields, --sort and --limit are for listings, not "
+                         "for --top and --series");
+    if (ask->context_ns > 0 && ask->whole_flows)
+        tool_usage_error("--context holds all packets of the flows already");
+}
+
+static void parse_answers(struct ask *ask)
+{
+    struct at_error err;
+
+    ask->print = (struct at_print){
+        .out = stdout,
+        .format = (enum at_print_format)ask->format,
+        .local = ask->common.local,
+        .width = terminal_width(),
+    };
+    if (at_print_open(&ask->print, ask->fields, &err) != AT_OK ||
+        (ask->sort_name != NULL &&
+         at_order_parse(&ask->order, ask->sort_name, &err) != AT_OK) ||
+        (ask->top_text != NULL &&
+         at_top_parse(&ask->top, ask->top_text, &err) != AT_OK) ||
+        (ask->series_text != NULL &&
+         at_steps_parse(&ask->steps, ask->series_text, &err) != AT_OK))
+        tool_usage_error("%s", err.msg);
 }
 
 static int answer(struct ask *ask, int argc, char *argv[], int i)
@@ -405,7 +581,10 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
     tool_summary_start(&ask->summary);
     tool_progress_start(&ask->progress, &ask->common);
     if (status == TOOL_OK)
-        status = ask->output != NULL ? answer_packets(ask) : answer_flows(ask);
+        status = ask->output != NULL || ask->series_text != NULL
+                     ? answer_packets(ask)
+                     : answer_flows(ask);
+    at_steps_close(&ask->steps);
     if (ask->kept >= 0)
         close(ask->kept);
     at_parts_close(&ask->parts);
@@ -434,10 +613,20 @@ int main(int argc, char *argv[])
                     "how flows are printed"),
         TOOL_TEXT(0, "fields", &ask.fields, "LIST",
                   "the columns, as in src,dst,bytes_out"),
+        TOOL_TEXT(0, "sort", &ask.sort_name, "KEY[:asc|desc]",
+                  "list flows by that column, or by bytes, packets or rate"),
         TOOL_COUNT(0, "limit", &ask.limit, "COUNT", "list that many flows"),
         TOOL_FLAG(0, "count", &ask.count,
                   "print the number of flows only; with -w of packets, and "
                   "write nothing"),
+        TOOL_TEXT(0, "top", &ask.top_text, "N:KEY[:bytes|packets|flows]",
+                  "sum up by host, src, dst, net/24, port, pair, proto, app, "
+                  "category, state, vlan or stream; print the largest"),
+        TOOL_TEXT(0, "series", &ask.series_text, "STEP[:KEY]",
+                  "packets and bytes of each interval, also of empty ones"),
+        TOOL_DURATION(0, "context", &ask.context_ns, "DURATION",
+                      "with -w, all packets from so long before each flow that "
+                      "matches to so long after it"),
         TOOL_FLAG(0, "whole-flows", &ask.whole_flows,
                   "with -w, all packets of the flows that match"),
         TOOL_SELECTION_BUT(&ask.selection, TOOL_NO_FILTER),
@@ -456,5 +645,6 @@ int main(int argc, char *argv[])
     if (ask.common.json)
         ask.format = AT_PRINT_JSON;
     check_options(&ask);
+    parse_answers(&ask);
     return tool_finish(answer(&ask, argc, argv, i));
 }

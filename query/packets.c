@@ -20,13 +20,15 @@ struct lane {
     size_t next, end; /* targets */
     struct at_reader *rd;
     struct at_pick *pick;
-    struct at_owners *owners; /* where there are parts */
-    struct at_index *ix; /* of the target that is open; may be NULL */
+    struct at_owners *owners;   /* where there are parts */
+    const struct at_part *part; /* of the packet given out last */
+    struct at_index *ix;        /* of the target that is open; may be NULL */
 };
 
 struct at_packets {
     struct lane *lane;
     size_t lanes;
+    size_t from; /* lane of the packet given out last */
     struct at_merge *merge;
 };
 
@@ -152,14 +154,14 @@ static enum at_status open_target(struct lane *lane, struct at_error *err)
 static enum at_status lane_next(void *ctx, struct at_packet *pkt,
                                 struct at_error *err)
 {
-    const struct at_part *part;
     struct lane *lane = ctx;
 
     for (;;) {
         enum at_status st = AT_END;
 
         if (lane->owners != NULL && lane->pick != NULL)
-            st = at_owners_next(lane->owners, lane->pick, pkt, &part, err);
+            st = at_owners_next(lane->owners, lane->pick, pkt, &lane->part,
+                                err);
         else if (lane->pick != NULL)
             st = at_pick_next(lane->pick, pkt, err);
         if (st == AT_OK)
@@ -236,7 +238,18 @@ enum at_status at_packets_open(struct at_packets **out,
 enum at_status at_packets_next(struct at_packets *p, struct at_packet *pkt,
                                struct at_error *err)
 {
-    return at_merge_next(p->merge, pkt, NULL, err);
+    return at_merge_next(p->merge, pkt, &p->from, err);
+}
+
+const struct at_flow_row *at_packets_flow(const struct at_packets *p,
+                                          size_t *lane)
+{
+    const struct lane *l = &p->lane[p->from];
+
+    *lane = p->from;
+    if (l->parts == NULL || l->part == NULL)
+        return NULL;
+    return &l->parts->flow[l->part->flow].row;
 }
 
 void at_packets_close(struct at_packets *p)

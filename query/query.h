@@ -154,6 +154,11 @@ enum at_status at_packets_open(struct at_packets **out,
  */
 enum at_status at_packets_next(struct at_packets *p, struct at_packet *pkt,
                                struct at_error *err);
+
+/* The flow that the packet given out last is of, and the number of its stream;
+ * NULL where there are no parts, or it is of none that was taken. */
+const struct at_flow_row *at_packets_flow(const struct at_packets *p,
+                                          size_t *lane);
 void at_packets_close(struct at_packets *p);
 
 /* ---- the index's part in both ---------------------------------------- */

@@ -518,6 +518,120 @@ END
     [ "$status" -eq 0 ]
 }
 
+# ---- answers
+
+@test "query: --sort orders by a column, --limit cuts what is sorted" {
+    at-query --format csv --fields bytes_out,bytes_in,start "$ARCHIVE" |
+        tail -n +2 >all
+    at-query --format csv --fields bytes_out,bytes_in,start --sort bytes \
+        --limit 9 "$ARCHIVE" | tail -n +2 | awk -F, '{ print $1 + $2 }' >got
+    awk -F, '{ print $1 + $2 }' all | sort -rn | head -n 9 | diff - got
+    at-query --format csv --fields bytes_in --sort bytes_in:asc "$ARCHIVE" |
+        tail -n +2 | diff <(cut -d, -f2 all | sort -n) -
+    at-query --format csv --fields start --sort start:desc "$ARCHIVE" |
+        tail -n +2 | diff <(cut -d, -f3 all | sort -r) -
+    for key in duration src dst sport proto state app stream rate rtt vlan; do
+        [ "$(at-query --format csv --fields start --sort $key "$ARCHIVE" |
+            tail -n +2 | sort | cksum)" = "$(cut -d, -f3 all | sort | cksum)" ]
+    done
+    run at-query --sort colour "$ARCHIVE"
+    [ "$status" -eq 2 ]
+    run at-query --sort bytes:up "$ARCHIVE"
+    [ "$status" -eq 2 ]
+}
+
+@test "query: --top sums up what is listed" {
+    all=src,dst,dport,proto,packets_out,packets_in,bytes_out,bytes_in,stream
+    at-query --format csv --fields $all "$ARCHIVE" ip | tail -n +2 >all
+    top() { at-query --format csv --top "$@" "$ARCHIVE" ip | tail -n +2; }
+    # key, awk's words for it, and the column that is largest
+    sums() { # key measure awk-keys
+        top "100000:$1:$2" | cut -d, -f1-4 >got
+        awk -F, "{ n = split($3, key, \"|\"); if (n == 2 && key[1] == key[2])
+            n = 1; for (i = 1; i <= n; i++) { f[key[i]]++;
+            p[key[i]] += \$5 + \$6; b[key[i]] += \$7 + \$8 } }
+            END { for (k in f) print k \",\" f[k] \",\" p[k] \",\" b[k] }" all |
+            sort | diff - <(sort got) || return 1
+        sort -t, -s -k"$4,$4nr" got | cut -d, -f"$4" |
+            diff - <(cut -d, -f"$4" got)
+    }
+    sums host bytes '$1 "|" $2' 4
+    sums src packets '$1' 3
+    sums dst flows '$2' 2
+    sums proto flows '$4' 2
+    sums stream bytes '$9' 4
+    [ "$(top 100000:net/0:flows)" = \
+        "0.0.0.0/0,$(wc -l <all),$(awk -F, '{ p += $5 + $6; b += $7 + $8 }
+            END { print p "," b }' all),100.00" ]
+    [ "$(top 3:port | wc -l)" -eq 3 ]
+    [ "$(top 2:pair:flows | head -n 1 | cut -d, -f2)" -eq "$(awk -F, '
+        { n[$1 < $2 ? $1 " " $2 : $2 " " $1]++ }
+        END { for (k in n) if (n[k] > m) m = n[k]; print m }' all)" ]
+    at-query --top 5:host "$ARCHIVE" >table
+    [ "$(wc -l <table)" -eq 6 ]
+    for bad in host 5:colour x:host 5:host:size 5:net/33 5:net/24/129 5:; do
+        run at-query --top "$bad" "$ARCHIVE"
+        [ "$status" -eq 2 ] || { echo "$bad"; return 1; }
+    done
+    run at-query --top 5:host -w x "$ARCHIVE"
+    [ "$status" -eq 2 ]
+}
+
+@test "query: --series counts packets in every interval, also in empty ones" {
+    need tcpdump
+    series() { at-query --format csv --series "$@" | tail -n +2; }
+    tcpdump_filtered "$DATA/http.pcap" web.pcap tcp port 80
+    records web.pcap | awk '{ n[int($1 / 1e9)]++ }
+        END { for (s in n) print n[s] }' | sort >want
+    series 1s "$DATA/http.pcap" tcp port 80 >got
+    cut -d, -f2 got | grep -vx 0 | sort | diff want -
+    first=$(date -d "$(head -n 1 got | cut -d, -f1)" +%s)
+    last=$(date -d "$(tail -n 1 got | cut -d, -f1)" +%s)
+    [ "$(wc -l <got)" -eq $((last - first + 1)) ]
+    # Sums by key are those without, and bytes are those of the flows
+    at-query --format csv --fields packets_out,packets_in,bytes_out,bytes_in \
+        "$ARCHIVE" ip | awk -F, '{ p += $1 + $2; b += $3 + $4 }
+        END { print p, b }' >want
+    series 1h "$ARCHIVE" ip | awk -F, '{ p += $2; b += $3 }
+        END { print p, b }' | diff want -
+    series 7m:proto "$ARCHIVE" ip | awk -F, '{ p += $3; b += $4 }
+        END { print p, b }' | diff want -
+    # An hour without packets, and a range that is given
+    [ "$(series 1h --from 2026-03-01T05:00Z --to 2026-03-01T08:00Z "$ARCHIVE" |
+        tr '\n' ' ')" = "2026-03-01T05:00:00.000000000Z,0,0 \
+2026-03-01T06:00:00.000000000Z,0,0 2026-03-01T07:00:00.000000000Z,0,0 " ]
+    [ -z "$(series 1h "$ARCHIVE" host 203.0.113.254)" ]
+    for bad in 0s x 1h:colour 1h:; do
+        run at-query --series $bad "$ARCHIVE"
+        [ "$status" -eq 2 ]
+    done
+}
+
+@test "query: --context gives all packets around the flows" {
+    at-query --format csv --fields start,end -e 'icmp and host 10.1.0.11' \
+        "$DATA/icmp.pcap" | tail -n +2 >flows
+    python3 - flows "$DATA/icmp.pcap" >want <<'END'
+import calendar, sys, time, zlib
+from records import records
+def ns(text):
+    sec, frac = text.rstrip("Z").split(".")
+    return calendar.timegm(time.strptime(sec, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int(frac)
+spans = [[ns(t) for t in line.strip().split(",")] for line in open(sys.argv[1])]
+near = 20 * 10**6
+for t, frame, wire in records(sys.argv[2]):
+    if any(a - near <= t <= b + near for a, b in spans):
+        print(t, len(frame), wire, zlib.crc32(frame))
+END
+    [ -s want ]
+    for f in "$DATA" "$INDEXED"; do
+        at-query -q --context 20ms -w got.pcap "$f/icmp.pcap" \
+            'icmp and host 10.1.0.11'
+        records got.pcap | diff want -
+    done
+    at-query -q --context 20ms -w - - 'icmp and host 10.1.0.11' \
+        <"$DATA/icmp.pcap" | cmp got.pcap -
+}
+
 # ---- flow terms
 
 @test "query: flow terms are what brute force says" {

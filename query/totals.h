@@ -1,0 +1,48 @@
+/*
+ * totals.h - the answers --top and --series
+ */
+#ifndef AT_TOTALS_H
+#define AT_TOTALS_H
+
+#include <stdio.h>
+
+#include "key.h"
+#include "print.h"
+
+/* --top N:KEY[:bytes|packets|flows] */
+struct at_top {
+    struct at_key key;
+    uint64_t n;
+    enum at_measure by;
+};
+enum at_status at_top_parse(struct at_top *top, const char *text,
+                            struct at_error *err);
+
+/* Sums the flows up and prints the largest; false if memory ran out. */
+bool at_top_print(const struct at_top *top, FILE *out,
+                  enum at_print_format format, const struct at_finds *finds,
+                  const struct at_targets *t);
+
+/* --series STEP[:KEY] */
+struct at_steps {
+    int64_t step_ns;
+    bool keyed;
+    struct at_key key;
+    struct at_sums sums; /* by interval and key */
+    int64_t first, last; /* intervals that hold packets, if sums.n > 0 */
+};
+enum at_status at_steps_parse(struct at_steps *s, const char *text,
+                              struct at_error *err);
+
+/* Counts a packet; 'flow' is NULL if it is of none, or there is no key. */
+enum at_status at_steps_add(struct at_steps *s, const struct at_packet *pkt,
+                            const struct at_flow_row *flow, size_t lane);
+
+/* Prints every interval of from_ns <= time < to_ns, also empty ones; where a
+ * bound is open, from the first or to the last that is not. */
+bool at_steps_print(struct at_steps *s, FILE *out, enum at_print_format format,
+                    bool local, int64_t from_ns, int64_t to_ns,
+                    const struct at_targets *t);
+void at_steps_close(struct at_steps *s);
+
+#endif
