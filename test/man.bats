@@ -3,7 +3,7 @@
 
 load helpers
 
-tools='at-app at-info at-convert at-diff at-dump at-index at-ingest at-merge at-query at-archive at-stats'
+tools='at-app at-info at-convert at-diff at-dump at-index at-ingest at-merge at-query at-archive at-stats at-top'
 
 # Sample captures that have settled, an archive of them, a spool of two.
 setup_file() {
@@ -183,6 +183,10 @@ options_of_page() { # page
 
 @test "man: the examples of at-stats(1) run" {
     run_page at-stats.1
+}
+
+@test "man: the examples of at-top(1) run" {
+    run_page at-top.1
 }
 
 @test "man: the examples of at-archive(1) run" {

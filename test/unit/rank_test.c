@@ -31,7 +31,7 @@ static void make_rows(struct row *row)
 
     memset(row, 0, ROWS * sizeof(row[0]));
     for (uint32_t i = 0; i < ROWS; i++) {
-        row[i].measure = next_random(&seed) % 13 << 40;
+        row[i].measure = (uint64_t)(next_random(&seed) % 13) << 40;
         row[i].key[i % 2] = (uint8_t)next_random(&seed);
         row[i].key[6] = (uint8_t)(i >> 8);
         row[i].key[7] = (uint8_t)i;
