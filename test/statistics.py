@@ -11,6 +11,10 @@ time (editcap -t) until its first packet begins an interval.  What is earlier
 than that packet tshark counts with it.  Where nothing comes later it prints
 no statistics.  From the length of an ERF record it takes the FCS.
 
+WHAT is "top": at-top beside -z endpoints (Ethernet, IPv4 and IPv6: packets
+and bytes sent and received) and -z conv (IPv4, IPv6, TCP, UDP and SCTP:
+packets each way), where no packet is such that tshark sees several layers.
+
 Captures are those of CORPUS that its GROUND_TRUTH.tsv calls usable, every Nth
 of them.  EXCEPTIONS is a TSV of what, file, reason: a difference that is
 listed is expected, and one that is listed but does not happen is an error
@@ -130,9 +134,85 @@ def compare_stats(path, features, work):
                        f"{['packets', 'bytes'][k % 2]}")
 
 
+# ---- at-top, endpoints and conversations ---------------------------------
+
+def endpoints(path, kind):
+    """Of each end the four numbers of tshark: sent, received."""
+    table = {}
+    for line in tshark(path, "-q", "-z", f"endpoints,{kind}").splitlines():
+        cells = line.split()
+        if len(cells) == 7 and cells[1].isdigit():
+            table[cells[0]] = [int(c) for c in cells[3:]]
+    return table
+
+
+def our_ends(path, kind, family):
+    lines = ours("at-top", "-k", kind, "-n", "0", path)
+    return {r[kind]: [int(r[c]) for c in ("packets_out", "wire_bytes_out",
+                                          "packets_in", "wire_bytes_in")]
+            for r in lines if kind == "mac" or (":" in r[kind]) == family}
+
+
+def two_ends(a, b, forth, back):
+    """The same from whichever end it is seen."""
+    if a == b:
+        return (a, b), [forth + back, 0]
+    return ((a, b), [forth, back]) if a < b else ((b, a), [back, forth])
+
+
+def conversations(path, kind):
+    table = {}
+    for line in tshark(path, "-q", "-z", f"conv,{kind}").splitlines():
+        a, arrow, rest = line.partition("<->")
+        cells = rest.split()
+        if arrow:  # frames and bytes from B, from A; bytes have a unit
+            key, counts = two_ends(a.strip(), cells[0], int(cells[4]),
+                                   int(cells[1]))
+            table[key] = counts
+    return table
+
+
+def our_conversations(path, kind):
+    table = {}
+    ported = kind not in ("ip", "ipv6")
+    for r in ours("at-top", "-k", "flow" if ported else "pair", "-n", "0",
+                  path):
+        if ported and (r["proto"] != kind or not r["sport"]):
+            continue
+        if not ported and (":" in r["src"]) != (kind == "ipv6"):
+            continue
+        ends = [r["src"], r["dst"]]
+        if ported:
+            ends = [f"{r['src']}:{r['sport']}", f"{r['dst']}:{r['dport']}"]
+        key, counts = two_ends(*ends, int(r["packets_out"]),
+                               int(r["packets_in"]))
+        table[key] = counts
+    return table
+
+
+def compare_tables(what, got, want, columns):
+    for key in sorted(set(got) | set(want), key=str):
+        a, b = got.get(key), want.get(key)
+        if (a and [a[c] for c in columns]) != (b and [b[c] for c in columns]):
+            yield f"{what} of {key}: {a}, tshark {b}"
+
+
+def compare_top(path, features, _):
+    if UNLIKE.search(features) or "icmp" in features:
+        return
+    ends = [0, 2] if ".erf" in path else [0, 1, 2, 3]
+    for kind, name, family in (("eth", "mac", None), ("ip", "host", False),
+                               ("ipv6", "host", True)):
+        yield from compare_tables(kind, our_ends(path, name, family),
+                                  endpoints(path, kind), ends)
+    for kind in ("ip", "ipv6", "tcp", "udp", "sctp"):
+        yield from compare_tables(kind, our_conversations(path, kind),
+                                  conversations(path, kind), [0, 1])
+
+
 # ---- all of them ---------------------------------------------------------
 
-COMPARE = {"stats": compare_stats}
+COMPARE = {"stats": compare_stats, "top": compare_top}
 
 
 def check(what, path, features, work):
