@@ -423,16 +423,18 @@ static bool has_column(const struct top *top, size_t i)
 /* The source of a flow is who sent its first packet. */
 static void turn(struct row *row)
 {
-    uint64_t number[3];
-    struct key key = row->key;
+    const struct key key = row->key;
 
     memcpy(row->key.addr, key.peer, sizeof(key.peer));
     memcpy(row->key.port, key.peer_port, sizeof(key.peer_port));
     memcpy(row->key.peer, key.addr, sizeof(key.addr));
     memcpy(row->key.peer_port, key.port, sizeof(key.port));
-    memcpy(number, row->number + OUT, sizeof(number));
-    memcpy(row->number + OUT, row->number + IN, sizeof(number));
-    memcpy(row->number + IN, number, sizeof(number));
+    for (unsigned i = 0; i < 3; i++) {
+        const uint64_t out = row->number[OUT + i];
+
+        row->number[OUT + i] = row->number[IN + i];
+        row->number[IN + i] = out;
+    }
 }
 
 static void print_address(struct top *top, const struct row *row,
