@@ -127,6 +127,8 @@ SHARED := $(B)/lib/libarchive_trace.so.$(VERSION)
 SONAME := libarchive_trace.so.$(SOMAJOR)
 MAP := libarchive_trace/libarchive_trace.map
 PC := $(B)/lib/libarchive_trace.pc
+# What any SQLite loads; at-query has the same functions in it.
+EXTENSION := $(B)/lib/archive_trace_sql.so
 # What is above the library, in one archive: a program gets what it calls.
 PARTS := $(B)/obj/libparts.a
 
@@ -152,7 +154,7 @@ say = $(if $(filter 1,$(V)),,@printf '%-5s %s\n' $(1) $(2))
 # make again, on all processors unless the caller said how many
 again = +$(Q)$(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc))
 
-all: $(TOOLS) $(STATIC) $(SHARED) $(PC)
+all: $(TOOLS) $(STATIC) $(SHARED) $(PC) $(EXTENSION)
 
 packages-%:
 	$(Q)[ "$(PACKAGES)" != yes ] || script/packages $*
@@ -263,6 +265,18 @@ $(SHARED): $(call objects,$(LIB_SRC)) $(MAP) $(B)/flags
 	$(Q)ln -sf $(@F) $(@D)/$(SONAME)
 	$(Q)ln -sf $(SONAME) $(@D)/libarchive_trace.so
 
+# Its SQLite is that of whoever loads it.
+$(B)/obj/query/sqlfun_extension.o: query/sqlfun.c $(B)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -DAT_SQL_EXTENSION=1 $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(EXTENSION): $(B)/obj/query/sqlfun_extension.o $(STATIC)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -shared -o $@ $(filter %.o,$^) $(STATIC) \
+	    $(filter-out -lsqlite3,$(LIBS)) -Wl,--exclude-libs,ALL
+
 # prefix may differ from one call to the next
 $(PC): libarchive_trace/libarchive_trace.pc.in FORCE
 	@mkdir -p $(@D)
@@ -312,7 +326,7 @@ install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig \
 	    $(DESTDIR)$(includedir)
 	$(if $(TOOLS),$(INSTALL_PROGRAM) $(TOOLS) $(DESTDIR)$(bindir))
-	$(INSTALL_DATA) $(STATIC) $(SHARED) $(DESTDIR)$(libdir)
+	$(INSTALL_DATA) $(STATIC) $(SHARED) $(EXTENSION) $(DESTDIR)$(libdir)
 	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(libdir)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libarchive_trace.so
 	$(INSTALL_DATA) $(PC) $(DESTDIR)$(libdir)/pkgconfig
@@ -323,7 +337,8 @@ install: all
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(bindir)/,$(notdir $(TOOLS)))
-	rm -f $(addprefix $(DESTDIR)$(libdir)/,$(notdir $(STATIC) $(SHARED)) \
+	rm -f $(addprefix $(DESTDIR)$(libdir)/,$(notdir $(STATIC) $(SHARED) \
+	    $(EXTENSION)) \
 	    $(SONAME) libarchive_trace.so pkgconfig/$(notdir $(PC)))
 	rm -f $(DESTDIR)$(includedir)/archive_trace.h
 	$(Q)for page in $(notdir $(MAN)); do \

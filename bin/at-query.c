@@ -14,6 +14,7 @@
 #include "parts.h"
 #include "print.h"
 #include "query.h"
+#include "sqlanswer.h"
 #include "tool.h"
 #include "totals.h"
 #include "windows.h"
@@ -30,7 +31,7 @@ struct ask {
     bool count;
     bool whole_flows;
     const char *sort_name; /* --sort */
-    const char *top_text, *series_text;
+    const char *top_text, *series_text, *sql;
     int64_t context_ns;
     struct at_print print;
     struct at_order order;
@@ -293,6 +294,16 @@ static int print_top(struct ask *ask, const struct at_finds *finds)
     return TOOL_FAIL;
 }
 
+static int print_sql(struct ask *ask, const struct at_finds *finds)
+{
+    struct at_error err;
+
+    return at_sql_answer(ask->sql, stdout, ask->print.format, finds,
+                         &ask->targets, &err) == AT_OK
+               ? TOOL_OK
+               : tool_error(&err);
+}
+
 static int answer_flows(struct ask *ask)
 {
     struct at_finds finds = {.n = 0};
@@ -306,6 +317,7 @@ static int answer_flows(struct ask *ask)
         printf("%zu\n", finds.n);
     else if (!tool_stopped())
         printed = ask->top_text != NULL ? print_top(ask, &finds)
+                  : ask->sql != NULL    ? print_sql(ask, &finds)
                                         : print_flows(ask, &finds);
     at_finds_close(&finds);
     return status != TOOL_OK ? status : printed;
@@ -403,7 +415,7 @@ static int write_packets(struct ask *ask, struct source *source)
         .strict = ask->common.strict,
     };
     struct at_writer *writer = NULL;
-    struct at_packet pkt;
+    struct at_packet pkt = {.ts = 0};
     struct at_error err;
     enum at_status st = AT_OK;
     bool unread = false; /* something could not be read at all */
@@ -451,7 +463,7 @@ static int write_packets(struct ask *ask, struct source *source)
 
 static int count_packets(struct ask *ask, struct source *source)
 {
-    struct at_packet pkt;
+    struct at_packet pkt = {.ts = 0};
     struct at_error err;
     enum at_status st;
     uint64_t n = 0;
@@ -471,7 +483,7 @@ static int count_packets(struct ask *ask, struct source *source)
 static int print_series(struct ask *ask, struct source *source)
 {
     const struct at_flow_row *flow;
-    struct at_packet pkt;
+    struct at_packet pkt = {.ts = 0};
     struct at_error err;
     enum at_status st;
     int status = TOOL_OK;
@@ -536,16 +548,18 @@ static void check_options(const struct ask *ask)
          ask->format != AT_PRINT_TABLE || ask->sort_name != NULL))
         tool_usage_error("--fields, --sort, --limit, --format and --json are "
                          "for flows, not for -w; packets have -n");
-    if ((ask->top_text != NULL) + (ask->series_text != NULL) + ask->count +
+    if ((ask->top_text != NULL) + (ask->series_text != NULL) +
+            (ask->sql != NULL) + ask->count +
             (ask->output != NULL && !ask->count) >
         1)
-        tool_usage_error("of --top, --series, --count and -w only one can be "
-                         "asked for");
-    if ((ask->top_text != NULL || ask->series_text != NULL) &&
+        tool_usage_error("of --top, --series, --sql, --count and -w only one "
+                         "can be asked for");
+    if ((ask->top_text != NULL || ask->series_text != NULL ||
+         ask->sql != NULL) &&
         (ask->fields != NULL || ask->sort_name != NULL ||
          ask->limit != UINT64_MAX))
         tool_usage_error("--fields, --sort and --limit are for listings, not "
-                         "for --top and --series");
+                         "for --top, --series and --sql");
     if (ask->context_ns > 0 && ask->whole_flows)
         tool_usage_error("--context holds all packets of the flows already");
 }
@@ -624,6 +638,8 @@ int main(int argc, char *argv[])
                   "category, state, vlan or stream; print the largest"),
         TOOL_TEXT(0, "series", &ask.series_text, "STEP[:KEY]",
                   "packets and bytes of each interval, also of empty ones"),
+        TOOL_TEXT(0, "sql", &ask.sql, "STATEMENT",
+                  "SELECT from the table flows, of the flows that match"),
         TOOL_DURATION(0, "context", &ask.context_ns, "DURATION",
                       "with -w, all packets from so long before each flow that "
                       "matches to so long after it"),

@@ -607,6 +607,61 @@ END
     done
 }
 
+@test "query: --sql asks the flows that match, and only reads" {
+    need jq
+    sql() { at-query "${@:2}" --sql "$1" "$ARCHIVE"; }
+    [ "$(sql 'SELECT count(*) AS n FROM flows' --format csv | tail -n 1)" -eq \
+        "$(at-query --count "$ARCHIVE")" ]
+    at-query --format csv --sql "SELECT src, sum(bytes_out) FROM flows
+        WHERE in_net(src, '10.1.0.0/16') GROUP BY src" "$ARCHIVE" tcp |
+        tail -n +2 | sort >got
+    at-query --format csv --fields src,bytes_out "$ARCHIVE" \
+        'tcp and client net 10.1.0.0/16' | awk -F, 'NR > 1 { n[$1] += $2 }
+            END { for (s in n) print s "," n[s] }' | sort | diff - got
+    sql 'SELECT app, at_time(start) AS t, duration, rtt FROM flows LIMIT 1' \
+        --json | jq -e '(.t | test("^2026-.*Z$")) and
+            (.duration | type) == "number"'
+    for bad in 'DELETE FROM flows' "ATTACH 'x.db' AS x" 'SELEC' '' \
+        'SELECT 1; SELECT 2' "SELECT load_extension('x')" 'PRAGMA user_version' \
+        "CREATE TABLE t(x)" 'SELECT nothing FROM flows'; do
+        run --separate-stderr sql "$bad"
+        [ "$status" -eq 2 ] || { echo "$bad"; return 1; }
+        one_message
+        [[ "$stderr" == 'at-query: SQL: '* ]]
+    done
+    [ ! -e x.db ]
+}
+
+@test "query: any SQLite loads the functions of the extension" {
+    need sqlite3
+    fast_build || skip 'sqlite3 has no sanitizer in it'
+    extension=$BUILD/lib/archive_trace_sql
+    index=$INDEXED/http.pcap.idx
+    ask() { sqlite3 "file:$index?immutable=1" ".load $extension" "$1"; }
+    [ "$(ask "SELECT count(*) FROM flows WHERE in_net(src, '10.1.0.0/16')")" \
+        -eq "$(at-query --count "$INDEXED/http.pcap" \
+            'client net 10.1.0.0/16')" ]
+    [ "$(ask "SELECT ip_text(src) || ' ' || at_time(start) FROM flows
+        ORDER BY start LIMIT 1")" = "$(at-query --format csv --limit 1 \
+        --fields src,start "$INDEXED/http.pcap" | sed -n '2s/,/ /p')" ]
+    [ "$(ask "SELECT ip('2001:db8::1') = x'20010db8000000000000000000000001',
+        ip('x') IS NULL, in_net('10.1.2.3', '10.1.2.0/23'),
+        in_net(ip('::1'), '10.0.0.0/8'), in_net('10.0.0.1', '10/8') IS NULL,
+        at_time('2026-03-01T10:00:00.5Z'), ip_text(x'7f000001'),
+        ip_text('no'), at_time('never') IS NULL, in_net(NULL, '::/0') IS NULL,
+        in_net('ff::', '::/0')")" = \
+        '1|1|1|0|1|1772359200500000000|127.0.0.1||1|1|1' ]
+    need /usr/bin/python3
+    /usr/bin/python3 - "$extension" "$index" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(f"file:{sys.argv[2]}?immutable=1", uri=True)
+db.enable_load_extension(True)
+db.load_extension(sys.argv[1])
+rows = db.execute("SELECT ip_text(dst), count(*) FROM flows GROUP BY dst")
+assert all(isinstance(a, str) and n > 0 for a, n in rows)
+END
+}
+
 @test "query: --context gives all packets around the flows" {
     at-query --format csv --fields start,end -e 'icmp and host 10.1.0.11' \
         "$DATA/icmp.pcap" | tail -n +2 >flows
