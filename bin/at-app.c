@@ -36,6 +36,7 @@ struct app {
     struct tool_sources in;
     struct at_apps *apps;
     struct at_tracker *tracker;
+    struct at_finds finds;
     struct at_sight sight[SIGHTS];
     struct at_quote quote[SIGHTS]; /* what some of them quote */
     size_t sights;                 /* that are not in the table yet */
@@ -59,6 +60,21 @@ static void note(void *ctx, struct at_text *text, const struct at_packet *pkt)
     memset(&noted, 0, sizeof(noted)); /* the bytes between its members too */
     noted.quotes = at_sight_take(&noted.sight, &noted.quote, pkt, ctx);
     at_text_add(text, &noted, sizeof(noted));
+}
+
+static enum at_status collect(void *ctx, const struct at_flow *flow,
+                              const uint32_t *block, size_t blocks)
+{
+    struct app *app = ctx;
+    struct at_flow_row row;
+
+    (void)block;
+    (void)blocks;
+    if (flow->key.net != AT_NET_IPV4 && flow->key.net != AT_NET_IPV6)
+        return AT_OK;
+    at_flow_row_of(&row, flow);
+    at_app_of_row(app->apps, &row);
+    return at_finds_add(&app->finds, &row, 0);
 }
 
 static enum at_status flush(struct app *app, struct at_error *err)
@@ -113,40 +129,20 @@ static enum at_status take_all(struct app *app, struct at_error *err)
 
 /* ---- flows out ------------------------------------------------------- */
 
-static enum at_status collect(const struct app *app, struct at_finds *finds)
-{
-    enum at_status st = AT_OK;
-    struct at_flow_row row;
-    size_t n;
-    const struct at_flow *flow;
-
-    at_tracker_finish(app->tracker);
-    flow = at_tracker_flows(app->tracker, &n);
-    for (size_t i = 0; i < n && st == AT_OK; i++) {
-        at_flow_row_of(&row, &flow[i]);
-        at_app_of_row(app->apps, &row);
-        if (row.net == AT_NET_IPV4 || row.net == AT_NET_IPV6)
-            st = at_finds_add(finds, &row, 0);
-    }
-    return st;
-}
-
 static enum at_status print(struct app *app, struct at_print *print,
                             struct at_error *err)
 {
     struct at_target target = {.stream = ""};
     const struct at_targets targets = {.target = &target, .n = 1, .lanes = 1};
-    struct at_finds finds = {.n = 0};
-    enum at_status st = collect(app, &finds);
+    enum at_status st = at_tracker_finish(app->tracker);
 
     if (st == AT_OK)
-        st = at_finds_finish(&finds, &targets, err);
+        st = at_finds_finish(&app->finds, &targets, err);
     else
         at_error_set(err, st, "out of memory");
     if (st == AT_OK)
-        at_print_flows(print, &finds, &targets, SIZE_MAX);
-    tool_summary_count(&app->summary, finds.n, "flow", "");
-    at_finds_close(&finds);
+        at_print_flows(print, &app->finds, &targets, SIZE_MAX);
+    tool_summary_count(&app->summary, app->finds.n, "flow", "");
     return st;
 }
 
@@ -178,7 +174,8 @@ static int set_up(struct app *app, char *path[], size_t n)
     if (status == TOOL_OK &&
         at_pool_open(&app->in.pool, tool_threads(&app->common), &err) != AT_OK)
         status = tool_error(&err);
-    app->tracker = at_tracker_open(&app->tracking);
+    app->tracker = at_tracker_open(&app->tracking, app->sighting.seed, collect,
+                                   app);
     if (status == TOOL_OK && app->tracker == NULL) {
         tool_warn("out of memory");
         status = TOOL_FAIL;
@@ -255,6 +252,7 @@ int main(int argc, char *argv[])
     status = run(&app, argv + i, (size_t)(argc - i));
     at_tracker_close(app.tracker);
     at_apps_close(app.apps);
+    at_finds_close(&app.finds);
     tool_sources_close(&app.in);
     at_pool_close(app.in.pool);
     at_filter_close(app.in.wanted.filter);

@@ -13,6 +13,7 @@ struct index {
     struct tool_progress progress;
     struct tool_summary summary;
     uint64_t flows;
+    uint64_t forced;  /* flows that ended because there were too many */
     unsigned indexed; /* files */
     bool damaged;     /* one of them; its holes were said */
 };
@@ -59,6 +60,7 @@ static int index_one(struct index *index, const char *trace)
         index->summary.packets += totals.packets;
         index->summary.bytes += totals.captured_bytes;
         index->flows += totals.flows;
+        index->forced += totals.forced;
         index->indexed++;
     }
     if (st < 0)
@@ -85,6 +87,9 @@ int main(int argc, char *argv[])
             0, "timeout", set_timeouts, &index.how.tracking.timeouts, "LIST",
             "idle times that end a flow: 90s for all, or some of "
             "tcp=2h,udp=2m,icmp=2m,opening=4m,closed=2m,other=2m,active=1h"),
+        TOOL_COUNT(0, "max-flows", &index.how.tracking.most_flows, "COUNT",
+                   "flows that may be open at a time (1M); beyond that those "
+                   "idle for longest end"),
         TOOL_INPUT(&index.how.reading),
         TOOL_COMMON_BUT(&index.common,
                         TOOL_NO_STRICT | TOOL_NO_JSON | TOOL_NO_LOCAL),
@@ -95,11 +100,13 @@ int main(int argc, char *argv[])
     int status;
     int i = tool_parse(argc, argv,
                        "[-o index] [--spacing size] [--timeout list] "
-                       "[-j threads] file ...",
+                       "[--max-flows count] [-j threads] file ...",
                        options);
 
     if (i == argc)
         tool_usage_error("no file is named");
+    if (index.how.tracking.most_flows == 0)
+        tool_usage_error("--max-flows must be 1 or more");
     if (at_pool_open(&index.how.pool, tool_threads(&index.common), &err) !=
         AT_OK)
         return tool_finish(tool_error(&err));
@@ -117,6 +124,8 @@ int main(int argc, char *argv[])
             status = TOOL_FAIL; /* go on: the other files may be fine */
     at_paths_close(&paths);
     tool_summary_count(&index.summary, index.flows, "flow", "");
+    tool_summary_count(&index.summary, index.forced, "flow",
+                       " ended early because too many were open");
     if (index.indexed > 0)
         tool_summary_print(&index.summary);
     at_pool_close(index.how.pool);

@@ -1,9 +1,10 @@
 /*
  * builder.c - an index in the making
  *
- * Flow ids are ranks by start and host ids ranks by address, so both are
- * known only at the end.  Then everything is sorted by counting: the log of
- * (flow, block) by flow, the ends of the flows by host, their ports by port.
+ * Flows that are over go to a store on disk.  Flow ids are ranks by start and
+ * host ids ranks by address, so both are known only at the end.  Then the ends
+ * of the flows are sorted by host and their ports by port, by counting, for
+ * which some 50 bytes a flow are in memory.
  */
 #include "builder.h"
 
@@ -15,6 +16,7 @@
 
 #include "bytes.h"
 #include "errors.h"
+#include "finished.h"
 #include "flow_row.h"
 #include "schema.h"
 #include "sql.h"
@@ -28,26 +30,51 @@ struct block_stat {
 struct at_builder {
     struct at_tracking rules;
     struct at_tracker *tracker;
+    struct at_finished *finished;
+    struct at_error err; /* of what the tracker calls */
     struct block_stat *block;
     size_t blocks, block_room;
     struct at_index_totals total;
+    uint64_t lost_datagrams;
 };
 
 /* ---- taking packets in ----------------------------------------------- */
 
-struct at_builder *at_builder_open(const struct at_tracking *rules)
+static enum at_status keep_flow(void *ctx, const struct at_flow *flow,
+                                const uint32_t *block, size_t blocks)
+{
+    struct at_builder *b = ctx;
+
+    b->total.flows += flow->key.net == AT_NET_IPV4 ||
+                      flow->key.net == AT_NET_IPV6;
+    return at_finished_add(b->finished, flow, block, blocks, &b->err);
+}
+
+struct at_builder *at_builder_open(const struct at_tracking *rules,
+                                   uint64_t seed, const char *folder)
 {
     struct at_builder *b = calloc(1, sizeof(*b));
 
     if (b == NULL)
         return NULL;
     b->rules = *rules;
-    b->tracker = at_tracker_open(rules);
-    if (b->tracker == NULL) {
-        free(b);
+    b->tracker = at_tracker_open(rules, seed, keep_flow, b);
+    b->finished = at_finished_open(folder);
+    if (b->tracker == NULL || b->finished == NULL) {
+        at_builder_close(b);
         return NULL;
     }
     return b;
+}
+
+/* What a call of the tracker came to. */
+static enum at_status tracked(const struct at_builder *b, enum at_status st,
+                              struct at_error *err)
+{
+    if (st == AT_OK)
+        return AT_OK;
+    return b->err.status != AT_OK ? at_error_copy(err, &b->err)
+                                  : at_error_set(err, st, "out of memory");
 }
 
 /* The statistics of a block; those before it that had no records are zero. */
@@ -79,12 +106,12 @@ static void widen(int64_t ts_ns, bool any, int64_t *first, int64_t *last)
 
 enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
                               size_t n, const struct at_quote *quote,
-                              uint64_t block)
+                              uint64_t block, struct at_error *err)
 {
     struct block_stat *stat = block_at(b, block);
 
     if (stat == NULL)
-        return AT_ERR_MEMORY;
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     stat->records += (uint32_t)n;
     for (size_t i = 0; i < n; i++) {
         if (!s[i].packet)
@@ -95,7 +122,8 @@ enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
         b->total.captured_bytes += s[i].cap_bytes;
         b->total.wire_bytes += s[i].wire_bytes;
     }
-    return at_tracker_add(b->tracker, s, n, quote, (uint32_t)block);
+    return tracked(b, at_tracker_add(b->tracker, s, n, quote, (uint32_t)block),
+                   err);
 }
 
 const struct at_index_totals *at_builder_totals(const struct at_builder *b)
@@ -108,6 +136,7 @@ void at_builder_close(struct at_builder *b)
     if (b == NULL)
         return;
     at_tracker_close(b->tracker);
+    at_finished_close(b->finished);
     free(b->block);
     free(b);
 }
@@ -127,19 +156,22 @@ struct host {
     uint32_t id;
 };
 
-/* Everything in the order in which it is written. */
+/* Everything in the order in which it is written.  Flows have numbers, as the
+ * store has them, and ids. */
 struct sorted {
-    const struct at_flow *flow; /* as the tracker has them */
+    struct at_finished *flow;
     size_t flows;
-    uint32_t *order;   /* flow id - 1 -> number in 'flow' */
-    struct host *host; /* by address, when sorted */
-    size_t hosts;
-    uint32_t *end[2];         /* flow number -> host number, UINT32_MAX: none */
-    uint32_t *host_id;        /* host number -> host id */
-    struct lists flow_blocks; /* by flow number */
-    struct lists host_flows;  /* by host id - 1 */
-    struct lists port_flows;  /* by port */
+    uint32_t *order;     /* flow id - 1 -> number */
+    uint16_t (*port)[2]; /* by number; NO_PORT: it gets no posting */
+    struct host *host;   /* by address, when sorted */
+    size_t hosts, host_room;
+    uint32_t *end[2];        /* flow number -> host number, UINT32_MAX: none */
+    uint32_t *host_id;       /* host number -> host id */
+    struct lists host_flows; /* by host id - 1 */
+    struct lists port_flows; /* by port */
 };
+
+enum { NO_PORT = 0xffff };
 
 static void lists_free(struct lists *l)
 {
@@ -154,7 +186,7 @@ static void sorted_free(struct sorted *s)
     free(s->end[0]);
     free(s->end[1]);
     free(s->host_id);
-    lists_free(&s->flow_blocks);
+    free(s->port);
     lists_free(&s->host_flows);
     lists_free(&s->port_flows);
 }
@@ -181,10 +213,11 @@ static void lists_end(struct lists *l, size_t keys)
 static int by_start(const void *a, const void *b, void *flows)
 {
     const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    const struct at_flow *flow = flows;
+    const int64_t start_x = at_finished_start(flows, x);
+    const int64_t start_y = at_finished_start(flows, y);
 
-    if (flow[x].first_ns != flow[y].first_ns)
-        return flow[x].first_ns < flow[y].first_ns ? -1 : 1;
+    if (start_x != start_y)
+        return start_x < start_y ? -1 : 1;
     return x < y ? -1 : x > y;
 }
 
@@ -197,32 +230,30 @@ static enum at_status sort_flows(struct sorted *s)
         return AT_ERR_MEMORY;
     for (size_t i = 0; i < s->flows; i++) {
         s->order[i] = (uint32_t)i;
-        in_order = in_order &&
-                   (i == 0 || s->flow[i - 1].first_ns <= s->flow[i].first_ns);
+        in_order = in_order && (i == 0 || at_finished_start(s->flow, i - 1) <=
+                                              at_finished_start(s->flow, i));
     }
     if (!in_order)
-        qsort_r(s->order, s->flows, sizeof(s->order[0]), by_start,
-                (void *)(uintptr_t)s->flow);
+        qsort_r(s->order, s->flows, sizeof(s->order[0]), by_start, s->flow);
     return AT_OK;
 }
 
-/* A table of the addresses that have a number. */
+/* A table of the addresses that have a number; the seed is for hashing. */
 struct host_table {
     uint32_t *slot; /* number + 1 */
     size_t mask;
+    uint64_t seed;
 };
 
+/* Its place, or the free one where it belongs. */
 static size_t host_slot(const struct host_table *t, const struct sorted *s,
                         uint8_t net, const uint8_t *addr)
 {
-    uint64_t a, b;
+    struct at_flow_key key = {.net = net};
     size_t at;
 
-    memcpy(&a, addr, 8);
-    memcpy(&b, addr + 8, 8);
-    at = (size_t)(((a ^ net) * 0x9e3779b97f4a7c15u + b) * 0xd6e8feb86659fd93u >>
-                  20);
-    for (;; at++) {
+    memcpy(key.lo, addr, 16);
+    for (at = at_flow_key_hash(&key, t->seed);; at++) {
         const uint32_t n = t->slot[at & t->mask];
 
         if (n == 0 || (s->host[n - 1].net == net &&
@@ -231,11 +262,45 @@ static size_t host_slot(const struct host_table *t, const struct sorted *s,
     }
 }
 
-static uint32_t intern(struct host_table *t, struct sorted *s, uint8_t net,
-                       const uint8_t *addr)
+static enum at_status grow_table(struct host_table *t, const struct sorted *s)
 {
-    const size_t at = host_slot(t, s, net, addr);
+    const size_t size = t->mask == 0 ? 1 << 10 : (t->mask + 1) * 2;
+    uint32_t *slot = calloc(size, sizeof(*slot));
 
+    if (slot == NULL)
+        return AT_ERR_MEMORY;
+    free(t->slot);
+    t->slot = slot;
+    t->mask = size - 1;
+    for (size_t i = 0; i < s->hosts; i++)
+        slot[host_slot(t, s, s->host[i].net, s->host[i].addr)] = (uint32_t)i +
+                                                                 1;
+    return AT_OK;
+}
+
+static enum at_status grow_hosts(struct sorted *s)
+{
+    const size_t room = s->host_room + s->host_room / 2 + 1024;
+    struct host *p = realloc(s->host, room * sizeof(*p));
+
+    if (p == NULL)
+        return AT_ERR_MEMORY;
+    s->host = p;
+    s->host_room = room;
+    return AT_OK;
+}
+
+/* The number of a host, which it may get here. */
+static enum at_status intern(struct host_table *t, struct sorted *s,
+                             uint8_t net, const uint8_t *addr, uint32_t *number)
+{
+    size_t at;
+
+    if (s->hosts * 2 >= t->mask && grow_table(t, s) != AT_OK)
+        return AT_ERR_MEMORY;
+    if (s->hosts == s->host_room && grow_hosts(s) != AT_OK)
+        return AT_ERR_MEMORY;
+    at = host_slot(t, s, net, addr);
     if (t->slot[at] == 0) {
         struct host *h = &s->host[s->hosts++];
 
@@ -244,7 +309,8 @@ static uint32_t intern(struct host_table *t, struct sorted *s, uint8_t net,
         h->id = (uint32_t)s->hosts - 1;
         t->slot[at] = (uint32_t)s->hosts;
     }
-    return t->slot[at] - 1;
+    *number = t->slot[at] - 1;
+    return AT_OK;
 }
 
 static int by_address(const void *a, const void *b)
@@ -256,64 +322,60 @@ static int by_address(const void *a, const void *b)
     return memcmp(x->addr, y->addr, 16);
 }
 
-static void intern_all(struct host_table *t, struct sorted *s)
+/* The ports of a flow that get a posting. */
+static void take_ports(uint16_t port[2], const struct at_flow_key *key)
 {
-    for (size_t i = 0; i < s->flows; i++) {
-        const struct at_flow *f = &s->flow[i];
-        const uint8_t net = f->key.net == AT_NET_IPV6 ? 6 : 4;
-        const uint8_t *src = f->source_is_hi ? f->key.hi : f->key.lo;
-        const uint8_t *dst = f->source_is_hi ? f->key.lo : f->key.hi;
+    port[0] = port[1] = NO_PORT;
+    if (key->net == AT_NET_ARP ||
+        (key->proto != 6 && key->proto != 17 && key->proto != 132))
+        return;
+    if (key->lo_port < AT_INDEX_PORT_LIMIT)
+        port[0] = key->lo_port;
+    if (key->hi_port < AT_INDEX_PORT_LIMIT && key->hi_port != key->lo_port)
+        port[1] = key->hi_port;
+}
 
-        s->end[0][i] = s->end[1][i] = UINT32_MAX;
-        if (f->key.net == AT_NET_OTHER)
-            continue;
-        s->end[0][i] = intern(t, s, net, src);
-        s->end[1][i] = intern(t, s, net, dst);
+static enum at_status take_flow(struct host_table *t, struct sorted *s,
+                                size_t i, const struct at_flow *f)
+{
+    const uint8_t net = f->key.net == AT_NET_IPV6 ? 6 : 4;
+    const uint8_t *src = f->source_is_hi ? f->key.hi : f->key.lo;
+    const uint8_t *dst = f->source_is_hi ? f->key.lo : f->key.hi;
+
+    take_ports(s->port[i], &f->key);
+    s->end[0][i] = s->end[1][i] = UINT32_MAX;
+    if (f->key.net == AT_NET_OTHER)
+        return AT_OK;
+    if (intern(t, s, net, src, &s->end[0][i]) != AT_OK)
+        return AT_ERR_MEMORY;
+    return intern(t, s, net, dst, &s->end[1][i]);
+}
+
+static enum at_status take_flows(struct host_table *t, struct sorted *s,
+                                 struct at_error *err)
+{
+    enum at_status st = AT_OK;
+    struct at_flow flow;
+    const uint8_t *list;
+    size_t n;
+
+    for (size_t i = 0; i < s->flows && st == AT_OK; i++) {
+        st = at_finished_get(s->flow, i, &flow, &list, &n, err);
+        if (st == AT_OK && take_flow(t, s, i, &flow) != AT_OK)
+            st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
     }
+    return st;
 }
 
 static enum at_status sort_hosts(struct sorted *s)
 {
-    struct host_table t = {.mask = 1};
-
-    while (t.mask < s->flows * 4)
-        t.mask *= 2;
-    t.slot = calloc(t.mask, sizeof(t.slot[0]));
-    t.mask--;
-    s->host = malloc((s->flows * 2 + 1) * sizeof(s->host[0]));
-    s->end[0] = malloc((s->flows + 1) * sizeof(uint32_t));
-    s->end[1] = malloc((s->flows + 1) * sizeof(uint32_t));
-    if (t.slot == NULL || s->host == NULL || s->end[0] == NULL ||
-        s->end[1] == NULL) {
-        free(t.slot);
-        return AT_ERR_MEMORY;
-    }
-    intern_all(&t, s);
-    free(t.slot);
     s->host_id = malloc((s->hosts + 1) * sizeof(s->host_id[0]));
     if (s->host_id == NULL)
         return AT_ERR_MEMORY;
-    qsort(s->host, s->hosts, sizeof(s->host[0]), by_address);
+    if (s->hosts > 0)
+        qsort(s->host, s->hosts, sizeof(s->host[0]), by_address);
     for (size_t i = 0; i < s->hosts; i++)
         s->host_id[s->host[i].id] = (uint32_t)i + 1;
-    return AT_OK;
-}
-
-static enum at_status sort_blocks(struct sorted *s,
-                                  const struct at_flow_block *log, size_t n)
-{
-    struct lists *l = &s->flow_blocks;
-
-    l->at = calloc(s->flows + 2, sizeof(l->at[0]));
-    if (l->at == NULL)
-        return AT_ERR_MEMORY;
-    for (size_t i = 0; i < n; i++)
-        l->at[log[i].flow + 1]++;
-    if (lists_begin(l, s->flows, n) != AT_OK)
-        return AT_ERR_MEMORY;
-    for (size_t i = 0; i < n; i++)
-        l->item[l->at[log[i].flow]++] = log[i].block;
-    lists_end(l, s->flows);
     return AT_OK;
 }
 
@@ -327,19 +389,14 @@ static unsigned ends_of(const struct sorted *s, uint32_t flow, uint32_t id[2])
     return id[0] == id[1] ? 1 : 2;
 }
 
-/* The ports of a flow that get a posting. */
 static unsigned ports_of(const struct sorted *s, uint32_t flow,
                          uint32_t port[2])
 {
-    const struct at_flow_key *key = &s->flow[flow].key;
     unsigned n = 0;
 
-    if (key->proto != 6 && key->proto != 17 && key->proto != 132)
-        return 0;
-    if (key->lo_port < AT_INDEX_PORT_LIMIT)
-        port[n++] = key->lo_port;
-    if (key->hi_port < AT_INDEX_PORT_LIMIT && key->hi_port != key->lo_port)
-        port[n++] = key->hi_port;
+    for (int i = 0; i < 2; i++)
+        if (s->port[flow][i] != NO_PORT)
+            port[n++] = s->port[flow][i];
     return n;
 }
 
@@ -366,20 +423,44 @@ sort_postings(const struct sorted *s, struct lists *l, size_t keys,
     return AT_OK;
 }
 
-static enum at_status sort_all(struct at_builder *b, struct sorted *s)
+static enum at_status make_arrays(struct sorted *s)
 {
-    size_t n;
-    const struct at_flow_block *log = at_tracker_blocks(b->tracker, &n);
+    for (int i = 0; i < 2; i++)
+        s->end[i] = malloc((s->flows + 1) * sizeof(s->end[i][0]));
+    s->port = malloc((s->flows + 1) * sizeof(s->port[0]));
+    return s->end[0] != NULL && s->end[1] != NULL && s->port != NULL
+               ? AT_OK
+               : AT_ERR_MEMORY;
+}
 
-    at_tracker_finish(b->tracker);
-    s->flow = at_tracker_flows(b->tracker, &s->flows);
-    if (sort_flows(s) != AT_OK || sort_hosts(s) != AT_OK ||
-        sort_blocks(s, log, n) != AT_OK ||
-        sort_postings(s, &s->host_flows, s->hosts + 1, ends_of) != AT_OK ||
-        sort_postings(s, &s->port_flows, AT_INDEX_PORT_LIMIT, ports_of) !=
-            AT_OK)
-        return AT_ERR_MEMORY;
-    return AT_OK;
+/* Sorts all flows there were; the tracker's memory is wanted for that. */
+static enum at_status sort_all(struct at_builder *b, struct sorted *s,
+                               struct at_error *err)
+{
+    struct host_table table = {.seed = at_flow_key_seed()};
+    enum at_status st = tracked(b, at_tracker_finish(b->tracker), err);
+
+    if (st != AT_OK)
+        return st;
+    b->lost_datagrams = at_tracker_lost_datagrams(b->tracker);
+    b->total.forced = at_tracker_forced(b->tracker);
+    at_tracker_close(b->tracker);
+    b->tracker = NULL;
+    s->flow = b->finished;
+    s->flows = at_finished_count(b->finished);
+    if (s->flows >= UINT32_MAX)
+        return at_error_set(err, AT_ERR_MEMORY, "more than 2^32 flows");
+    if (make_arrays(s) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = take_flows(&table, s, err);
+    free(table.slot);
+    if (st == AT_OK &&
+        (sort_flows(s) != AT_OK || sort_hosts(s) != AT_OK ||
+         sort_postings(s, &s->host_flows, s->hosts + 1, ends_of) != AT_OK ||
+         sort_postings(s, &s->port_flows, AT_INDEX_PORT_LIMIT, ports_of) !=
+             AT_OK))
+        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    return st;
 }
 
 /* ---- writing --------------------------------------------------------- */
@@ -489,8 +570,9 @@ static void write_rules(struct writing *w, const struct at_builder *b)
 
     put_meta_text(w, AT_META_TIMEOUTS,
                   at_timeouts_format(text, &b->rules.timeouts));
-    put_meta(w, AT_META_LOST_DATAGRAMS,
-             (int64_t)at_tracker_lost_datagrams(b->tracker));
+    put_meta(w, AT_META_LOST_DATAGRAMS, (int64_t)b->lost_datagrams);
+    put_meta(w, AT_META_MOST_FLOWS, (int64_t)b->rules.most_flows);
+    put_meta(w, AT_META_FORCED, (int64_t)b->total.forced);
 }
 
 static void write_meta(struct writing *w, const struct at_index_about *about,
@@ -585,14 +667,19 @@ static void bind_extras(sqlite3_stmt *st, const struct at_flow_row *row)
 static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t number)
 {
     const struct sorted *s = w->s;
-    const bool link = s->flow[number].key.net == AT_NET_OTHER;
+    struct at_flow flow;
     struct at_flow_row row;
+    const uint8_t *list;
+    size_t list_bytes;
 
-    at_flow_row_of(&row, &s->flow[number]);
+    if (at_finished_get(s->flow, number, &flow, &list, &list_bytes,
+                        &w->sql.err) != AT_OK)
+        return;
+    at_flow_row_of(&row, &flow);
     at_sql_bind(st, 2, row.start_ns - w->base_ns);
     at_sql_bind(st, 3, row.end_ns - row.start_ns);
     for (int end = 0; end < 2; end++) {
-        if (!link)
+        if (row.net != AT_NET_OTHER)
             at_sql_bind(st, 4 + end, s->host_id[s->end[end][number]]);
         else if (st != NULL)
             sqlite3_bind_null(st, 4 + end);
@@ -611,7 +698,7 @@ static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t number)
     at_sql_bind(st, 15, row.vlan);
     at_sql_bind(st, 16, row.marks);
     bind_extras(st, &row);
-    bind_list(w, st, 23, &s->flow_blocks, number);
+    at_sql_bind_blob(st, 23, list, list_bytes);
 }
 
 static void write_flows(struct writing *w)
@@ -716,16 +803,11 @@ static enum at_status sync_file(const char *path, struct at_error *err)
     return st;
 }
 
-/* What of the totals only the flows tell. */
-static void finish_totals(struct at_builder *b, const struct sorted *s)
+static void finish_totals(struct at_builder *b)
 {
     struct at_index_totals *t = &b->total;
     bool any = false;
 
-    t->flows = 0;
-    for (size_t i = 0; i < s->flows; i++)
-        t->flows += s->flow[i].key.net == AT_NET_IPV4 ||
-                    s->flow[i].key.net == AT_NET_IPV6;
     for (size_t i = 0; i < b->blocks; i++) {
         if (!b->block[i].packets)
             continue;
@@ -760,18 +842,17 @@ enum at_status at_builder_write(struct at_builder *b, const char *path,
 {
     struct sorted s = {.flows = 0};
     struct writing w = {.s = &s};
-    enum at_status st = AT_OK;
+    enum at_status st;
 
     if (places < b->blocks)
         return at_error_set(err, AT_ERR_MISUSE, "%s: %zu blocks, %zu places",
                             path, b->blocks, places);
-    if (sort_all(b, &s) != AT_OK)
-        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = sort_all(b, &s, err);
     unlink(path);
     if (st == AT_OK)
         st = at_sql_open(&w.sql, path, AT_SQL_CREATE, err);
     if (st == AT_OK) {
-        finish_totals(b, &s);
+        finish_totals(b);
         w.base_ns = b->total.packets > 0 ? b->total.first_ns : 0;
         st = write_all(b, &w, about, place);
         if (st != AT_OK)

@@ -33,20 +33,25 @@ struct at_index_totals {
     uint64_t packets;
     uint64_t captured_bytes;
     uint64_t wire_bytes;
-    uint64_t flows; /* of IP; known once written */
+    uint64_t flows;  /* of IP; known once written, as the next */
+    uint64_t forced; /* flows that ended because there were too many */
     int64_t first_ns, last_ns;
 };
 
-struct at_builder *at_builder_open(const struct at_tracking *rules);
+/* Flows that are over are kept in a file in 'folder', which is not copied; it
+ * has no name and is gone with the builder.  'seed' is that of the sights. */
+struct at_builder *at_builder_open(const struct at_tracking *rules,
+                                   uint64_t seed, const char *folder);
 
 /* Adds the records of block number 'block', or some of them; blocks come in
  * ascending order.  'quote' is what their links number. */
 enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
                               size_t n, const struct at_quote *quote,
-                              uint64_t block);
+                              uint64_t block, struct at_error *err);
 
 /*
- * Writes the index to 'path', which is replaced, and syncs it.  'place' tells
+ * Writes the index to 'path', which is replaced, and syncs it; nothing can be
+ * added after that.  'place' tells
  * where each of the blocks is that were added.
  */
 enum at_status at_builder_write(struct at_builder *b, const char *path,

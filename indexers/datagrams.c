@@ -129,6 +129,18 @@ enum at_status at_datagrams_put(struct at_datagrams *d,
     return AT_OK;
 }
 
+/* One that is forgotten stays in the table, and is not found. */
+void at_datagrams_renumber(struct at_datagrams *d, const uint32_t *to)
+{
+    for (size_t i = 0; i < d->size; i++) {
+        struct datagram *e = &d->table[i];
+
+        if (e->hash == 0 || e->value == UINT32_MAX)
+            continue;
+        e->value = to[e->value];
+    }
+}
+
 bool at_datagrams_find(const struct at_datagrams *d, const struct at_sight *s,
                        uint32_t *value)
 {
@@ -137,8 +149,8 @@ bool at_datagrams_find(const struct at_datagrams *d, const struct at_sight *s,
     if (d->size == 0)
         return false;
     e = place(d->table, d->size, hash_of(d, s));
-    if (e->hash == 0 || s->ts_ns - e->ts_ns > keep_ns ||
-        e->ts_ns - s->ts_ns > keep_ns)
+    if (e->hash == 0 || e->value == UINT32_MAX ||
+        s->ts_ns - e->ts_ns > keep_ns || e->ts_ns - s->ts_ns > keep_ns)
         return false;
     *value = e->value;
     return true;

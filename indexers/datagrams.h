@@ -25,6 +25,9 @@ enum at_status at_datagrams_put(struct at_datagrams *d,
 bool at_datagrams_find(const struct at_datagrams *d, const struct at_sight *s,
                        uint32_t *value);
 
+/* Makes value 'v' to[v]; forgets the datagram where that is UINT32_MAX. */
+void at_datagrams_renumber(struct at_datagrams *d, const uint32_t *to);
+
 /* Datagrams that were forgotten because there were too many at a time. */
 uint64_t at_datagrams_lost(const struct at_datagrams *d);
 

@@ -61,13 +61,15 @@ static enum at_status report(void *ctx, void *slot,
     const struct at_place *end = &batch->block[batch->blocks - 1].place;
     enum at_status st = keep_places(job, batch);
 
+    if (st != AT_OK)
+        return at_error_set(err, st, "out of memory");
     for (size_t i = 0; i < batch->blocks && st == AT_OK; i++) {
         st = at_builder_add(job->builder, sight, batch->block[i].records,
-                            s->quote, batch->first_block + i);
+                            s->quote, batch->first_block + i, err);
         sight += batch->block[i].records;
     }
     if (st != AT_OK)
-        return at_error_set(err, st, "out of memory");
+        return st;
     if (job->how->progress != NULL &&
         !job->how->progress(
             job->how->progress_ctx, end->file_offset + end->file_bytes,
@@ -149,6 +151,15 @@ static enum at_status index_reader(struct job *job, struct at_reader *rd,
     return st;
 }
 
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (slash == NULL)
+        return strdup(".");
+    return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
 enum at_status at_index_file(const char *trace, const char *path,
                              const struct at_indexing *how,
                              struct at_index_totals *totals, bool *written,
@@ -158,6 +169,7 @@ enum at_status at_index_file(const char *trace, const char *path,
     struct job job = {.how = how, .sighting.seed = at_flow_key_seed()};
     struct at_reader *rd;
     enum at_status st;
+    char *folder;
 
     *written = false;
     opts.size = sizeof(opts);
@@ -166,7 +178,10 @@ enum at_status at_index_file(const char *trace, const char *path,
     if (st != AT_OK)
         return st;
     job.trace = at_reader_info(rd);
-    job.builder = at_builder_open(&how->tracking);
+    folder = folder_of(path);
+    job.builder = folder != NULL ? at_builder_open(&how->tracking,
+                                                   job.sighting.seed, folder)
+                                 : NULL;
     if (job.builder == NULL)
         st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
     else
@@ -174,6 +189,7 @@ enum at_status at_index_file(const char *trace, const char *path,
     if (*written)
         *totals = *at_builder_totals(job.builder);
     at_builder_close(job.builder);
+    free(folder);
     at_reader_close(rd);
     free(job.place);
     return st;

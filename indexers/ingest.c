@@ -24,7 +24,8 @@
 struct draft {
     struct at_writer *writer; /* NULL: there is none */
     struct at_builder *builder;
-    char *path; /* in tmp/ */
+    char *folder; /* where the builder keeps flows */
+    char *path;   /* in tmp/ */
     int64_t start_ns, end_ns;
     enum at_format format;
     uint16_t linktype;
@@ -57,6 +58,7 @@ static void close_draft(struct draft *d)
 {
     at_writer_close(d->writer);
     at_builder_close(d->builder);
+    free(d->folder);
     free(d->path);
     *d = (struct draft){.writer = NULL};
 }
@@ -97,7 +99,10 @@ static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
     d->linktype = opts.format == AT_FORMAT_ERF ? 0 : pkt->linktype;
     d->snap_bytes = opts.snap_bytes;
     d->path = at_archive_path(in->archive, "tmp/draft");
-    d->builder = at_builder_open(&at_tracking_default);
+    d->folder = at_archive_path(in->archive, "tmp");
+    if (d->folder != NULL)
+        d->builder = at_builder_open(&at_tracking_default, in->sighting.seed,
+                                     d->folder);
     if (d->path == NULL || d->builder == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     return at_writer_open(&d->writer, d->path, &opts, err);
@@ -285,10 +290,10 @@ static enum at_status end_stretch(struct ingest *in, struct stretch *s,
 
     if (s->n > 0)
         st = at_builder_add(in->draft.builder, s->from, s->n, s->quote,
-                            s->block);
+                            s->block, err);
     s->from += s->n;
     s->n = 0;
-    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
+    return st;
 }
 
 /* One more record of the input is behind us. */

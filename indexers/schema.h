@@ -118,7 +118,9 @@ enum {
 #define AT_META_FLOWS "flows" /* IP flows: what is listed */
 #define AT_META_STREAM "stream"
 #define AT_META_PORT_LIMIT "port_limit"
-#define AT_META_TIMEOUTS "timeouts" /* as at_timeouts_parse() reads them */
+#define AT_META_TIMEOUTS "timeouts"     /* as at_timeouts_parse() reads them */
+#define AT_META_MOST_FLOWS "most_flows" /* that could be open at a time */
+#define AT_META_FORCED "forced"         /* flows that ended because of that */
 #define AT_META_LOST_DATAGRAMS                                                 \
     "lost_datagrams"                    /* whose later fragments may           \
                                            be in other flows */

@@ -2,10 +2,17 @@
  * tracker.c - bidirectional flows
  *
  * Flows lie in one array in the order they began; an open-addressing table of
- * 8-byte entries (half a hash, a flow number) finds them.  Both are fetched
- * ahead of use, since at a million flows each look-up misses the cache twice.
- * The blocks of a flow are not kept with it but in one log of (flow, block),
- * which is sorted once, when the index is written.
+ * 4-byte entries (a flow number, and bits of the hash above it, as many as
+ * there is room for) finds them.  Both are fetched ahead of use, since at a
+ * million flows each look-up misses the cache twice. The blocks of a flow are
+ * not kept with it but in one log of (flow, block).
+ *
+ * When the array is full it is swept: flows that are over are handed out, the
+ * others move together.  If that leaves more than half, the array doubles, up
+ * to the limit; there, those that have been idle for longest end.  So nothing
+ * is done for a packet to know which flows are over, memory follows the number
+ * of flows that are open, and when there is a sweep depends on the packets
+ * alone.
  */
 #include "tracker.h"
 
@@ -14,6 +21,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "datagrams.h"
 
@@ -28,9 +37,15 @@ enum {
     ACK = 16,
     TABLE_LEAST = 1 << 12,
     AHEAD = 8, /* packets that are fetched before they are looked at */
+    FLOWS_LEAST = 1 << 16,
+    SPAN = 1 << 16, /* flows whose blocks are sorted at once */
+    BINS = 1 << 10,
 };
 
 #define SECOND INT64_C(1000000000)
+
+/* The new number of a flow that leaves the table. */
+#define GONE UINT32_MAX
 
 /* The defaults of libflowmanager; see DESIGN's sources. */
 const struct at_tracking at_tracking_default = {
@@ -43,24 +58,31 @@ const struct at_tracking at_tracking_default = {
             .icmp_ns = 120 * SECOND,
             .other_ns = 120 * SECOND,
         },
+    .most_flows = 1000000,
 };
 
-struct entry {
-    uint32_t tag;
-    uint32_t flow; /* number + 1; 0: free */
+/* 'flow' was seen in 'block': once for each pair, in the order seen. */
+struct seen {
+    uint32_t flow;
+    uint32_t block;
 };
 
 struct at_tracker {
     struct at_tracking rules;
-    struct entry *table;
-    size_t mask;
+    at_flow_fn *over;
+    void *ctx;
+    uint64_t seed;
+    uint32_t *table;  /* 0: free; else a number + 1 and bits of the hash */
+    size_t mask;      /* of the table */
+    uint32_t numbers; /* the bits of an entry that are the number + 1 */
     size_t used;
     struct at_flow *flow;
     size_t flows, flow_room;
-    struct at_flow_block *log;
+    struct seen *log;
     size_t logged, log_room;
     struct at_datagrams *datagrams;
     int64_t now_ns; /* the latest packet so far */
+    uint64_t forced;
 };
 
 static const char *const state_names[AT_FLOW_STATES] = {
@@ -217,18 +239,62 @@ bool at_flow_begins_anew(enum at_flow_state state, uint8_t tcp_flags)
 
 /* ---- table ----------------------------------------------------------- */
 
-struct at_tracker *at_tracker_open(const struct at_tracking *rules)
+static size_t place_of(const struct at_tracker *t, uint32_t hash)
+{
+    return (hash * UINT64_C(0x9e3779b97f4a7c15) >> 20) & t->mask;
+}
+
+static uint32_t entry_of(const struct at_tracker *t, uint32_t hash, size_t flow)
+{
+    return (hash & ~t->numbers) | (uint32_t)(flow + 1);
+}
+
+/* The flow of an entry that is not free. */
+static uint32_t flow_of(const struct at_tracker *t, uint32_t entry)
+{
+    return (entry & t->numbers) - 1;
+}
+
+/* Makes the table anew from the flows; their keys tell the hashes. */
+static enum at_status make_table(struct at_tracker *t, size_t size)
+{
+    if (size != t->mask + 1) {
+        free(t->table);
+        t->table = malloc(size * sizeof(t->table[0]));
+        if (t->table == NULL)
+            return AT_ERR_MEMORY;
+        t->mask = size - 1;
+    }
+    memset(t->table, 0, size * sizeof(t->table[0]));
+    t->used = 0;
+    for (size_t i = 0; i < t->flows; i++) {
+        const uint32_t hash = at_flow_key_hash(&t->flow[i].key, t->seed);
+        size_t at = place_of(t, hash);
+
+        if (t->flow[i].over)
+            continue;
+        while (t->table[at] != 0)
+            at = (at + 1) & t->mask;
+        t->table[at] = entry_of(t, hash, i);
+        t->used++;
+    }
+    return AT_OK;
+}
+
+struct at_tracker *at_tracker_open(const struct at_tracking *rules,
+                                   uint64_t seed, at_flow_fn *over, void *ctx)
 {
     struct at_tracker *t = calloc(1, sizeof(*t));
 
     if (t == NULL)
         return NULL;
     t->rules = *rules;
-    t->mask = TABLE_LEAST - 1;
+    t->seed = seed;
+    t->over = over;
+    t->ctx = ctx;
     t->now_ns = INT64_MIN;
-    t->table = calloc(TABLE_LEAST, sizeof(t->table[0]));
     t->datagrams = at_datagrams_open();
-    if (t->table == NULL || t->datagrams == NULL) {
+    if (t->datagrams == NULL || make_table(t, TABLE_LEAST) != AT_OK) {
         at_tracker_close(t);
         return NULL;
     }
@@ -246,49 +312,19 @@ void at_tracker_close(struct at_tracker *t)
     free(t);
 }
 
-/* The place comes from all of the hash, so that the table can be doubled from
- * the tags, which are the hashes. */
-static size_t place_of(const struct at_tracker *t, uint32_t tag)
-{
-    return (tag * UINT64_C(0x9e3779b97f4a7c15) >> 20) & t->mask;
-}
-
-static enum at_status double_table(struct at_tracker *t)
-{
-    const struct entry *old = t->table;
-    const size_t n = t->mask + 1;
-    struct entry *table = calloc(n * 2, sizeof(*table));
-
-    if (table == NULL)
-        return AT_ERR_MEMORY;
-    t->mask = n * 2 - 1;
-    for (size_t i = 0; i < n; i++) {
-        size_t at = place_of(t, old[i].tag);
-
-        if (old[i].flow == 0)
-            continue;
-        while (table[at].flow != 0)
-            at = (at + 1) & t->mask;
-        table[at] = old[i];
-    }
-    free(t->table);
-    t->table = table;
-    return AT_OK;
-}
-
 /* The entry of the key, or the free one where it belongs. */
-static struct entry *find(struct at_tracker *t, const struct at_flow_key *key,
-                          uint32_t tag)
+static uint32_t *find(struct at_tracker *t, const struct at_flow_key *key,
+                      uint32_t hash)
 {
-    size_t at = place_of(t, tag);
+    size_t at = place_of(t, hash);
 
     for (;;) {
-        struct entry *e = &t->table[at];
+        uint32_t *e = &t->table[at];
 
-        if (e->flow == 0)
+        if (*e == 0)
             return e;
-        if (e->tag == tag &&
-            memcmp(&t->flow[e->flow - 1].key, key, sizeof(*key)) == 0)
+        if (((*e ^ hash) & ~t->numbers) == 0 &&
+            memcmp(&t->flow[flow_of(t, *e)].key, key, sizeof(*key)) == 0)
             return e;
         at = (at + 1) & t->mask;
     }
@@ -301,10 +337,10 @@ static void fetch_entry(const struct at_tracker *t, const struct at_sight *s)
 
 static void fetch_flow(const struct at_tracker *t, const struct at_sight *s)
 {
-    const struct entry *e = &t->table[place_of(t, s->hash)];
+    const uint32_t e = t->table[place_of(t, s->hash)];
 
-    if (e->flow != 0) {
-        const char *flow = (const char *)&t->flow[e->flow - 1];
+    if (e != 0) {
+        const char *flow = (const char *)&t->flow[flow_of(t, e)];
 
         __builtin_prefetch(flow);
         __builtin_prefetch(flow + 64);
@@ -314,28 +350,19 @@ static void fetch_flow(const struct at_tracker *t, const struct at_sight *s)
 
 /* ---- flows ----------------------------------------------------------- */
 
-static void *room_for_one(void *array, size_t used, size_t *room, size_t size)
-{
-    const size_t more = *room + *room / 2 + 1024;
-
-    if (used < *room)
-        return array;
-    array = realloc(array, more * size);
-    if (array != NULL)
-        *room = more;
-    return array;
-}
-
 static enum at_status log_block(struct at_tracker *t, uint32_t flow,
                                 uint32_t block)
 {
-    struct at_flow_block *log = room_for_one(t->log, t->logged, &t->log_room,
-                                             sizeof(*log));
+    if (t->logged == t->log_room) {
+        const size_t room = t->log_room + t->log_room / 2 + 1024;
+        struct seen *log = realloc(t->log, room * sizeof(*log));
 
-    if (log == NULL)
-        return AT_ERR_MEMORY;
-    t->log = log;
-    log[t->logged++] = (struct at_flow_block){flow, block};
+        if (log == NULL)
+            return AT_ERR_MEMORY;
+        t->log = log;
+        t->log_room = room;
+    }
+    t->log[t->logged++] = (struct seen){flow, block};
     return AT_OK;
 }
 
@@ -359,20 +386,15 @@ static bool source_is_hi(const struct at_tracker *t, const struct at_sight *s)
                                                        : s->from_hi;
 }
 
-static struct at_flow *begin_flow(struct at_tracker *t, struct entry *e,
+static struct at_flow *begin_flow(struct at_tracker *t, uint32_t *e,
                                   const struct at_sight *s, uint32_t block)
 {
-    struct at_flow *flow = room_for_one(t->flow, t->flows, &t->flow_room,
-                                        sizeof(*flow));
+    struct at_flow *flow;
 
-    if (flow == NULL)
+    if (t->flow == NULL || log_block(t, (uint32_t)t->flows, block) != AT_OK)
         return NULL;
-    t->flow = flow;
-    if (t->flows >= UINT32_MAX - 1 ||
-        log_block(t, (uint32_t)t->flows, block) != AT_OK)
-        return NULL;
-    t->used += e->flow == 0;
-    *e = (struct entry){s->hash, (uint32_t)t->flows + 1};
+    t->used += *e == 0;
+    *e = entry_of(t, s->hash, t->flows);
     flow = &t->flow[t->flows++];
     *flow = (struct at_flow){
         .key = s->key,
@@ -412,40 +434,38 @@ static bool begins_anew(const struct at_tracker *t, const struct at_flow *f,
 }
 
 /* TCP's own end counts for more than what came after it. */
-static uint8_t end_of(const struct at_flow *f, enum at_flow_end otherwise)
+static void end_flow(struct at_flow *f, enum at_flow_end why)
 {
-    if (f->state == AT_FLOW_CLOSED)
-        return AT_FLOW_END_FIN;
-    return (uint8_t)(f->state == AT_FLOW_RESET ? AT_FLOW_END_RST : otherwise);
+    f->over = true;
+    f->end = (uint8_t)(f->state == AT_FLOW_CLOSED  ? AT_FLOW_END_FIN
+                       : f->state == AT_FLOW_RESET ? AT_FLOW_END_RST
+                                                   : why);
+}
+
+/* Whether nothing can be added to the flow at that time. */
+static bool is_over(const struct at_tracker *t, const struct at_flow *f,
+                    int64_t now_ns)
+{
+    return f->over ||
+           (!t->rules.conformance &&
+            now_ns - f->last_ns > at_timeout_of(&t->rules.timeouts,
+                                                (enum at_flow_state)f->state,
+                                                f->key.proto));
 }
 
 /* What goes on after the active timeout has the same source. */
-static struct at_flow *follow(struct at_tracker *t, struct entry *e,
+static struct at_flow *follow(struct at_tracker *t, uint32_t *e,
                               const struct at_sight *s, uint32_t block,
                               enum at_flow_end why)
 {
-    struct at_flow *before = &t->flow[e->flow - 1], *flow;
+    struct at_flow *before = &t->flow[flow_of(t, *e)], *flow;
     const bool source = before->source_is_hi;
 
-    before->end = end_of(before, why);
+    end_flow(before, why);
     flow = begin_flow(t, e, s, block);
     if (flow != NULL && why == AT_FLOW_END_ACTIVE)
         flow->source_is_hi = source;
     return flow;
-}
-
-void at_tracker_finish(struct at_tracker *t)
-{
-    for (size_t i = 0; i < t->flows; i++) {
-        struct at_flow *f = &t->flow[i];
-        const int64_t limit = at_timeout_of(
-            &t->rules.timeouts, (enum at_flow_state)f->state, f->key.proto);
-
-        if (f->end == AT_FLOW_END_TRACE)
-            f->end = end_of(f, t->now_ns - f->last_ns > limit
-                                   ? AT_FLOW_END_IDLE
-                                   : AT_FLOW_END_TRACE);
-    }
 }
 
 uint64_t at_tracker_lost_datagrams(const struct at_tracker *t)
@@ -590,15 +610,16 @@ static bool find_by_datagram(const struct at_tracker *t,
                              const struct at_sight *s, uint32_t *flow)
 {
     return (s->flags & AT_DECODED_LATER) != 0 && !t->rules.conformance &&
-           at_datagrams_find(t->datagrams, s, flow);
+           at_datagrams_find(t->datagrams, s, flow) &&
+           !is_over(t, &t->flow[*flow], s->ts_ns);
 }
 
 /* The flow that the packet is of, which may begin with it. */
 static enum at_status find_flow(struct at_tracker *t, const struct at_sight *s,
                                 uint32_t block, uint32_t *flow)
 {
-    struct entry *e = find(t, &s->key, s->hash);
-    const struct at_flow *f = e->flow != 0 ? &t->flow[e->flow - 1] : NULL;
+    uint32_t *e = find(t, &s->key, s->hash);
+    const struct at_flow *f = *e != 0 ? &t->flow[flow_of(t, *e)] : NULL;
     enum at_flow_end end;
 
     if (f == NULL)
@@ -607,8 +628,8 @@ static enum at_status find_flow(struct at_tracker *t, const struct at_sight *s,
         f = follow(t, e, s, block, end);
     if (f == NULL)
         return AT_ERR_MEMORY;
-    *flow = e->flow - 1;
-    return t->used * 2 > t->mask ? double_table(t) : AT_OK;
+    *flow = flow_of(t, *e);
+    return t->used * 2 > t->mask ? make_table(t, (t->mask + 1) * 2) : AT_OK;
 }
 
 static enum at_status add_one(struct at_tracker *t, const struct at_sight *s,
@@ -637,19 +658,245 @@ static enum at_status add_one(struct at_tracker *t, const struct at_sight *s,
 static enum at_status add_quote(struct at_tracker *t, const struct at_sight *s,
                                 const struct at_quote *quote, uint32_t block)
 {
-    const struct entry *e = find(t, &quote->key, quote->hash);
+    const uint32_t *e = find(t, &quote->key, quote->hash);
     struct at_flow *f;
 
-    if (e->flow == 0)
+    if (*e == 0)
         return AT_OK;
-    f = &t->flow[e->flow - 1];
-    if (s->ts_ns - f->last_ns > at_timeout_of(&t->rules.timeouts,
-                                              (enum at_flow_state)f->state,
-                                              f->key.proto))
+    f = &t->flow[flow_of(t, *e)];
+    if (is_over(t, f, s->ts_ns))
         return AT_OK;
     if (f->errors < UINT16_MAX)
         f->errors++;
-    return see_block(t, e->flow - 1, block);
+    return see_block(t, flow_of(t, *e), block);
+}
+
+/* ---- sweeping -------------------------------------------------------- */
+
+/* Ends what is over, and returns how many flows are not. */
+static size_t end_idle(struct at_tracker *t, int64_t now_ns)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < t->flows; i++) {
+        struct at_flow *f = &t->flow[i];
+
+        if (f->over)
+            continue;
+        if (is_over(t, f, now_ns))
+            end_flow(f, AT_FLOW_END_IDLE);
+        else
+            left++;
+    }
+    return left;
+}
+
+struct range {
+    int64_t first_ns;
+    int64_t step_ns;
+};
+
+/* The times of the last packets of open flows, in bins. */
+static struct range count_bins(const struct at_tracker *t, size_t bin[BINS])
+{
+    int64_t first = INT64_MAX, last = INT64_MIN;
+    struct range r;
+
+    for (size_t i = 0; i < t->flows; i++)
+        if (!t->flow[i].over) {
+            const int64_t ns = t->flow[i].last_ns;
+
+            first = ns < first ? ns : first;
+            last = ns > last ? ns : last;
+        }
+    r = (struct range){first, (last - first) / BINS + 1};
+    memset(bin, 0, BINS * sizeof(bin[0]));
+    for (size_t i = 0; i < t->flows; i++)
+        if (!t->flow[i].over)
+            bin[(t->flow[i].last_ns - r.first_ns) / r.step_ns]++;
+    return r;
+}
+
+/* Ends 'n' flows, those that were idle for longest; of those that one bin
+ * cannot tell apart, the ones that began first. */
+static void force(struct at_tracker *t, size_t n)
+{
+    size_t bin[BINS], last = 0, rest = n;
+    const struct range r = count_bins(t, bin);
+
+    t->forced += n;
+    while (bin[last] < rest)
+        rest -= bin[last++];
+    for (size_t i = 0; i < t->flows; i++) {
+        struct at_flow *f = &t->flow[i];
+        size_t in;
+
+        if (f->over)
+            continue;
+        in = (size_t)((f->last_ns - r.first_ns) / r.step_ns);
+        if (in < last || (in == last && rest > 0)) {
+            rest -= in == last;
+            end_flow(f, AT_FLOW_END_FORCED);
+        }
+    }
+}
+
+/* The blocks of the flows from 'first' on that are over, sorted by flow: those
+ * of flow first + i are item[at[i]] up to item[at[i + 1]]. */
+struct lists {
+    uint32_t *at;
+    uint32_t *item;
+    size_t room;
+};
+
+static bool is_listed(const struct at_tracker *t, const struct seen *s,
+                      size_t first)
+{
+    return s->flow >= first && s->flow - first < SPAN && t->flow[s->flow].over;
+}
+
+static enum at_status list_blocks(const struct at_tracker *t, size_t first,
+                                  struct lists *l)
+{
+    memset(l->at, 0, (SPAN + 2) * sizeof(l->at[0]));
+    for (size_t i = 0; i < t->logged; i++)
+        if (is_listed(t, &t->log[i], first))
+            l->at[t->log[i].flow - first + 2]++;
+    for (size_t i = 0; i < SPAN; i++)
+        l->at[i + 2] += l->at[i + 1];
+    if (l->at[SPAN + 1] > l->room) {
+        free(l->item);
+        l->room = l->at[SPAN + 1];
+        l->item = malloc(l->room * sizeof(l->item[0]));
+        if (l->item == NULL)
+            return AT_ERR_MEMORY;
+    }
+    for (size_t i = 0; i < t->logged; i++)
+        if (is_listed(t, &t->log[i], first))
+            l->item[l->at[t->log[i].flow - first + 1]++] = t->log[i].block;
+    return AT_OK;
+}
+
+/* Gives back the memory of the first 'n' flows, as what takes them over needs
+ * some. */
+static void forget(struct at_tracker *t, size_t n)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)t->flow + page - 1) / page * page;
+    uintptr_t end;
+
+    if (n >= t->flows)
+        return;
+    end = (uintptr_t)&t->flow[n] / page * page;
+    if (end > begin)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+/* Hands out the flows that are over, in the order they began; 'all': there
+ * are no others, and it is for good. */
+static enum at_status hand_out(struct at_tracker *t, bool all)
+{
+    struct lists l = {.at = malloc((SPAN + 2) * sizeof(l.at[0]))};
+    enum at_status st = l.at != NULL ? AT_OK : AT_ERR_MEMORY;
+
+    for (size_t first = 0; first < t->flows && st == AT_OK; first += SPAN) {
+        const size_t left = t->flows - first, n = left < SPAN ? left : SPAN;
+
+        st = list_blocks(t, first, &l);
+        for (size_t i = 0; i < n && st == AT_OK; i++)
+            if (t->flow[first + i].over)
+                st = t->over(t->ctx, &t->flow[first + i], l.item + l.at[i],
+                             l.at[i + 1] - l.at[i]);
+        if (all)
+            forget(t, first + SPAN);
+    }
+    free(l.at);
+    free(l.item);
+    return st;
+}
+
+/* Moves together what is left: flows, their blocks, whatever has numbers. */
+static enum at_status close_up(struct at_tracker *t)
+{
+    uint32_t *to = malloc((t->flows + 1) * sizeof(*to));
+    size_t left = 0, logged = 0;
+
+    if (to == NULL)
+        return AT_ERR_MEMORY;
+    for (size_t i = 0; i < t->flows; i++) {
+        const bool stays = !t->flow[i].over;
+
+        to[i] = stays ? (uint32_t)left : GONE;
+        if (stays)
+            t->flow[left++] = t->flow[i];
+    }
+    for (size_t i = 0; i < t->logged; i++) {
+        const struct seen *s = &t->log[i];
+
+        if (to[s->flow] != GONE)
+            t->log[logged++] = (struct seen){to[s->flow], s->block};
+    }
+    t->flows = left;
+    t->logged = logged;
+    at_datagrams_renumber(t->datagrams, to);
+    free(to);
+    return AT_OK;
+}
+
+static enum at_status grow(struct at_tracker *t, size_t most)
+{
+    size_t room = t->flow_room == 0 ? FLOWS_LEAST : t->flow_room * 2;
+    struct at_flow *flow;
+
+    room = room < most ? room : most;
+    flow = realloc(t->flow, room * sizeof(*flow));
+    if (flow == NULL)
+        return AT_ERR_MEMORY;
+    t->flow = flow;
+    t->flow_room = room;
+    while (t->numbers < room)
+        t->numbers = t->numbers * 2 + 1;
+    return AT_OK;
+}
+
+/* Makes room for another flow. */
+static enum at_status sweep(struct at_tracker *t, int64_t now_ns)
+{
+    const size_t most = t->rules.conformance || t->rules.most_flows > GONE - 1
+                            ? GONE - 1
+                            : (size_t)t->rules.most_flows;
+    const size_t enough = most - most / 8 - 1;
+    size_t left = end_idle(t, now_ns);
+    enum at_status st;
+
+    if (t->flow_room >= most && left > enough) {
+        force(t, left - enough);
+        left = enough;
+    }
+    st = hand_out(t, false);
+    if (st == AT_OK)
+        st = close_up(t);
+    if (st == AT_OK && t->flow_room < most && left >= t->flow_room / 2)
+        st = grow(t, most);
+    return st == AT_OK ? make_table(t, t->mask + 1) : st;
+}
+
+enum at_status at_tracker_finish(struct at_tracker *t)
+{
+    enum at_status st;
+
+    end_idle(t, t->now_ns);
+    for (size_t i = 0; i < t->flows; i++)
+        if (!t->flow[i].over)
+            end_flow(&t->flow[i], AT_FLOW_END_TRACE);
+    st = hand_out(t, true);
+    t->flows = t->logged = 0;
+    return st;
+}
+
+uint64_t at_tracker_forced(const struct at_tracker *t)
+{
+    return t->forced;
 }
 
 enum at_status at_tracker_add(struct at_tracker *t, const struct at_sight *s,
@@ -665,23 +912,13 @@ enum at_status at_tracker_add(struct at_tracker *t, const struct at_sight *s,
             fetch_flow(t, &s[i + AHEAD / 2]);
         if (!s[i].packet)
             continue;
-        st = add_one(t, &s[i], block);
+        if (t->flows == t->flow_room)
+            st = sweep(t, s[i].ts_ns);
+        if (st == AT_OK)
+            st = add_one(t, &s[i], block);
         if (st == AT_OK && s[i].link != 0 &&
             (s[i].flags & AT_DECODED_FRAGMENT) == 0)
             st = add_quote(t, &s[i], &quote[s[i].link - 1], block);
     }
     return st;
-}
-
-const struct at_flow *at_tracker_flows(const struct at_tracker *t, size_t *n)
-{
-    *n = t->flows;
-    return t->flow;
-}
-
-const struct at_flow_block *at_tracker_blocks(const struct at_tracker *t,
-                                              size_t *n)
-{
-    *n = t->logged;
-    return t->log;
 }

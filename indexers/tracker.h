@@ -90,12 +90,7 @@ struct at_flow {
     bool verified : 1;     /* a checksum is right */
     bool unverified : 1;   /* one could not be verified */
     bool wanted : 1;       /* one of its packets was marked so */
-};
-
-/* 'flow' was seen in 'block': once for each pair, in the order seen. */
-struct at_flow_block {
-    uint32_t flow;
-    uint32_t block;
+    bool over : 1;         /* nothing is added any more */
 };
 
 struct at_timeouts {
@@ -134,31 +129,39 @@ bool at_flow_begins_anew(enum at_flow_state state, uint8_t tcp_flags);
 /* The rules by which packets are put to flows. */
 struct at_tracking {
     struct at_timeouts timeouts;
-    bool conformance; /* one flow a key, as nDPI's reader has it */
+    uint64_t most_flows; /* open at a time; those idle for longest then end */
+    bool conformance;    /* one flow a key, as nDPI's reader has it */
 };
 extern const struct at_tracking at_tracking_default;
 
+/*
+ * Called for every flow when it is over and gone from the table, with the
+ * numbers of the blocks it was seen in, ascending; the pointers are good for
+ * the call.
+ */
+typedef enum at_status at_flow_fn(void *ctx, const struct at_flow *flow,
+                                  const uint32_t *block, size_t blocks);
+
 struct at_tracker;
 
-/* NULL when there is no memory. */
-struct at_tracker *at_tracker_open(const struct at_tracking *rules);
+/* 'seed' is that of the sights.  NULL when there is no memory. */
+struct at_tracker *at_tracker_open(const struct at_tracking *rules,
+                                   uint64_t seed, at_flow_fn *over, void *ctx);
 
 /* Adds packets that all lie in 'block'; 'quote' is what their links number. */
 enum at_status at_tracker_add(struct at_tracker *t, const struct at_sight *s,
                               size_t n, const struct at_quote *quote,
                               uint32_t block);
 
-/* No more packets come: tells why each flow ended that was not over yet. */
-void at_tracker_finish(struct at_tracker *t);
+/* No more packets come: all flows are over. */
+enum at_status at_tracker_finish(struct at_tracker *t);
+
+/* Flows that ended because there were too many. */
+uint64_t at_tracker_forced(const struct at_tracker *t);
 
 /* Datagrams whose later fragments may be in flows of their own because there
  * were too many at a time. */
 uint64_t at_tracker_lost_datagrams(const struct at_tracker *t);
-
-/* The flows in the order they began to be tracked, and where they were. */
-const struct at_flow *at_tracker_flows(const struct at_tracker *t, size_t *n);
-const struct at_flow_block *at_tracker_blocks(const struct at_tracker *t,
-                                              size_t *n);
 
 void at_tracker_close(struct at_tracker *t);
 

@@ -356,6 +356,8 @@ static enum at_status find_by_index(const struct at_query *q,
 struct scan {
     const struct at_query *q;
     struct at_tracker *tracker;
+    size_t target;
+    struct at_finds *finds;
 };
 
 static enum at_status scan_work(void *ctx, void *slot,
@@ -401,28 +403,25 @@ static void scan_drop(void *ctx, void *slot)
     at_sights_drop(slot);
 }
 
-static enum at_status keep_wanted(const struct at_tracker *tracker,
-                                  size_t target, struct at_finds *finds)
+static enum at_status keep_wanted(void *ctx, const struct at_flow *flow,
+                                  const uint32_t *block, size_t blocks)
 {
-    enum at_status st = AT_OK;
-    size_t n;
-    const struct at_flow *flow = at_tracker_flows(tracker, &n);
+    const struct scan *scan = ctx;
+    struct at_flow_row row;
 
-    for (size_t i = 0; i < n && st == AT_OK; i++) {
-        struct at_flow_row row;
-
-        at_flow_row_of(&row, &flow[i]);
-        if (flow[i].wanted && is_ip(&row))
-            st = at_finds_add(finds, &row, target);
-    }
-    return st;
+    (void)block;
+    (void)blocks;
+    if (!flow->wanted)
+        return AT_OK;
+    at_flow_row_of(&row, flow);
+    return is_ip(&row) ? at_finds_add(scan->finds, &row, scan->target) : AT_OK;
 }
 
 static enum at_status find_by_scan(const struct at_query *q,
                                    const struct at_targets *t, size_t number,
                                    struct at_finds *finds, struct at_error *err)
 {
-    struct scan scan = {q, at_tracker_open(&at_tracking_default)};
+    struct scan scan = {.q = q, .target = number, .finds = finds};
     const struct at_run run = {
         .slot_bytes = sizeof(struct at_sights),
         .ctx = &scan,
@@ -431,8 +430,10 @@ static enum at_status find_by_scan(const struct at_query *q,
         .drop = scan_drop,
     };
     struct at_reader *rd = NULL;
-    enum at_status st, kept;
+    enum at_status st;
 
+    scan.tracker = at_tracker_open(&at_tracking_default, sighting.seed,
+                                   keep_wanted, &scan);
     if (scan.tracker == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     st = at_target_open(&rd, q, &t->target[number], err);
@@ -440,11 +441,11 @@ static enum at_status find_by_scan(const struct at_query *q,
         st = at_run(rd, q->pool, &run, err);
     if (st == AT_OK)
         st = at_target_tell(q, &t->target[number], NULL, rd, err);
-    at_tracker_finish(scan.tracker);
-    kept = keep_wanted(scan.tracker, number, finds);
+    if (at_tracker_finish(scan.tracker) != AT_OK && st == AT_OK)
+        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
     at_reader_close(rd);
     at_tracker_close(scan.tracker);
-    return st != AT_OK ? st : kept;
+    return st;
 }
 
 enum at_status at_find_flows(const struct at_query *q,

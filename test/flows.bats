@@ -189,3 +189,63 @@ print(n)'
     [ "$(at-info --json got.pcap | sed 's/.*"packets":\([0-9]*\).*/\1/')" = \
         "$(at-info --json want.pcap | sed 's/.*"packets":\([0-9]*\).*/\1/')" ]
 }
+
+# ---- many flows
+
+@test "flows: beyond --max-flows those idle for longest end, and it is said" {
+    need sqlite3
+    "$SYNTH" -n 60000 --flows-packets 4 --snap 60 many.erf
+    at-index many.erf 2>said
+    ! grep -q early said
+    mv many.erf.idx whole.idx
+    run --separate-stderr at-index --max-flows 1k many.erf
+    [ "$status" -eq 0 ]
+    forced=$(sqlite3 many.erf.idx \
+        "SELECT count(*) FROM flows WHERE end_reason = 'forced'")
+    [ "$forced" -gt 0 ]
+    [ "$forced" -le "$(sqlite3 many.erf.idx \
+        "SELECT value FROM meta WHERE name = 'forced'")" ]
+    [[ "$stderr" == *" flows ended early because too many were open"* ]]
+    # No packet is lost, and no block.
+    for i in whole.idx many.erf.idx; do
+        sqlite3 "$i" 'SELECT sum(packets_out + packets_in), sum(bytes_out +
+            bytes_in), sum(payload_out + payload_in) FROM flow'
+    done >sums
+    [ "$(sort -u sums | wc -l)" -eq 1 ]
+    at-query -q -w got.erf many.erf 'host 10.0.0.1 or udp port 53'
+    rm many.erf.idx
+    at-query -q -w want.erf many.erf 'host 10.0.0.1 or udp port 53'
+    cmp got.erf want.erf
+}
+
+@test "flows: an index of swept flows is the same for any number of threads" {
+    "$SYNTH" -n 300000 --flows-packets 2 --snap 60 many.erf
+    for most in 1M 3k; do
+        at-index -q -j1 --max-flows "$most" -o one.idx many.erf
+        at-index -q -j5 --max-flows "$most" -o five.idx many.erf
+        cmp one.idx five.idx
+    done
+    [ "$(at-query --count many.erf)" -gt 100000 ]
+}
+
+@test "flows: a million at a time take less than 200 MB" {
+    need python3
+    fast_build || skip 'memory of a sanitizer build'
+    "$SYNTH" -n 2250000 --flows-packets 2 --hosts 200k --snap 60 many.erf
+    python3 - <<'END'
+import resource, subprocess
+p = subprocess.run(["at-index", "-j2", "many.erf"], check=True,
+                   stderr=subprocess.PIPE, text=True)
+print(p.stderr)
+most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+print(most)
+flows = int(p.stderr.split(", ")[2].split()[0].replace(",", ""))
+assert 990000 < flows <= 1000000 and "early" not in p.stderr
+assert most < 200e6
+END
+}
+
+@test "flows: --max-flows 0 is a usage error" {
+    run at-index --max-flows 0 "$DATA/dns.pcap"
+    [ "$status" -eq 2 ]
+}

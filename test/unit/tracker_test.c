@@ -17,17 +17,43 @@ enum { TCP = 6, UDP = 17, ICMP = 1 };
 
 #define SECONDS 1000 /* in the milliseconds of the packets here */
 
+enum { KEPT = 64, ROWS = 4096, LOG = 64 };
+
 struct table {
     struct at_tracker *tracker;
     struct at_tracking rules;
+    struct at_sight kept[KEPT]; /* what was put, to be put again */
+    size_t packets;
+    struct at_flow_row row[ROWS]; /* of flows that are over */
+    size_t rows;
+    uint32_t block[LOG]; /* of the flow that was over last */
+    size_t blocks;
 };
+
+static enum at_status over(void *ctx, const struct at_flow *flow,
+                           const uint32_t *block, size_t blocks)
+{
+    struct table *t = ctx;
+
+    assert_true(t->rows < ROWS);
+    at_flow_row_of(&t->row[t->rows++], flow);
+    t->blocks = blocks < LOG ? blocks : LOG;
+    memcpy(t->block, block, t->blocks * sizeof(*block));
+    return AT_OK;
+}
+
+static void open_table(struct table *t)
+{
+    t->tracker = at_tracker_open(&t->rules, 0, over, t);
+    t->rows = 0;
+}
 
 static int set_up(void **state)
 {
     struct table *t = calloc(1, sizeof(*t));
 
     t->rules = at_tracking_default;
-    t->tracker = at_tracker_open(&t->rules);
+    open_table(t);
     *state = t;
     return 0;
 }
@@ -44,7 +70,8 @@ static int tear_down(void **state)
 static void again(struct table *t)
 {
     at_tracker_close(t->tracker);
-    t->tracker = at_tracker_open(&t->rules);
+    t->packets = 0;
+    open_table(t);
 }
 
 /* ---- packets --------------------------------------------------------- */
@@ -78,6 +105,8 @@ static struct at_sight sight(uint8_t proto, int64_t ms, bool back)
 
 static void put(struct table *t, const struct at_sight *s)
 {
+    if (t->packets < KEPT)
+        t->kept[t->packets++] = *s;
     assert_int_equal(at_tracker_add(t->tracker, s, 1, NULL, 0), AT_OK);
 }
 
@@ -134,17 +163,19 @@ static struct at_sight fragment(int64_t ms, uint32_t id, bool first)
 
 /* ---- flows ----------------------------------------------------------- */
 
-/* The rows, after the end of the trace; good until the next call. */
+/* The rows, after the end of the trace; good until the next call, before which
+ * more may be put. */
 static const struct at_flow_row *finish(struct table *t, size_t *n)
 {
-    static struct at_flow_row row[64];
-    const struct at_flow *flow;
+    static struct at_flow_row row[ROWS];
+    const size_t packets = t->packets;
 
-    at_tracker_finish(t->tracker);
-    flow = at_tracker_flows(t->tracker, n);
-    assert_true(*n <= sizeof(row) / sizeof(row[0]));
-    for (size_t i = 0; i < *n; i++)
-        at_flow_row_of(&row[i], &flow[i]);
+    assert_int_equal(at_tracker_finish(t->tracker), AT_OK);
+    *n = t->rows;
+    memcpy(row, t->row, *n * sizeof(row[0]));
+    again(t);
+    for (size_t i = 0; i < packets; i++)
+        put(t, &t->kept[i]);
     return row;
 }
 
@@ -479,7 +510,6 @@ static void test_errors(void **state)
     struct at_sight s = sight(ICMP, 10, true);
     struct at_quote quote[2] = {{.hash = 0}};
     const struct at_sight request = sight(UDP, 0, false);
-    const struct at_flow_block *log;
     const struct at_flow_row *row;
     size_t n;
 
@@ -496,14 +526,125 @@ static void test_errors(void **state)
     s.link = 2;
     s.ts_ns = INT64_C(500) * 1000000000; /* the flow is over */
     assert_int_equal(at_tracker_add(t->tracker, &s, 1, quote, 4), AT_OK);
-    row = finish(t, &n);
+    assert_int_equal(at_tracker_finish(t->tracker), AT_OK);
+    row = t->row;
+    n = t->rows;
+    assert_int_equal(n, 3); /* ICMP is two, as its first is over by then */
     assert_int_equal(row[0].errors, 1);
     assert_int_equal(row[0].packets[0] + row[0].packets[1], 1);
     assert_int_equal(row[0].end_ns, 0);
-    log = at_tracker_blocks(t->tracker, &n);
-    assert_int_equal(n, 4); /* the flow in 0 and 3, ICMP in 3 and 4 */
-    assert_int_equal(log[2].flow, 0);
-    assert_int_equal(log[2].block, 3);
+}
+
+/* The block of an error is among those of the flow. */
+static void test_error_block(void **state)
+{
+    struct table *t = *state;
+    struct at_sight error = sight(ICMP, 10, true);
+    const struct at_sight request = sight(UDP, 20, false);
+    struct at_quote quote = {.key = request.key, .hash = request.hash};
+
+    assert_int_equal(at_tracker_add(t->tracker, &error, 1, NULL, 1), AT_OK);
+    assert_int_equal(at_tracker_add(t->tracker, &request, 1, NULL, 2), AT_OK);
+    error.link = 1;
+    assert_int_equal(at_tracker_add(t->tracker, &error, 1, &quote, 5), AT_OK);
+    assert_int_equal(at_tracker_finish(t->tracker), AT_OK);
+    assert_int_equal(t->blocks, 2);
+    assert_int_equal(t->block[0], 2);
+    assert_int_equal(t->block[1], 5);
+}
+
+/* ---- more flows than there may be ------------------------------------ */
+
+/* One packet of flow number 'i'. */
+static void put_numbered(struct table *t, uint32_t i, int64_t ms)
+{
+    struct at_sight s = sight(UDP, ms, false);
+
+    s.key.lo_port = (uint16_t)i;
+    s.key.vlan = (uint16_t)(i >> 16);
+    s.hash = at_flow_key_hash(&s.key, 0);
+    assert_int_equal(at_tracker_add(t->tracker, &s, 1, NULL, i), AT_OK);
+}
+
+static void test_forced(void **state)
+{
+    struct table *t = *state;
+    uint64_t packets = 0;
+    size_t forced = 0;
+    enum { MOST = 100, MANY = 1000 };
+
+    t->rules.most_flows = MOST;
+    again(t);
+    for (uint32_t i = 0; i < MANY; i++) {
+        put_numbered(t, i, i);
+        put_numbered(t, 0, i); /* never idle, so never forced */
+    }
+    assert_true(at_tracker_forced(t->tracker) > MANY - 2 * MOST);
+    assert_int_equal(at_tracker_finish(t->tracker), AT_OK);
+    assert_int_equal(t->rows, MANY);
+    for (size_t i = 0; i < t->rows; i++) {
+        packets += t->row[i].packets[0];
+        forced += t->row[i].end == AT_FLOW_END_FORCED;
+        assert_true(t->row[i].packets[0] == 1 ||
+                    t->row[i].packets[0] == MANY + 1);
+    }
+    assert_int_equal(packets, 2 * MANY);
+    assert_int_equal(forced, at_tracker_forced(t->tracker));
+}
+
+static void test_few_allowed(void **state)
+{
+    struct table *t = *state;
+
+    for (uint64_t most = 1; most < 20; most++) {
+        t->rules.most_flows = most;
+        again(t);
+        for (uint32_t i = 0; i < 50; i++)
+            put_numbered(t, i, i / 10);
+        assert_int_equal(at_tracker_finish(t->tracker), AT_OK);
+        assert_int_equal(t->rows, 50);
+    }
+}
+
+static enum at_status count_over(void *ctx, const struct at_flow *flow,
+                                 const uint32_t *block, size_t blocks)
+{
+    size_t *count = ctx;
+
+    assert_int_equal(flow->way[0].packets, 2);
+    assert_int_equal(blocks, 2);
+    assert_int_equal(block[1], block[0] + 1);
+    count[flow->end]++;
+    return AT_OK;
+}
+
+/* Many more flows than there is room for in the beginning, of which some are
+ * over when the table is swept; each has two packets in two blocks. */
+static void test_swept(void **state)
+{
+    struct table *t = *state;
+    size_t count[AT_FLOW_ENDS] = {0};
+    enum { MANY = 300000, AT_A_TIME = 100000 };
+
+    t->rules.timeouts.udp_ns = INT64_C(1000) * 1000000;
+    at_tracker_close(t->tracker);
+    t->tracker = at_tracker_open(&t->rules, 0, count_over, count);
+    for (uint32_t i = 0; i < MANY; i += AT_A_TIME)
+        for (uint32_t k = 0; k < 2 * AT_A_TIME; k++) {
+            struct at_sight s = sight(UDP, i / 20, false);
+            const uint32_t flow = i + k % AT_A_TIME;
+
+            s.key.lo_port = (uint16_t)flow;
+            s.key.vlan = (uint16_t)(flow >> 16);
+            s.hash = at_flow_key_hash(&s.key, 0);
+            assert_int_equal(
+                at_tracker_add(t->tracker, &s, 1, NULL, i + k / AT_A_TIME),
+                AT_OK);
+        }
+    assert_int_equal(at_tracker_finish(t->tracker), AT_OK);
+    assert_int_equal(count[AT_FLOW_END_IDLE], MANY - AT_A_TIME);
+    assert_int_equal(count[AT_FLOW_END_TRACE], AT_A_TIME);
+    assert_int_equal(at_tracker_forced(t->tracker), 0);
 }
 
 /* ---- timeouts as text ------------------------------------------------ */
@@ -575,6 +716,10 @@ int main(void)
         TEST(test_fragments_both_ways),
         TEST(test_many_fragments),
         TEST(test_errors),
+        TEST(test_error_block),
+        TEST(test_forced),
+        TEST(test_few_allowed),
+        TEST(test_swept),
         TEST(test_timeouts),
         TEST(test_join),
     };
