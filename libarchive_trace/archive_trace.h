@@ -594,6 +594,8 @@ struct at_text {
 AT_API void at_text_add(struct at_text *t, const void *p, size_t n);
 AT_API void at_text_close(struct at_text *t);
 
+struct at_scratch;
+
 /* Which packets are wanted, and what is done to them; META and PAD records
  * are none. */
 struct at_selection {
@@ -607,6 +609,14 @@ struct at_selection {
      * found it, and may append to *note; see at_pick_note(). */
     void (*note)(void *ctx, struct at_text *note, const struct at_packet *pkt);
     void *ctx;
+
+    /* Unless NULL, what is done to every wanted record after 'process', by the
+     * same thread: it changes *pkt as at_process_packet() does, and takes at
+     * most 32 bytes more than record_bytes of 'scratch'.  False: the record is
+     * not wanted any more. */
+    bool (*change)(void *ctx, struct at_scratch *scratch,
+                   struct at_packet *pkt);
+    void *change_ctx;
 };
 
 /*
@@ -1202,6 +1212,25 @@ AT_API struct at_checksums at_checksum_verify(const struct at_packet *pkt,
                                               const struct at_headers *headers);
 AT_API enum at_checksum at_checksum_overall(struct at_checksums sums);
 
+/*
+ * at_checksum_repair() is for who changes packets: 'now' is a copy of the
+ * first 'bytes' bytes of pkt->data in which some before 'changed' are others
+ * now, but no length or protocol.  Both checksums of the layer 'headers' (and
+ * those of IGMP and GRE) are changed by what the bytes they cover were
+ * changed by, as RFC 1624 does it: one that was right stays right, one that
+ * was wrong stays as wrong, and nothing more needs to be captured.  A UDP
+ * checksum of 0 stays.  Of several layers the innermost comes first, because
+ * outer checksums cover inner ones.
+ *
+ * at_checksum_zero() makes them 0 instead.
+ */
+AT_API void at_checksum_repair(const struct at_packet *pkt,
+                               const struct at_headers *headers, uint8_t *now,
+                               uint32_t bytes, uint32_t changed);
+AT_API void at_checksum_zero(const struct at_packet *pkt,
+                             const struct at_headers *headers, uint8_t *now,
+                             uint32_t bytes);
+
 enum at_fcs_use {
     AT_FCS_KEEP = 0, /* lengths are as they are */
     AT_FCS_STRIP,    /* the last 4 bytes of Ethernet frames are taken off */
@@ -1263,6 +1292,7 @@ enum {
     AT_DONE_DROPPED = 32,  /* it is not wanted any more */
     AT_DONE_NUMBERED = 64, /* not by processing: 'interface' is the caller's,
                               and an ERF record is to say so */
+    AT_DONE_UNKNOWN = 128, /* cut off where it was not understood */
 };
 
 /*

@@ -300,3 +300,144 @@ enum at_checksum at_checksum_overall(struct at_checksums sums)
             return order[i];
     return AT_CHECKSUM_ABSENT;
 }
+
+/* ---- repair ---------------------------------------------------------- */
+
+/* A checksum: where it stands, and what it covers. */
+struct field {
+    uint32_t at;
+    uint32_t from, end;
+    bool pseudo; /* and both addresses */
+    bool udp;    /* 0 means that there is none */
+};
+
+/* Where the transport has its checksum; false where it has none of 16 bits. */
+static bool find_field(struct field *f, const struct at_packet *pkt,
+                       const struct at_headers *h)
+{
+    enum { IGMP = 2, GRE = 47, GRE_CHECKSUM = 0x80 };
+    const uint32_t at = h->transport_offset;
+    const bool four = h->net == AT_NET_IPV4;
+
+    *f = (struct field){.from = at, .end = h->net_offset + h->ip_bytes};
+    switch (h->proto) {
+    case PROTO_TCP:
+        f->at = at + 16;
+        f->pseudo = true;
+        return true;
+    case PROTO_UDP:
+        f->at = at + 6;
+        f->pseudo = f->udp = true;
+        if (at + 6 <= pkt->cap_bytes)
+            f->end = at + at_load_be16(pkt->data + at + 4);
+        return true;
+    case PROTO_ICMP:
+    case IGMP:
+        f->at = at + 2;
+        return four;
+    case PROTO_ICMPV6:
+        f->at = at + 2;
+        f->pseudo = true;
+        return !four;
+    case GRE:
+        f->at = at + 4;
+        return at < pkt->cap_bytes && (pkt->data[at] & GRE_CHECKSUM) != 0;
+    default:
+        return false;
+    }
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t fold(uint64_t sum)
+{
+    while (sum > 0xffff)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint32_t)sum;
+}
+
+/*
+ * HC' = ~(~HC + ~m + m') of RFC 1624, with sums for m: so a checksum that was
+ * off by something stays off by the same.  'm' are sums over what a field
+ * covers, the checksum itself in both of them as it was.
+ */
+static void repair_field(uint8_t *p, uint64_t was, uint64_t now)
+{
+    const uint32_t old = at_load_be16(p);
+
+    at_store_be16(p, (uint16_t)~fold((~old & 0xffff) + (~fold(was) & 0xffff) +
+                                     fold(now)));
+}
+
+static void repair_ipv4(const struct at_packet *pkt, const struct at_headers *h,
+                        uint8_t *now, uint32_t bytes)
+{
+    const uint32_t at = h->net_offset;
+    const uint32_t n = (uint32_t)(pkt->data[at] & 15) * 4;
+    const uint32_t there = least(n, bytes - at);
+
+    repair_field(now + at + 10, add_bytes(0, pkt->data + at, there),
+                 add_bytes(0, now + at, there));
+}
+
+static uint64_t sum_of_ends(const struct at_packet *pkt,
+                            const struct at_headers *h, const struct ends *e,
+                            const uint8_t *frame)
+{
+    const size_t address = h->net == AT_NET_IPV4 ? 4 : 16;
+    const uint64_t sum = add_bytes(0, frame + (e->src - pkt->data), address);
+
+    return add_bytes(sum, frame + (e->dst - pkt->data), address);
+}
+
+static void repair_transport(const struct at_packet *pkt,
+                             const struct at_headers *h, uint8_t *now,
+                             uint32_t bytes, uint32_t changed)
+{
+    const uint32_t at = h->transport_offset;
+    uint64_t was = 0, is = 0;
+    struct field f;
+    struct ends ends;
+    uint32_t end;
+
+    if (at == 0 || !find_field(&f, pkt, h) || f.at + 2 > bytes ||
+        (f.udp && at_load_be16(now + f.at) == 0))
+        return;
+    end = least(least(bytes, changed), f.end);
+    if (f.pseudo &&
+        find_ends(&ends, pkt->data + h->net_offset, at - h->net_offset, h)) {
+        was = sum_of_ends(pkt, h, &ends, pkt->data);
+        is = sum_of_ends(pkt, h, &ends, now);
+    }
+    if (end > f.from) {
+        was = add_bytes(was, pkt->data + f.from, end - f.from);
+        is = add_bytes(is, now + f.from, end - f.from);
+    }
+    repair_field(now + f.at, was, is);
+    if (f.udp && at_load_be16(now + f.at) == 0)
+        at_store_be16(now + f.at, 0xffff);
+}
+
+void at_checksum_repair(const struct at_packet *pkt, const struct at_headers *h,
+                        uint8_t *now, uint32_t bytes, uint32_t changed)
+{
+    if (h->net == AT_NET_IPV4 && (uint64_t)h->net_offset + 20 <= bytes)
+        repair_ipv4(pkt, h, now, bytes);
+    if (h->net == AT_NET_IPV4 || h->net == AT_NET_IPV6)
+        repair_transport(pkt, h, now, bytes, changed);
+}
+
+void at_checksum_zero(const struct at_packet *pkt, const struct at_headers *h,
+                      uint8_t *now, uint32_t bytes)
+{
+    struct field f;
+
+    if (h->net == AT_NET_IPV4 && (uint64_t)h->net_offset + 20 <= bytes)
+        at_store_be16(now + h->net_offset + 10, 0);
+    if ((h->net == AT_NET_IPV4 || h->net == AT_NET_IPV6) &&
+        h->transport_offset > 0 && find_field(&f, pkt, h) && f.at + 2 <= bytes)
+        at_store_be16(now + f.at, 0);
+}

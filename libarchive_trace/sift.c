@@ -41,14 +41,20 @@ static enum at_status make_arrays(struct at_sift *s,
     return AT_OK;
 }
 
+/* Processing and change take their own copies. */
 static enum at_status make_scratch(struct at_scratch *scratch,
+                                   const struct at_selection *sel,
                                    const struct at_batch *batch)
 {
+    enum { MORE = 32 };
     size_t n = 0;
 
     scratch->used = 0;
-    for (size_t i = 0; i < batch->blocks; i++)
+    for (size_t i = 0; i < batch->blocks; i++) {
         n += batch->block[i].place.bytes;
+        if (sel->change != NULL)
+            n += batch->block[i].place.bytes + batch->block[i].records * MORE;
+    }
     if (n <= scratch->room)
         return AT_OK;
     free(scratch->p);
@@ -71,6 +77,12 @@ static void sift_record(struct at_sift *s, const struct at_sift_plan *plan)
     pkt->source = plan->source;
     if (sel->process != NULL)
         at_process_packet(sel->process, &s->scratch, pkt);
+    if (sel->change != NULL && (pkt->done & AT_DONE_DROPPED) == 0 &&
+        !sel->change(sel->change_ctx, &s->scratch, pkt)) {
+        if (pkt->kind != AT_KIND_PACKET)
+            return;
+        pkt->done |= AT_DONE_DROPPED;
+    }
     s->wanted += pkt->kind == AT_KIND_PACKET;
     if (plan->hash != NULL)
         s->hash[s->n] = plan->hash(plan->hash_ctx, pkt);
@@ -88,8 +100,9 @@ enum at_status at_sift_fill(struct at_sift *s, const struct at_sift_plan *plan,
     s->notes.n = 0;
     s->packets = s->wanted = 0;
     if (make_arrays(s, plan, batch) != AT_OK ||
-        (plan->selection->process != NULL &&
-         make_scratch(&s->scratch, batch) != AT_OK))
+        ((plan->selection->process != NULL ||
+          plan->selection->change != NULL) &&
+         make_scratch(&s->scratch, plan->selection, batch) != AT_OK))
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     for (size_t i = 0; i < batch->blocks; i++) {
         struct at_walk walk = at_walk_block(batch, i);
