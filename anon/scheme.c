@@ -42,7 +42,9 @@ static uint8_t mask_of(unsigned bits, size_t byte)
 {
     if (bits >= 8 * (byte + 1))
         return 0xff;
-    return bits <= 8 * byte ? 0 : (uint8_t)(0xff00 >> (bits - 8 * byte));
+    if (bits <= 8 * byte)
+        return 0;
+    return (uint8_t)(0xff00 >> (bits - 8 * byte));
 }
 
 static bool parse_bits(uint8_t *bits, const char *text, unsigned most)
@@ -93,6 +95,21 @@ bool at_net_prefix_has(const struct at_net_prefix *net, const uint8_t *address,
         if (((address[i] ^ net->address[i]) & mask_of(net->bits, i)) != 0)
             return false;
     return true;
+}
+
+void at_net_prefix_put(const struct at_net_prefix *net, uint8_t *address)
+{
+    for (size_t i = 0; i < net->bytes; i++) {
+        const uint8_t mask = mask_of(net->bits, i);
+
+        address[i] = (uint8_t)((net->address[i] & mask) | (address[i] & ~mask));
+    }
+}
+
+void at_net_prefix_cut(uint8_t address[16], unsigned bits)
+{
+    for (size_t i = 0; i < 16; i++)
+        address[i] &= mask_of(bits, i);
 }
 
 /* ---- ciphers --------------------------------------------------------- */
@@ -250,16 +267,6 @@ static void pfx(struct at_scheme *s, uint8_t *out, const uint8_t *in,
 
 /* ---- without a key --------------------------------------------------- */
 
-static void substitute(const struct at_net_prefix *net, uint8_t *out,
-                       const uint8_t *in, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++) {
-        const uint8_t mask = mask_of(net->bits, i);
-
-        out[i] = (uint8_t)((net->address[i] & mask) | (in[i] & ~mask));
-    }
-}
-
 static void truncate_to(unsigned bits, uint8_t *out, const uint8_t *in,
                         size_t bytes)
 {
@@ -301,7 +308,8 @@ void at_scheme_map(struct at_scheme *s, uint8_t *out, const uint8_t *in,
         pfx(s, out, in, bytes);
         break;
     case AT_SCHEME_PREFIX:
-        substitute(&s->opts.prefix[family], out, in, bytes);
+        memmove(out, in, bytes);
+        at_net_prefix_put(&s->opts.prefix[family], out);
         break;
     case AT_SCHEME_TRUNCATE:
         truncate_to(s->opts.keep_bits[family], out, in, bytes);

@@ -44,6 +44,10 @@ struct at_net_prefix {
 bool at_net_prefix_parse(struct at_net_prefix *net, const char *text, size_t n);
 bool at_net_prefix_has(const struct at_net_prefix *net, const uint8_t *address,
                        size_t bytes);
+/* Makes the first bits of the address those of the network. */
+void at_net_prefix_put(const struct at_net_prefix *net, uint8_t *address);
+/* Makes all but the first bits 0. */
+void at_net_prefix_cut(uint8_t address[16], unsigned bits);
 
 enum { AT_KEY_BYTES = 32 };
 

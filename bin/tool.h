@@ -565,6 +565,8 @@ struct tool_copy {
     struct tool_progress progress;
     struct tool_summary summary;
 
+    bool plain; /* the tool's: packets only, of sections nothing */
+
     /* The tool's own, all of it optional.  take() may change a packet, and
      * returns AT_END for one that is left out; finish() adds to the summary. */
     void *ctx;

@@ -122,16 +122,18 @@ static int set_up(struct tool_copy *c, char *path[], size_t n)
     struct at_error err;
 
     c->in.reading.salvage = c->common.salvage;
-    c->in.wanted.records = tool_format_holds_records(opts->format) ||
-                           !selecting;
+    c->in.wanted.records = !c->plain &&
+                           (tool_format_holds_records(opts->format) ||
+                            !selecting);
     if (status == TOOL_OK)
         status = tool_process_open(&c->process);
     c->in.wanted.process = c->process.process;
     if (status == TOOL_OK)
         status = tool_sources_set(&c->in, path, n, c->out.path);
-    if ((c->in.paths.n == 1 || c->in.sequence) && c->in.window_ns == 0)
+    if (!c->plain && (c->in.paths.n == 1 || c->in.sequence) &&
+        c->in.window_ns == 0)
         opts->sections = selecting || c->process.process != NULL ||
-                                 c->take != NULL
+                                 c->take != NULL || c->in.wanted.change != NULL
                              ? AT_SECTIONS_KEPT
                              : AT_SECTIONS_WHOLE;
     if (status == TOOL_OK &&

@@ -4,7 +4,7 @@
  * Crypto-PAn: the key and the sample trace of its distribution; for IPv6,
  * which the authors left open, what other implementations agree on.
  * ipcrypt-pfx: the vectors of draft-denis-ipcrypt.  libtrace's variant: what
- * traceanon 4.0.20 wrote.
+ * traceanon of libtrace 4 makes of IPv4, and its arithmetic for IPv6.
  */
 #include "common.h"
 
@@ -142,6 +142,8 @@ static const struct pair pfx_pairs_2[] = {
 static const struct pair libtrace_pairs[] = {
     {"24.5.0.80", "216.5.123.175"},
     {"0.0.0.0", "199.248.7.255"},
+    {"2001:db8::1", "ddfe:d1f8:8002:87f:ff03:8:8102:39"},
+    {"2001:db8:1:2:3:4:5:6", "ddfe:d1f8:8003:703c:ff01:e0:102:f03b"},
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
