@@ -3,7 +3,7 @@
 
 load helpers
 
-tools='at-app at-info at-convert at-diff at-dump at-index at-ingest at-merge at-query at-archive at-stats at-top'
+tools='at-anon at-app at-info at-convert at-diff at-dump at-index at-ingest at-merge at-query at-archive at-stats at-top'
 
 # Sample captures that have settled, an archive of them, a spool of two.
 setup_file() {
@@ -158,6 +158,21 @@ options_of_page() { # page
 
 @test "man: the examples of at-convert(1) run" {
     run_page at-convert.1
+}
+
+@test "man: the examples of at-anon(1) run" {
+    run_page at-anon.1
+}
+
+@test "man: archive_trace-policy(5) lists the keys there are" {
+    for preset in headers caida mawi waikato strict; do
+        at-anon --print-policy --policy $preset |
+            sed 's/ = .*//' | while read -r key; do
+            echo "$key"
+            text archive_trace-policy.5 | grep -qE "^ +(.*, )?$key(,| |$)"
+        done
+        text archive_trace-policy.5 | grep -qE "^ *$preset( |\$)"
+    done
 }
 
 @test "man: the examples of at-diff(1) run" {
