@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "explain.h"
 #include "order.h"
 #include "parts.h"
 #include "print.h"
@@ -29,7 +30,7 @@ struct ask {
     const char *fields;
     uint64_t limit;
     bool count;
-    bool whole_flows;
+    bool whole_flows, explain;
     const char *sort_name; /* --sort */
     const char *top_text, *series_text, *sql;
     int64_t context_ns;
@@ -164,7 +165,7 @@ static int add_targets(struct ask *ask, int words, char *argv[], int i)
 
     for (; i < words; i++)
         if (strcmp(argv[i], "-") == 0 && ask->kept < 0 &&
-            (uses_parts(ask) || ask->context_ns > 0)) {
+            (uses_parts(ask) || ask->context_ns > 0 || ask->explain)) {
             if (add_input(ask) != TOOL_OK)
                 return TOOL_FAIL;
         } else if (at_targets_add(&ask->targets, &ask->query, argv[i], &err) !=
@@ -513,6 +514,75 @@ static int print_series(struct ask *ask, struct source *source)
     return status;
 }
 
+/* Reads what the packets of the answer take, and tells what it was. */
+static int count_explained(struct ask *ask, struct at_explanation *e,
+                           struct source *source)
+{
+    struct at_packet pkt = {.ts = 0};
+    struct at_error err;
+    enum at_status st;
+    int status = TOOL_OK;
+
+    ask->query.explained = e->target;
+    if (open_source(source, &err) != AT_OK)
+        return tool_error(&err);
+    while (!tool_stopped() && (st = next_packet(source, &pkt, &err)) != AT_END)
+        if (st < 0)
+            status = tool_error(&err);
+        else
+            e->target[at_packets_target(source->packets)].packets++;
+    ask->query.explained = NULL;
+    return status != TOOL_OK ? status : source->status;
+}
+
+static int count_flows(struct ask *ask, struct at_explanation *e)
+{
+    struct at_finds finds = {.n = 0};
+    size_t failed = 0;
+    int status;
+
+    at_parts_close(&ask->parts);
+    status = find_all(ask, &finds, &failed);
+    for (size_t i = 0; i < finds.n; i++)
+        e->target[finds.found[i].target].flows++;
+    at_finds_close(&finds);
+    return status;
+}
+
+static int explain_with(struct ask *ask, struct at_explanation *e)
+{
+    struct source source = {.ask = ask};
+    struct at_error err;
+    int status, counted;
+
+    for (size_t i = 0; i < ask->targets.n && !tool_stopped(); i++)
+        if (at_explain_estimate(e, &ask->query, &ask->targets, i, &err) !=
+            AT_OK)
+            return tool_error(&err);
+    status = count_explained(ask, e, &source);
+    close_source(&source);
+    counted = count_flows(ask, e);
+    if (!tool_stopped() && !at_explain_print(e, stdout, ask->print.format,
+                                             &ask->query, &ask->targets)) {
+        tool_warn("out of memory");
+        return TOOL_FAIL;
+    }
+    return status != TOOL_OK ? status : counted;
+}
+
+static int answer_explained(struct ask *ask)
+{
+    struct at_explanation e;
+    struct at_error err;
+    int status;
+
+    if (at_explain_open(&e, &ask->query, &ask->targets, &err) != AT_OK)
+        return tool_error(&err);
+    status = explain_with(ask, &e);
+    at_explain_close(&e);
+    return status;
+}
+
 static int answer_packets(struct ask *ask)
 {
     struct source source = {.ask = ask};
@@ -560,6 +630,12 @@ static void check_options(const struct ask *ask)
          ask->limit != UINT64_MAX))
         tool_usage_error("--fields, --sort and --limit are for listings, not "
                          "for --top, --series and --sql");
+    if (ask->explain &&
+        (ask->output != NULL || ask->count || ask->top_text != NULL ||
+         ask->series_text != NULL || ask->sql != NULL || ask->fields != NULL ||
+         ask->sort_name != NULL || ask->limit != UINT64_MAX))
+        tool_usage_error("--explain stands for the answer: it has no output, "
+                         "columns, order or limit");
     if (ask->context_ns > 0 && ask->whole_flows)
         tool_usage_error("--context holds all packets of the flows already");
 }
@@ -595,7 +671,8 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
     tool_summary_start(&ask->summary);
     tool_progress_start(&ask->progress, &ask->common);
     if (status == TOOL_OK)
-        status = ask->output != NULL || ask->series_text != NULL
+        status = ask->explain ? answer_explained(ask)
+                 : ask->output != NULL || ask->series_text != NULL
                      ? answer_packets(ask)
                      : answer_flows(ask);
     at_steps_close(&ask->steps);
@@ -638,6 +715,8 @@ int main(int argc, char *argv[])
                   "category, state, vlan or stream; print the largest"),
         TOOL_TEXT(0, "series", &ask.series_text, "STEP[:KEY]",
                   "packets and bytes of each interval, also of empty ones"),
+        TOOL_FLAG(0, "explain", &ask.explain,
+                  "print how the question is answered and what that takes"),
         TOOL_TEXT(0, "sql", &ask.sql, "STATEMENT",
                   "SELECT from the table flows, of the flows that match"),
         TOOL_DURATION(0, "context", &ask.context_ns, "DURATION",

@@ -162,8 +162,8 @@ static enum at_status check_version(struct at_index *ix, struct at_error *err)
     return AT_OK;
 }
 
-static enum at_status check_trace(struct at_index *ix, const char *trace,
-                                  struct at_error *err)
+enum at_status at_index_check(struct at_index *ix, const char *trace,
+                              struct at_error *err)
 {
     struct at_identity id;
     const enum at_status st = at_identity_of(&id, trace, err);
@@ -214,7 +214,7 @@ enum at_status at_index_open(struct at_index **out, const char *path,
     if (st == AT_OK)
         st = read_meta(ix, err);
     if (st == AT_OK && trace != NULL)
-        st = check_trace(ix, trace, err);
+        st = at_index_check(ix, trace, err);
     if (st == AT_OK)
         st = count_rows(ix, err);
     if (st == AT_OK)

@@ -40,6 +40,9 @@ enum at_status at_index_open(struct at_index **out, const char *path,
 /* Whether 'path' is an index of a version that at_index_open() refuses. */
 bool at_index_is_other(const char *path);
 
+/* AT_ERR_MISUSE if it is not the index of 'trace' as that is now. */
+enum at_status at_index_check(struct at_index *ix, const char *trace,
+                              struct at_error *err);
 const struct at_index_info *at_index_info(const struct at_index *ix);
 void at_index_close(struct at_index *ix);
 

@@ -306,7 +306,9 @@ static enum at_status settle_doubts(struct search *s,
     st = places_of_doubts(s, &place, &n, err);
     if (st != AT_OK)
         return st;
-    st = settle_all(s->q, &s->doubts, target, s->ix, place, n, err);
+    st = n > 0 ? at_target_check(s->ix, target, err) : AT_OK;
+    if (st == AT_OK)
+        st = settle_all(s->q, &s->doubts, target, s->ix, place, n, err);
     free(place);
     for (size_t i = 0; i < s->doubts.n && st == AT_OK; i++)
         if (s->doubts.doubt[i].matched)
@@ -330,7 +332,7 @@ static enum at_status find_by_index(const struct at_query *q,
     struct search s = {.q = q, .target = number, .finds = finds};
     const size_t before = finds->n;
     struct at_set flows = {.n = 0};
-    enum at_status st = at_index_open(&s.ix, target->index, target->trace, err);
+    enum at_status st = at_target_index(&s.ix, target, err);
 
     if (st != AT_OK)
         return st;

@@ -10,6 +10,7 @@
 
 #include "datagrams.h"
 #include "errors.h"
+#include "explain.h"
 #include "parts.h"
 
 /* The filter that the packets of a part must match. */
@@ -316,7 +317,7 @@ static enum at_status find_places(struct at_owners *o,
 {
     struct at_set blocks = {.n = 0};
     struct at_index *ix;
-    enum at_status st = at_index_open(&ix, target->index, target->trace, err);
+    enum at_status st = at_target_index(&ix, target, err);
 
     if (st != AT_OK)
         return st;
@@ -328,6 +329,11 @@ static enum at_status find_places(struct at_owners *o,
     if (st == AT_OK)
         st = at_index_places(ix, &blocks, sel->from_ns, sel->to_ns, place, n,
                              err);
+    if (st == AT_OK && *n > 0)
+        st = at_target_check(ix, target, err);
+    if (st == AT_OK && o->q->explained != NULL)
+        at_explain_places(&o->q->explained[o->target], *place, *n);
+
     at_set_close(&blocks);
     at_index_close(ix);
     return st;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "errors.h"
+#include "explain.h"
 #include "parts.h"
 #include "query.h"
 
@@ -91,12 +92,17 @@ static enum at_status open_places(struct lane *lane,
 {
     struct at_place *place = NULL;
     size_t n = 0;
-    enum at_status st = at_index_open(&lane->ix, target->index, target->trace,
-                                      err);
+    enum at_status st = at_target_index(&lane->ix, target, err);
 
     if (st != AT_OK)
         return st;
     st = find_places(lane->q, lane->ix, &place, &n, err);
+    if (st == AT_OK && lane->q->explained != NULL)
+        at_explain_places(&lane->q->explained[target - lane->t->target], place,
+                          n);
+
+    if (st == AT_OK && n > 0)
+        st = at_target_check(lane->ix, target, err);
     if (st == AT_OK && n > 0)
         st = at_target_open(&lane->rd, lane->q, target, err);
     if (st == AT_OK && n > 0) {
@@ -239,6 +245,11 @@ enum at_status at_packets_next(struct at_packets *p, struct at_packet *pkt,
                                struct at_error *err)
 {
     return at_merge_next(p->merge, pkt, &p->from, err);
+}
+
+size_t at_packets_target(const struct at_packets *p)
+{
+    return p->lane[p->from].next - 1;
 }
 
 const struct at_flow_row *at_packets_flow(const struct at_packets *p,

@@ -144,7 +144,7 @@ static enum at_status take_by_index(struct at_parts *p,
     const struct at_target *target = &t->target[number];
     struct at_set flows = {.n = 0};
     struct at_index *ix;
-    enum at_status st = at_index_open(&ix, target->index, target->trace, err);
+    enum at_status st = at_target_index(&ix, target, err);
 
     if (st != AT_OK)
         return st;

@@ -203,6 +203,22 @@ enum at_status at_plan_flows(const struct at_query *q, struct at_index *ix,
     return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
 }
 
+enum at_status at_plan_leaf(const struct at_query *q, struct at_index *ix,
+                            const struct at_expr_node *leaf, bool *postings,
+                            uint64_t *flows, struct at_error *err)
+{
+    struct cover cover;
+    const enum at_status st = cover_leaf(q, ix, leaf, &cover, err);
+
+    *flows = 0;
+    *postings = st == AT_OK && !cover.all;
+    if (*postings) {
+        *flows = at_set_count(&cover.set);
+        at_set_close(&cover.set);
+    }
+    return st;
+}
+
 /* ---- rows ------------------------------------------------------------ */
 
 /* What the packets of one direction have in common. */

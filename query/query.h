@@ -20,9 +20,11 @@ struct at_query {
     struct at_filter *filter;     /* the same expression, by libpcap; with flow
                                      terms, as it lets most packets match */
     struct at_variants *variants; /* of expressions with flow terms */
-    unsigned flags;               /* of at_filter_open() */
-    bool whole_flows;             /* packets: all those of flows that match */
-    int64_t from_ns;              /* from_ns <= time < to_ns */
+    struct at_explained *explained; /* by target, filled as packets are read;
+                                       or NULL */
+    unsigned flags;                 /* of at_filter_open() */
+    bool whole_flows;               /* packets: all those of flows that match */
+    int64_t from_ns;                /* from_ns <= time < to_ns */
     int64_t to_ns;
     struct at_reader_options reading; /* of traces outside of archives */
     bool (*stop)(void); /* asked now and then: true ends the work */
@@ -93,6 +95,17 @@ enum at_status at_target_tell(const struct at_query *q,
                               struct at_index *ix, const struct at_reader *rd,
                               struct at_error *err);
 
+/*
+ * Opens a target's index.  That of a file is known to be of the file.  A
+ * segment is not touched before it is read: at_target_check() comes then.
+ */
+enum at_status at_target_index(struct at_index **ix,
+                               const struct at_target *target,
+                               struct at_error *err);
+enum at_status at_target_check(struct at_index *ix,
+                               const struct at_target *target,
+                               struct at_error *err);
+
 /* Opens a target's trace for the question. */
 enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,
                               const struct at_target *target,
@@ -155,6 +168,9 @@ enum at_status at_packets_open(struct at_packets **out,
 enum at_status at_packets_next(struct at_packets *p, struct at_packet *pkt,
                                struct at_error *err);
 
+/* Number of the target that the packet given out last is from. */
+size_t at_packets_target(const struct at_packets *p);
+
 /* The flow that the packet given out last is of, and the number of its stream;
  * NULL where there are no parts, or it is of none that was taken. */
 const struct at_flow_row *at_packets_flow(const struct at_packets *p,
@@ -176,6 +192,11 @@ enum at_status at_plan_flows(const struct at_query *q, struct at_index *ix,
  */
 enum at_verdict at_plan_judge(const struct at_query *q,
                               const struct at_flow_row *row);
+
+/* How many flows the postings of one leaf have, if it has any. */
+enum at_status at_plan_leaf(const struct at_query *q, struct at_index *ix,
+                            const struct at_expr_node *leaf, bool *postings,
+                            uint64_t *flows, struct at_error *err);
 
 /* The same if these flow terms are true of the flow. */
 enum at_verdict at_plan_judge_in(const struct at_query *q,

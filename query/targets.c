@@ -192,6 +192,21 @@ enum at_status at_targets_check(const struct at_targets *t,
     return st;
 }
 
+enum at_status at_target_index(struct at_index **ix,
+                               const struct at_target *target,
+                               struct at_error *err)
+{
+    return at_index_open(ix, target->index,
+                         target->segment ? NULL : target->trace, err);
+}
+
+enum at_status at_target_check(struct at_index *ix,
+                               const struct at_target *target,
+                               struct at_error *err)
+{
+    return target->segment ? at_index_check(ix, target->trace, err) : AT_OK;
+}
+
 enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,
                               const struct at_target *target,
                               struct at_error *err)

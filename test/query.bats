@@ -607,6 +607,37 @@ END
     done
 }
 
+@test "query: --explain tells what is read, and that is all that is read" {
+    need jq strace
+    for e in 'host 10.1.0.11 and tcp' 'udp port 53' 'greater 1000' \
+        'bytes > 10k and client host 10.1.0.11' 'host 203.0.113.250'; do
+        at-query --explain --json "$ARCHIVE" "$e" >plan
+        [ "$(tail -n 1 plan | jq .packets)" -eq \
+            "$(at-query --count -w x "$ARCHIVE" "$e")" ]
+        [ "$(tail -n 1 plan | jq .flows)" -eq \
+            "$(at-query --count "$ARCHIVE" "$e")" ]
+        for n in flows blocks bytes packets flows_est; do
+            jq -es ".[-1].$n == (.[:-1] | map(.$n) | add)" plan >/dev/null
+        done
+        # A segment of which no block is to be read is not opened.
+        strace -f -e trace=openat -o trace \
+            at-query -q -w got.erf "$ARCHIVE" "$e"
+        jq -r 'select(.blocks == 0 and .trace != "total") | .trace' plan |
+            while read -r segment; do
+                ! grep -qF "\"$segment\"" trace || exit 1
+            done
+    done
+    [ "$(at-query --explain --json "$ARCHIVE" host 203.0.113.250 |
+        tail -n 1 | jq '.flows_est + .blocks + .bytes')" -eq 0 ]
+    run at-query --explain "$ARCHIVE" 'host 10.1.0.11 and (tcp or greater 99)'
+    [ "$status" -eq 0 ]
+    [[ "$output" == *'host 10.1.0.11: by postings, '*' flows'* ]]
+    [[ "$output" == *'tcp: by rows of flows'* ]]
+    [[ "$output" == *'greater 99: by packets'* ]]
+    run at-query --explain -w x "$ARCHIVE"
+    [ "$status" -eq 2 ]
+}
+
 @test "query: --sql asks the flows that match, and only reads" {
     need jq
     sql() { at-query "${@:2}" --sql "$1" "$ARCHIVE"; }
