@@ -225,6 +225,10 @@ int main(int argc, char *argv[])
     const struct tool_option options[] = {
         TOOL_FLAG(0, "conformance", &app.sighting.conformance,
                   "count packets and bytes by the rules of nDPI's reader"),
+        TOOL_FLAG(0, "inner", &app.sighting.inner,
+                  "flows of what is in tunnels, not of the tunnels"),
+        TOOL_CHOICE(0, "vlan", &app.sighting.vlan, "outer|inner|none",
+                    "which VLAN number tells flows apart"),
         TOOL_CHOICE(0, "format", &app.format, "table|csv|json",
                     "how flows are printed"),
         TOOL_TEXT(0, "fields", &app.fields, "LIST",
@@ -239,7 +243,8 @@ int main(int argc, char *argv[])
         TOOL_END,
     };
     const int i = tool_parse(argc, argv,
-                             "[selection] [--conformance] "
+                             "[selection] [--conformance] [--inner] "
+                             "[--vlan outer|inner|none] "
                              "[--format table|csv|json] [--fields list] "
                              "[--rules file] "
                              "input ...",
@@ -249,6 +254,9 @@ int main(int argc, char *argv[])
     tool_selection_resolve(&app.selection);
     if (i == argc)
         tool_usage_error("no file is named");
+    if (app.sighting.conformance &&
+        (app.sighting.inner || app.sighting.vlan != AT_SIGHT_OUTER_VLAN))
+        tool_usage_error("--conformance goes without --inner and --vlan");
     status = run(&app, argv + i, (size_t)(argc - i));
     at_tracker_close(app.tracker);
     at_apps_close(app.apps);

@@ -116,6 +116,35 @@ static bool take_key(struct at_flow_key *key, const struct at_headers *h)
     return at_flow_key_make(key, &ends);
 }
 
+static bool is_ip(const struct at_headers *h)
+{
+    return h->net == AT_NET_IPV4 || h->net == AT_NET_IPV6;
+}
+
+/* Goes to the innermost IP packet, whose VLAN is that of its own frame or else
+ * that of the frame around it. */
+static void go_inside(struct at_headers *h, const struct at_packet *pkt)
+{
+    struct at_headers inner = *h;
+
+    while (is_ip(&inner) && at_decode_inner(&inner, &inner, pkt)) {
+        if (!is_ip(&inner))
+            return;
+        if (inner.vlan == 0) {
+            inner.vlan = h->vlan;
+            inner.inner_vlan = h->inner_vlan;
+        }
+        *h = inner;
+    }
+}
+
+static uint16_t vlan_of(const struct at_headers *h, int vlan)
+{
+    if (vlan == AT_SIGHT_NO_VLAN)
+        return 0;
+    return vlan == AT_SIGHT_INNER_VLAN ? h->inner_vlan : h->vlan;
+}
+
 /* Decodes by our rules or nDPI's; false: the packet is in no flow. */
 static bool decode(struct at_headers *h, const struct at_packet *pkt,
                    const struct at_sighting *how)
@@ -125,12 +154,10 @@ static bool decode(struct at_headers *h, const struct at_packet *pkt,
     if (how->conformance)
         return at_sight_ndpi(h, pkt);
     at_decode(h, pkt);
+    if (how->inner)
+        go_inside(h, pkt);
+    h->vlan = vlan_of(h, how->vlan);
     return true;
-}
-
-static bool is_ip(const struct at_headers *h)
-{
-    return h->net == AT_NET_IPV4 || h->net == AT_NET_IPV6;
 }
 
 static void take_sizes(struct at_sight *s, const struct at_headers *h,

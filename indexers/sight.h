@@ -73,9 +73,18 @@ struct at_sight {
     bool wanted;         /* the caller's mark, which its flow takes over */
 };
 
+/* Which VLAN number is part of a flow's key. */
+enum at_sight_vlan {
+    AT_SIGHT_OUTER_VLAN,
+    AT_SIGHT_INNER_VLAN,
+    AT_SIGHT_NO_VLAN,
+};
+
 /* How packets become sights; all zero are the rules of an index. */
 struct at_sighting {
     uint64_t seed;    /* of at_flow_key_hash() */
+    int vlan;         /* enum at_sight_vlan */
+    bool inner;       /* a packet in a tunnel stands for the outer ones */
     bool conformance; /* layers, keys and bytes as nDPI's reader counts them */
 };
 

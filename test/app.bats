@@ -143,6 +143,50 @@ same_when_snapped() {
     [ "$status" -eq 1 ]
 }
 
+# ---- keys
+
+@test "app: --inner has the flows of what is in tunnels" {
+    at-app -q --format csv --fields "$flows" --inner "$DATA/vxlan.pcap" >got
+    ! grep -q ',4789,' got
+    # Every packet is still counted once; lengths are those inside.
+    sums() { awk -F, 'NR > 1 { n += $9 + $10; b += $11 + $12 }
+        END { print n, b }'; }
+    read -r n b < <(sums <got)
+    read -r outer_n outer_b < <(at-app -q --format csv --fields "$flows" \
+        "$DATA/vxlan.pcap" | sums)
+    [ "$n" -eq "$outer_n" ]
+    [ "$b" -lt "$outer_b" ]
+    # What is in no tunnel is as it was.
+    at-app -q --format csv "$DATA/http.pcap" >want
+    at-app -q --inner --format csv "$DATA/http.pcap" | diff want -
+}
+
+@test "app: --inner has the inner ports of tshark" {
+    need tshark
+    # The innermost are the last; a tunnel that carries ARP stays what it is.
+    tshark -r "$DATA/vxlan.pcap" -Y 'udp.port == 4789' \
+        -T fields -e udp.port -e tcp.port 2>/dev/null | tr '\t,' '\n\n' |
+        grep . | sort -u >theirs
+    at-app -q --format csv --inner --fields proto,sport,dport \
+        -f 'udp port 4789' "$DATA/vxlan.pcap" |
+        awk -F, '$1 == "tcp" || $1 == "udp" { print $2; print $3 }' |
+        sort -u >ours
+    grep -v '^4789$' ours | grep -q .
+    [ -z "$(comm -13 theirs ours)" ]
+}
+
+@test "app: --vlan tells which tag is part of a flow" {
+    f=src,sport,dst,dport,vlan
+    at-app -q --format csv --fields $f "$DATA/vlan.pcap" >outer
+    at-app -q --format csv --fields $f --vlan inner "$DATA/vlan.pcap" >inner
+    at-app -q --format csv --fields $f --vlan none "$DATA/vlan.pcap" >none
+    ! cmp -s outer inner
+    ! cut -d, -f5 none | sed 1d | grep .
+    cut -d, -f1-4 outer | sort -u | diff - <(sort -u none | cut -d, -f1-4)
+    run at-app --conformance --vlan none "$DATA/vlan.pcap"
+    [ "$status" -eq 2 ]
+}
+
 # ---- conformance
 
 counts() { # file
