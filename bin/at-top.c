@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "dump_out.h"
+#include "ends.h"
 #include "rank.h"
 #include "table.h"
 #include "tally.h"
@@ -28,20 +29,6 @@ enum kind { SRC, DST, HOST, PAIR, FLOW, PORT, MAC, KINDS };
 static const char kind_names[] = "src|dst|host|pair|flow|port|mac";
 
 enum measure { BY_BYTES, BY_PACKETS, BY_FLOWS };
-
-/* Bytes that sort as people would: numbers from the most significant on.
- * What one end is has only the first END_BYTES of it. */
-struct key {
-    uint8_t net, proto; /* enum at_net, IP protocol */
-    uint8_t addr[16];   /* 4 or 6 of them, the rest is 0 */
-    uint8_t port[2];
-    uint8_t peer[16];
-    uint8_t peer_port[2];
-    uint8_t ports; /* they are known */
-    uint8_t zero;
-};
-
-enum { END_BYTES = 24, BOTH_BYTES = sizeof(struct key) };
 
 /* The numbers of a row: see at_tally_plan. */
 enum {
@@ -64,7 +51,7 @@ struct worker {
 /* A row as it is ranked and printed; see at_rank_open(). */
 struct row {
     uint64_t measure;
-    struct key key;
+    struct at_ends_key key;
     uint64_t number[NUMBERS];
     uint64_t flows;
 };
@@ -91,23 +78,8 @@ struct top {
 
 /* ---- keys ------------------------------------------------------------ */
 
-static size_t address_bytes(uint8_t net)
-{
-    return net == AT_NET_IPV6 ? 16 : 4;
-}
-
-static bool is_ip(const struct at_headers *h)
-{
-    return h->net == AT_NET_IPV4 || h->net == AT_NET_IPV6;
-}
-
-static void put_port(uint8_t to[2], uint16_t port)
-{
-    to[0] = (uint8_t)(port >> 8);
-    to[1] = (uint8_t)port;
-}
-
-static bool mac_key(struct key *key, const struct at_packet *pkt, bool dst)
+static bool mac_key(struct at_ends_key *key, const struct at_packet *pkt,
+                    bool dst)
 {
     if (pkt->linktype != AT_LINK_ETHERNET || pkt->cap_bytes < 12)
         return false;
@@ -116,60 +88,23 @@ static bool mac_key(struct key *key, const struct at_packet *pkt, bool dst)
 }
 
 /* Of the sender, or of the receiver. */
-static bool end_key(struct key *key, const struct top *top,
+static bool end_key(struct at_ends_key *key, const struct top *top,
                     const struct at_packet *pkt, const struct at_headers *h,
                     bool dst)
 {
     memset(key, 0, sizeof(*key));
     if (top->kind == MAC)
         return mac_key(key, pkt, dst);
-    if (!is_ip(h))
+    if (!at_ends_ip(h))
         return false;
     if (top->kind == PORT) {
         key->proto = h->proto;
-        put_port(key->port, dst ? h->dport : h->sport);
+        at_ends_put_port(key->port, dst ? h->dport : h->sport);
         return (h->flags & AT_DECODED_PORTS) != 0;
     }
     key->net = h->net;
-    memcpy(key->addr, dst ? h->dst : h->src, address_bytes(h->net));
+    memcpy(key->addr, dst ? h->dst : h->src, at_ends_address_bytes(h->net));
     return true;
-}
-
-/* Of both ends, the lower one first; *swapped: that is the receiver. */
-static void both_key(struct key *key, const struct at_headers *h, bool ports,
-                     bool *swapped)
-{
-    uint8_t end[2][18] = {{0}};
-    const size_t n = address_bytes(h->net);
-
-    memset(key, 0, sizeof(*key));
-    memcpy(end[0], h->src, n);
-    memcpy(end[1], h->dst, n);
-    if (ports && (h->flags & AT_DECODED_PORTS) != 0) {
-        put_port(end[0] + 16, h->sport);
-        put_port(end[1] + 16, h->dport);
-        key->ports = 1;
-    }
-    *swapped = memcmp(end[0], end[1], sizeof(end[0])) > 0;
-    key->net = h->net;
-    key->proto = ports ? h->proto : 0;
-    memcpy(key->addr, end[*swapped], 16);
-    memcpy(key->port, end[*swapped] + 16, 2);
-    memcpy(key->peer, end[!*swapped], 16);
-    memcpy(key->peer_port, end[!*swapped] + 16, 2);
-}
-
-/* The flow of a packet, for counting them; what is not IP is one a type. */
-static void flow_key(struct key *key, const struct at_headers *h)
-{
-    bool swapped;
-
-    if (is_ip(h)) {
-        both_key(key, h, true, &swapped);
-        return;
-    }
-    memset(key, 0, sizeof(*key));
-    put_port(key->port, h->ethertype);
 }
 
 /* ---- counting: on any thread ----------------------------------------- */
@@ -189,21 +124,21 @@ static void keep_least(uint64_t *least, uint64_t n)
 }
 
 /* Adds the packet to the row of 'key'; 'once': it has been counted there. */
-static enum at_status add(struct at_worker *w, const struct key *key,
+static enum at_status add(struct at_worker *w, const struct at_ends_key *key,
                           const struct at_packet *pkt,
                           const struct at_headers *h, bool in, bool once,
                           struct at_error *err)
 {
     const struct top *top = w->ctx;
     struct worker *mine = w->state;
-    uint8_t bytes[2 * BOTH_BYTES];
+    uint8_t bytes[2 * AT_ENDS_BYTES];
     uint64_t *number;
 
     memcpy(bytes, key, top->key_bytes);
     if (top->row_bytes > top->key_bytes) {
-        struct key flow;
+        struct at_ends_key flow;
 
-        flow_key(&flow, h);
+        at_ends_flow(&flow, h);
         memcpy(bytes + top->key_bytes, &flow, sizeof(flow));
     }
     number = at_tally_row(mine->tally, bytes, err);
@@ -228,7 +163,7 @@ static enum at_status count_ends(struct at_worker *w,
     const struct top *top = w->ctx;
     struct worker *mine = w->state;
     enum at_status st = AT_OK;
-    struct key src, dst;
+    struct at_ends_key src, dst;
     bool some;
 
     some = top->kind != DST && end_key(&src, top, pkt, h, false);
@@ -250,7 +185,7 @@ static enum at_status take_packet(struct at_worker *w,
     const struct top *top = w->ctx;
     struct worker *mine = w->state;
     struct at_headers h;
-    struct key key;
+    struct at_ends_key key;
     bool swapped;
 
     at_decode(&h, pkt);
@@ -259,11 +194,11 @@ static enum at_status take_packet(struct at_worker *w,
     mine->captured_bytes += pkt->cap_bytes;
     if (top->kind != PAIR && top->kind != FLOW)
         return count_ends(w, pkt, &h, err);
-    if (!is_ip(&h)) {
+    if (!at_ends_ip(&h)) {
         mine->keyless++;
         return AT_OK;
     }
-    both_key(&key, &h, top->kind == FLOW, &swapped);
+    at_ends_make(&key, &h, top->kind == FLOW, &swapped);
     return add(w, &key, pkt, &h, swapped, false, err);
 }
 
@@ -423,7 +358,7 @@ static bool has_column(const struct top *top, size_t i)
 /* The source of a flow is who sent its first packet. */
 static void turn(struct row *row)
 {
-    const struct key key = row->key;
+    const struct at_ends_key key = row->key;
 
     memcpy(row->key.addr, key.peer, sizeof(key.peer));
     memcpy(row->key.port, key.peer_port, sizeof(key.peer_port));
@@ -580,10 +515,11 @@ static int run(struct top *top)
 
 static void set_keys(struct top *top)
 {
-    top->key_bytes = (KIND(top->kind) & PAIRS) != 0 ? BOTH_BYTES : END_BYTES;
+    top->key_bytes = (KIND(top->kind) & PAIRS) != 0 ? AT_ENDS_BYTES
+                                                    : AT_END_BYTES;
     top->row_bytes = top->key_bytes;
     if (top->by == BY_FLOWS && top->kind != FLOW)
-        top->row_bytes += BOTH_BYTES;
+        top->row_bytes += AT_ENDS_BYTES;
 }
 
 static void close_top(struct top *top)

@@ -40,6 +40,11 @@ static const struct at_dump_name links[] = {
     {0, NULL},
 };
 
+const char *at_dump_link_name(uint16_t linktype)
+{
+    return at_dump_name(links, linktype);
+}
+
 static const char *const directions[] = {NULL, "in", "out", "other"};
 static const char *const kinds[] = {"packet", "meta", "pad"};
 

@@ -66,6 +66,9 @@ const char *at_dump_name(const struct at_dump_name *table, uint32_t n);
 void at_dump_named(struct at_dump *d, const char *name,
                    const struct at_dump_name *table, uint32_t n);
 
+/* NULL if it has none. */
+const char *at_dump_link_name(uint16_t linktype);
+
 /* ---- the layers, each in a file of its own --------------------------- */
 
 /* Link headers and tags up to the network layer or what is unknown; returns
