@@ -219,7 +219,7 @@ static int traffic_class(const struct look *l)
     const int a = byte(l, l->h->net_offset, 0),
               b = byte(l, l->h->net_offset, 1);
 
-    if (l->h->net == AT_NET_IPV4 || b < 0)
+    if (l->h->net == AT_NET_IPV4 || a < 0 || b < 0)
         return b;
     return (a << 4 | b >> 4) & 0xff;
 }

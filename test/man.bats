@@ -3,7 +3,7 @@
 
 load helpers
 
-tools='at-anon at-app at-info at-convert at-diff at-dump at-index at-ingest at-merge at-query at-archive at-stats at-top'
+tools='at-anon at-app at-info at-convert at-diff at-dump at-index at-ingest at-merge at-query at-archive at-stats at-top at-report'
 
 # Sample captures that have settled, an archive of them, a spool of two.
 setup_file() {
@@ -202,6 +202,10 @@ options_of_page() { # page
 
 @test "man: the examples of at-top(1) run" {
     run_page at-top.1
+}
+
+@test "man: the examples of at-report(1) run" {
+    run_page at-report.1
 }
 
 @test "man: the examples of at-archive(1) run" {

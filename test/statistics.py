@@ -15,6 +15,10 @@ WHAT is "top": at-top beside -z endpoints (Ethernet, IPv4 and IPv6: packets
 and bytes sent and received) and -z conv (IPv4, IPv6, TCP, UDP and SCTP:
 packets each way), where no packet is such that tshark sees several layers.
 
+WHAT is "report": the tree of protocols of at-report beside -z io,phs: packets
+and bytes of those protocols that both know, but for what ICMP quotes; and the
+distribution of lengths beside -z plen,tree.
+
 Captures are those of CORPUS that its GROUND_TRUTH.tsv calls usable, every Nth
 of them.  EXCEPTIONS is a TSV of what, file, reason: a difference that is
 listed is expected, and one that is listed but does not happen is an error
@@ -210,9 +214,75 @@ def compare_top(path, features, _):
                                   conversations(path, kind), [0, 1])
 
 
+# ---- at-report, the protocol hierarchy and lengths -----------------------
+
+PROTOCOLS = {"ip": "ip", "ip6": "ipv6", "arp": "arp", "tcp": "tcp",
+             "udp": "udp", "icmp": "icmp", "icmp6": "icmpv6", "igmp": "igmp",
+             "sctp": "sctp", "ospf": "ospf", "esp": "esp", "ah": "ah",
+             "pim": "pim", "vrrp": "vrrp", "lldp": "lldp"}
+
+
+def hierarchy(path):
+    """Packets and bytes by protocol, without what is below ICMP."""
+    table = collections.defaultdict(lambda: [0, 0])
+    above = []
+    for line in tshark(path, "-q", "-z", "io,phs").splitlines():
+        found = re.match(r"( *)(\S+) +frames:(\d+) bytes:(\d+)$", line)
+        if not found:
+            continue
+        del above[len(found.group(1)) // 2:]
+        if not {"icmp", "icmpv6"} & set(above):
+            table[found.group(2)][0] += int(found.group(3))
+            table[found.group(2)][1] += int(found.group(4))
+        above.append(found.group(2))
+    return {name: table[name] for name in PROTOCOLS.values() if name in table}
+
+
+def our_hierarchy(path):
+    table = collections.defaultdict(lambda: [0, 0])
+    for r in ours("at-report", "--section", "protocols", path):
+        name = PROTOCOLS.get(r["value"].split(":")[-1])
+        if name:
+            table[name][0] += int(r["packets"])
+            table[name][1] += int(r["wire_bytes"])
+    return dict(table)
+
+
+def lengths(path):
+    """How many packets have a length of each range, by tshark."""
+    table = {}
+    for line in tshark(path, "-q", "-z", "plen,tree").splitlines():
+        found = re.match(r"\s+(\d+)(?:-(\d+)| and greater)\s+(\d+)\s", line)
+        if found:
+            table[int(found.group(1)), int(found.group(2) or 1 << 32)] = [
+                int(found.group(3))]
+    return table
+
+
+def our_lengths(path, ranges):
+    table = {r: [0] for r in ranges}
+    for row in ours("at-report", "--section", "lengths", "-n", "0", path):
+        n = int(row["value"].split()[0])
+        for low, high in ranges:
+            if low <= n <= high:
+                table[low, high][0] += int(row["packets"])
+    return table
+
+
+def compare_report(path, features, _):
+    erf = ".erf" in path
+    if not UNLIKE.search(features):
+        yield from compare_tables("protocol", our_hierarchy(path),
+                                  hierarchy(path), [0] if erf else [0, 1])
+    want = lengths(path)
+    if not erf:
+        yield from compare_tables("lengths", our_lengths(path, want), want, [0])
+
+
 # ---- all of them ---------------------------------------------------------
 
-COMPARE = {"stats": compare_stats, "top": compare_top}
+COMPARE = {"stats": compare_stats, "top": compare_top,
+           "report": compare_report}
 
 
 def check(what, path, features, work):
