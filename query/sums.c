@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "key.h"
+#include "sum_key.h"
 
 static size_t hash_of(const struct at_key_value *value)
 {

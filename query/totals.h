@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
-#include "key.h"
 #include "print.h"
+#include "sum_key.h"
 
 /* --top N:KEY[:bytes|packets|flows] */
 struct at_top {

@@ -1,10 +1,10 @@
 /*
- * key.c - what flows are summed up by
+ * sum_key.c - what flows are summed up by
  *
  * A value is a family or protocol and then the address, number or name, so
  * that two are the same if their bytes are.
  */
-#include "key.h"
+#include "sum_key.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>

@@ -1,8 +1,8 @@
 /*
- * key.h - what flows are summed up by: --top N:KEY and --series STEP:KEY
+ * sum_key.h - what flows are summed up by: --top N:KEY and --series STEP:KEY
  */
-#ifndef AT_KEY_H
-#define AT_KEY_H
+#ifndef AT_SUM_KEY_H
+#define AT_SUM_KEY_H
 
 #include "query.h"
 
