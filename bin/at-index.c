@@ -41,7 +41,7 @@ static void holes(void *ctx, const char *trace, const struct at_hole *hole,
 
     tool_progress_end(&index->progress);
     tool_holes(trace, hole, n, total);
-    index->damaged = true;
+    index->damaged |= total->holes > 0;
 }
 
 static int index_one(struct index *index, const char *trace)

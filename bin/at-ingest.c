@@ -96,7 +96,8 @@ static void holes(void *ctx, const char *input, const struct at_hole *hole,
 
     tool_progress_end(&in->progress);
     tool_holes(input, hole, n, total);
-    add_damaged(in, input);
+    if (total->holes > 0)
+        add_damaged(in, input);
 }
 
 static bool is_damaged(const struct ingest *in, const char *path)

@@ -72,7 +72,7 @@ static void holes(void *ctx, const char *trace, const struct at_hole *hole,
 
     tool_progress_end(&ask->progress);
     tool_holes(trace, hole, n, total);
-    ask->damaged = true;
+    ask->damaged |= total->holes > 0;
 }
 
 static int open_question(struct ask *ask, int argc, char *argv[], int words)

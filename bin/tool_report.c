@@ -281,24 +281,39 @@ int tool_losses(const char *name, enum at_format format,
 
 enum { HOLES_SAID = 20 };
 
-static void say_hole(const char *name, const struct at_hole *hole)
+/* A hole of no bytes is where something should be and nothing is. */
+static const char *hole_text(char text[2 * LINE_BYTES],
+                             const struct at_hole *hole)
 {
-    char text[LINE_BYTES];
+    const char *where = hole->decoded ? " of what it decodes to" : "";
+    const unsigned long long at = hole->offset;
+    char bytes[LINE_BYTES];
 
-    tool_note("%s: skipped %s at byte %llu%s: no %s is there", name,
-              counted(text, hole->bytes, "byte", ""),
-              (unsigned long long)hole->offset,
-              hole->decoded ? " of what it decodes to" : "", hole->what);
+    if (hole->bytes > 0)
+        snprintf(
+            text, 2 * LINE_BYTES, "skipped %s at byte %llu%s: no %s is there",
+            counted(bytes, hole->bytes, "byte", ""), at, where, hole->what);
+    else if (at > 0)
+        snprintf(text, 2 * LINE_BYTES, "ends early, at byte %llu%s", at, where);
+    else
+        snprintf(text, 2 * LINE_BYTES, "no %s is there", hole->what);
+    return text;
 }
 
+/* What was found out of the file is said, even with nothing left out. */
 void tool_holes(const char *name, const struct at_hole *hole, size_t n,
                 const struct at_salvaged *total)
 {
-    char holes[LINE_BYTES], bytes[LINE_BYTES];
+    char holes[LINE_BYTES], bytes[LINE_BYTES], text[2 * LINE_BYTES];
+    const bool alone = total->holes == 1 && n == 1 && total->bytes == 0;
 
-    for (size_t i = 0; i < n && i < HOLES_SAID; i++)
-        say_hole(name, &hole[i]);
-    if (total->holes > 0)
+    if (total->assumed != NULL)
+        tool_note("%s: %s", name, total->assumed);
+    for (size_t i = 0; i < n && i < HOLES_SAID && !alone; i++)
+        tool_note("%s: %s", name, hole_text(text, &hole[i]));
+    if (alone)
+        tool_warn("%s: %s", name, hole_text(text, hole));
+    else if (total->holes > 0)
         tool_warn("%s: %s, %s skipped", name,
                   counted(holes, total->holes, "hole", ""),
                   counted(bytes, total->bytes, "byte", ""));

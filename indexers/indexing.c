@@ -92,7 +92,7 @@ void at_holes_tell(at_holes_fn *fn, void *ctx, const struct at_reader *rd)
     size_t n;
     const struct at_hole *hole = at_reader_holes(rd, &n, &total);
 
-    if (total.holes > 0 && fn != NULL)
+    if ((total.holes > 0 || total.assumed != NULL) && fn != NULL)
         fn(ctx, at_reader_info(rd)->name, hole, n, &total);
 }
 

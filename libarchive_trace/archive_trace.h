@@ -506,8 +506,9 @@ AT_API const struct at_error *at_reader_error(const struct at_reader *rd);
  * with AT_END.  What was left out are holes.  A record can be trusted if it
  * makes sense and others do that follow it; what its frame holds is believed.
  * Compressed data whose checksum is wrong is a hole as a whole.  Records that
- * are true but lonely between two holes are lost, and so are those that are
- * more than a day away from the ones around them.
+ * are true but lonely between two holes are lost.  A trace that can be read to
+ * its end without 'salvage' has no holes, whatever is in its records; only 16
+ * bytes of zeros are none.
  */
 struct at_hole {
     uint64_t offset;
@@ -518,7 +519,10 @@ struct at_hole {
 
 struct at_salvaged {
     uint64_t holes;
-    uint64_t bytes; /* of all of them */
+    uint64_t bytes;      /* of all of them */
+    const char *assumed; /* in words, what was found out by the records of a
+                            pcap file since its header is lost or cannot be
+                            right; NULL if it is right; the reader's */
 };
 
 /*

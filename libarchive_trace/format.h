@@ -12,7 +12,7 @@
 struct at_layout {
     enum at_format format;
     uint16_t linktype;     /* pcap: of the file */
-    uint8_t header_bytes;  /* of the file, before the first record */
+    uint16_t header_bytes; /* of the file, before the first record */
     uint8_t record_header; /* pcap: bytes before the frame, 16 or 24 */
     bool swapped;          /* big-endian */
     bool lengths_swapped;  /* pcap before 2.3: wire length comes first */

@@ -22,7 +22,7 @@ const struct at_hole *at_reader_holes(const struct at_reader *rd, size_t *n,
 void at_holes_forget(struct at_reader *rd)
 {
     rd->holes = 0;
-    rd->salvaged = (struct at_salvaged){.holes = 0};
+    rd->salvaged = (struct at_salvaged){.assumed = rd->salvaged.assumed};
     rd->salvage = (struct at_salvage){.lost = false};
     rd->run_bytes = 0;
     rd->run_records = 0;
@@ -55,6 +55,19 @@ static enum at_status add_hole(struct at_reader *rd, const struct at_hole *one)
         return AT_ERR_MEMORY;
     rd->hole[rd->holes++] = *one;
     return AT_OK;
+}
+
+enum at_status at_holes_begin(struct at_reader *rd)
+{
+    const struct at_hole one = {
+        .offset = rd->mend.offset,
+        .bytes = rd->mend.bytes,
+        .decoded = rd->src.ops->codec != AT_CODEC_NONE,
+        .what = rd->mend.what,
+    };
+
+    rd->last_hole_end = UINT64_MAX;
+    return rd->mend.lost ? add_hole(rd, &one) : AT_OK;
 }
 
 /* No record is in the bytes from raw offset 'from' to 'to'. */

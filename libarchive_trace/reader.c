@@ -208,6 +208,8 @@ static enum at_status cut_piece(struct at_reader *rd, struct at_piece *piece,
 {
     if (rd->random)
         return at_places_cut(rd, piece, last);
+    if (at_reader_salvages(rd) && rd->at_start && at_holes_begin(rd) != AT_OK)
+        return AT_ERR_MEMORY;
     if (at_reader_salvages(rd))
         return at_holes_cut(rd, piece, after_header(rd, piece), last);
     return at_blocks_cut(rd, piece, after_header(rd, piece), last);

@@ -9,6 +9,7 @@
 #define AT_READER_H
 
 #include "format.h"
+#include "mend.h"
 #include "salvage.h"
 #include "source.h"
 
@@ -38,6 +39,8 @@ struct at_reader {
     struct at_batch *held; /* by at_reader_next() */
     struct at_walk walk;
     size_t walk_block;
+    struct at_mend mend;
+    char assumed[160];         /* in words, what 'layout' has by it */
     struct at_salvage salvage; /* the rest only with opts.salvage */
     struct at_hole *hole;
     size_t holes, hole_room;
@@ -123,5 +126,8 @@ enum at_status at_holes_lose_place(struct at_reader *rd,
 void at_holes_end(struct at_reader *rd, const struct at_piece *piece);
 
 void at_holes_forget(struct at_reader *rd);
+
+/* What is missing of the file's header is a hole, too. */
+enum at_status at_holes_begin(struct at_reader *rd);
 
 #endif

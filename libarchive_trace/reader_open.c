@@ -1,6 +1,7 @@
 /*
  * reader_open.c - opening a trace: which codec, which format
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,15 +50,62 @@ static enum at_status take_first(struct at_reader *rd, struct at_error *err)
     return AT_OK;
 }
 
+/* In words, what is not as the file says. */
+static void assume(struct at_reader *rd)
+{
+    const struct at_layout *l = &rd->layout;
+    const char *modified = l->record_header > AT_PCAP_RECORD ? ", modified"
+                                                             : "";
+
+    if (rd->mend.bytes == 4 && rd->mend.offset == 16)
+        snprintf(rd->assumed, sizeof(rd->assumed),
+                 "the snap length is less than what is captured: %u assumed",
+                 l->snap_bytes);
+    else if (rd->mend.bytes == 4 && rd->mend.offset == 20)
+        snprintf(rd->assumed, sizeof(rd->assumed),
+                 "the link type is not that of the frames: %u assumed",
+                 l->linktype);
+    else
+        snprintf(rd->assumed, sizeof(rd->assumed),
+                 "no pcap header: %s-endian%s, %s and link type %u assumed, "
+                 "with the first record at byte %u",
+                 l->swapped ? "big" : "little", modified,
+                 l->format == AT_FORMAT_PCAP ? "nanoseconds" : "microseconds",
+                 l->linktype, l->header_bytes);
+    rd->salvaged.assumed = rd->assumed;
+}
+
+/* By salvage a pcap file need not have its header, nor need that be right. */
+static enum at_status mend(struct at_reader *rd, enum at_status st)
+{
+    const struct at_piece *piece = rd->first;
+    const enum at_format wanted = rd->opts.format;
+    const bool pcap = wanted == AT_FORMAT_UNKNOWN || wanted == AT_FORMAT_PCAP ||
+                      wanted == AT_FORMAT_PCAP_US;
+
+    if (!rd->opts.salvage || !pcap)
+        return st;
+    if (st == AT_OK && (rd->layout.format == AT_FORMAT_PCAP ||
+                        rd->layout.format == AT_FORMAT_PCAP_US))
+        at_pcap_doubt(&rd->layout, piece->data, piece->len, &rd->mend);
+    else if (st != AT_OK &&
+             at_pcap_mend(&rd->layout, piece->data, piece->len, &rd->mend))
+        st = AT_OK;
+    if (rd->mend.what != NULL)
+        assume(rd);
+    return st;
+}
+
 static enum at_status detect(struct at_reader *rd, struct at_error *err)
 {
     const struct at_piece *piece = rd->first;
     const char *name = rd->src.in.name;
     const char *what = NULL;
-    const enum at_status st = at_layout_choose(
-        &rd->layout, rd->opts.format, piece->data, piece->len,
-        piece->err.status != AT_OK, &what);
+    enum at_status st = at_layout_choose(&rd->layout, rd->opts.format,
+                                         piece->data, piece->len,
+                                         piece->err.status != AT_OK, &what);
 
+    st = mend(rd, st);
     rd->layout.third_bit = rd->opts.erf_interfaces > 4;
     if (st == AT_OK)
         return AT_OK;

@@ -11,10 +11,17 @@
  * too: it is trusted if something is left of a record just behind it, or the
  * checksum of its own transport layer is right.
  *
+ * Captures hold strange records: of clocks that jump, from programs that write
+ * wrong lengths, made to break readers.  Where lengths lead from the suspect,
+ * over records that at_frame() takes, to the very byte where the next chain
+ * begins, or to the end, nothing is missing, and nothing is left out.
+ *
  * What a frame holds nobody can tell to be damaged or not, unless the codec
  * has checksums.
  */
 #include "salvage.h"
+
+#include <string.h>
 
 #include "section.h"
 
@@ -245,6 +252,79 @@ static enum verdict is_followed(const struct at_salvage *s,
                                                                       : NO;
 }
 
+/* A record that at_frame() would go over; its end, or NULL. */
+static const uint8_t *pass_whole(const struct at_layout *layout,
+                                 const struct at_ground *g, const uint8_t *p,
+                                 const uint8_t *end)
+{
+    static const uint8_t zeros[AT_PCAP_RECORD];
+    struct at_claim c;
+    struct at_frame f;
+
+    if (layout->format == AT_FORMAT_PCAPNG) {
+        c = claim_of(layout, g, p, end, false);
+        return c.sure && c.bytes > 0 && c.bytes <= (size_t)(end - p)
+                   ? p + c.bytes
+                   : NULL;
+    }
+    if ((size_t)(end - p) < sizeof(zeros) ||
+        memcmp(p, zeros, sizeof(zeros)) == 0) /* a page that was not written */
+        return NULL;
+    f = at_frame(layout, p, p + 1, end);
+    return f.records == 1 ? f.at : NULL;
+}
+
+/*
+ * Whether whole records, of whatever kind, lead from 'p' to where others that
+ * make sense begin, or to the end.
+ */
+static enum verdict is_intact(struct at_salvage *s,
+                              const struct at_layout *layout, const uint8_t *p,
+                              const uint8_t *end, bool whole)
+{
+    enum verdict v;
+    const uint8_t *q = p, *last = p, *to;
+
+    if (pass_whole(layout, &s->ground, p, end) == NULL)
+        return NO;
+    to = search(layout, &s->ground, p + 1, end, whole, &v);
+    if (v == UNKNOWN && end - p < LOOK_BYTES)
+        return UNKNOWN;
+    while (q != NULL && q < to) {
+        last = q;
+        q = pass_whole(layout, &s->ground, q, end);
+    }
+    if (q == to)
+        last = q;
+    else if (v != UNKNOWN || q == NULL)
+        return NO;
+    s->intact = (size_t)(last - p);
+    return last > p ? YES : NO;
+}
+
+/* A strange record says nothing of the time of those behind it. */
+static struct at_step pass_intact(struct at_salvage *s,
+                                  const struct at_layout *layout,
+                                  const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *to = pass_whole(layout, &s->ground, p, end);
+    const struct at_claim c = claim_of(layout, &s->ground, p, end, false);
+    struct at_ground g = after(layout, s->ground, p, &c);
+
+    if (to == NULL || (size_t)(to - p) > s->intact) {
+        s->intact = 0; /* its section has become another on the way */
+        s->lost = true;
+        return (struct at_step){AT_STEP_HOLE, p + 1};
+    }
+    if (c.kind != AT_CLAIM_WHOLE || is_far(&s->ground, &c)) {
+        g.ts = s->ground.ts;
+        g.timed = s->ground.timed;
+    }
+    s->ground = g;
+    s->intact -= (size_t)(to - p);
+    return (struct at_step){AT_STEP_RECORD, to};
+}
+
 /* On the way through a hole. */
 static struct at_step find(struct at_salvage *s, const struct at_layout *layout,
                            const uint8_t *p, const uint8_t *end, bool whole)
@@ -273,13 +353,20 @@ struct at_step at_salvage_step(struct at_salvage *s,
 
     if (s->lost)
         return find(s, layout, p, end, whole);
+    if (s->intact > 0 && s->intact <= (size_t)(end - p))
+        return pass_intact(s, layout, p, end);
+    s->intact = 0;
     c = claim_of(layout, &s->ground, p, end, false);
     if ((c.kind == AT_CLAIM_SHORT || c.kind == AT_CLAIM_OPEN) && !whole)
         return (struct at_step){AT_STEP_WAIT, p};
     if (c.kind == AT_CLAIM_WHOLE)
         v = is_followed(s, layout, p, &c, end, whole);
+    if (v == NO)
+        v = is_intact(s, layout, p, end, whole);
     if (v == UNKNOWN)
         return (struct at_step){AT_STEP_WAIT, p};
+    if (s->intact > 0)
+        return pass_intact(s, layout, p, end);
     if (v == NO) {
         s->lost = true;
         return find(s, layout, p + 1, end, whole);
@@ -291,4 +378,5 @@ struct at_step at_salvage_step(struct at_salvage *s,
 void at_salvage_lose(struct at_salvage *s)
 {
     s->lost = true;
+    s->intact = 0;
 }

@@ -23,7 +23,8 @@ struct at_ground {
 
 struct at_salvage {
     struct at_ground ground;
-    bool lost; /* no record is known to begin at the next byte */
+    bool lost;     /* no record is known to begin at the next byte */
+    size_t intact; /* so many bytes from the next on are whole records */
 };
 
 enum at_step_kind {
