@@ -3,7 +3,8 @@
 
 load helpers
 
-tools='at-anon at-app at-info at-convert at-diff at-dump at-index at-ingest at-merge at-query at-archive at-stats at-top at-report'
+# One word each
+tools=$(basename -a "${AT_BIN:?}"/at-*)
 
 # Sample captures that have settled, an archive of them, a spool of two.
 setup_file() {
@@ -173,6 +174,10 @@ options_of_page() { # page
         done
         text archive_trace-policy.5 | grep -qE "^ *$preset( |\$)"
     done
+}
+
+@test "man: the examples of at-replay(1) run" {
+    run_page at-replay.1
 }
 
 @test "man: the examples of at-diff(1) run" {

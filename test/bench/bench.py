@@ -14,6 +14,8 @@ import statistics
 import subprocess
 import sys
 
+import replay
+
 AT_BIN = os.environ["AT_BIN"]
 SYNTH = os.environ["SYNTH"]
 MEASURE = os.path.join(os.environ["BUILD"], "test/bench/measure")
@@ -23,7 +25,8 @@ WHOLE = os.environ["BENCH_WHOLE"]
 DIR = os.path.abspath(os.environ["BENCH_DIR"])
 WORK = os.path.join(DIR, "work")  # ours alone, removed at the end
 
-SECTIONS = ["count", "convert", "merge", "index", "ingest", "query"]
+SECTIONS = ["count", "convert", "merge", "index", "ingest", "query",
+            "replay"]
 COLUMNS = ["section", "workload", "tool", "outcome", "wall_s", "wall_min_s",
            "wall_max_s", "cpu_s", "rss_mib", "output_mb", "wall_ratio",
            "cpu_ratio"]
@@ -486,6 +489,17 @@ def bench_query(report):
 
 
 # ---- the machine
+
+def bench_replay(_):
+    """Its own table: what counts is when packets arrive."""
+    ours = program("at-replay")
+    if os.geteuid() != 0 or not all(map(program, ("ip", "tcpdump", ours))):
+        say("replay: needs root, ip and tcpdump")
+        return
+    for row in replay.measure(ours, 20000, int(os.environ.get(
+            "BENCH_REPLAY_SECONDS", "30"))):
+        say(row)
+
 
 def first_line(argv, pattern):
     if program(argv[0]) is None:
