@@ -10,10 +10,13 @@
 #include "access.h"
 #include "source.h"
 
+enum { TRAILER = 8 };
+
 struct sequence {
     struct at_gunzip g;
     struct at_recorder *recorder; /* NULL: takes no points */
-    bool over; /* ended or failed: jobs that follow do nothing */
+    uint64_t stopped_at; /* salvage: nothing is decoded from there on */
+    bool over;           /* ended or failed: jobs that follow do nothing */
 };
 
 static enum at_status gzip_open(struct at_source *src, struct at_error *err)
@@ -73,6 +76,38 @@ static enum at_status take_step(struct sequence *s, struct at_piece *piece,
     return st;
 }
 
+/*
+ * Goes on behind damage.  Points behind it would count what is not decoded, so
+ * no more are taken, and those that were are no use alone.
+ */
+static enum at_status pass_damage(struct sequence *s, struct at_piece *piece)
+{
+    const uint64_t at = at_gunzip_position(&s->g);
+    struct at_error err;
+    struct at_gap gap = {.raw = s->g.raw, .file = at};
+    enum at_status st = at_gunzip_search(&s->g, &err);
+
+    if (st == AT_END) {
+        s->stopped_at = at;
+        return AT_ERR_CORRUPT;
+    }
+    if (st == AT_OK) {
+        const uint64_t next = at_gunzip_position(&s->g);
+
+        if (next < at + TRAILER)
+            gap.file = next - TRAILER;
+        gap.bytes = next - gap.file;
+        piece->err.status = AT_OK;
+        at_recorder_close(s->recorder);
+        s->recorder = NULL;
+        st = at_piece_gap(piece, gap);
+    }
+    return st == AT_OK
+               ? AT_OK
+               : at_error_set(&piece->err, st, "%s",
+                              st == AT_ERR_MEMORY ? "out of memory" : err.msg);
+}
+
 static void gzip_run(struct at_source *src, struct at_job *job)
 {
     struct sequence *s = src->state;
@@ -84,12 +119,16 @@ static void gzip_run(struct at_source *src, struct at_job *job)
         piece->err.status = AT_END;
     if (st < 0)
         at_error_set(&piece->err, st, "out of memory");
-    while (st == AT_OK && piece->len < job->bytes)
+    while (st == AT_OK && piece->len < job->bytes) {
         st = take_step(s, piece, job->bytes - piece->len);
+        if (st == AT_ERR_CORRUPT && src->salvage)
+            st = pass_damage(s, piece);
+    }
     s->over = st != AT_OK;
     if (s->recorder != NULL && !s->over)
         at_recorder_keep(s->recorder, piece->data, piece->len);
-    piece->file_end = at_gunzip_position(&s->g);
+    piece->file_end = s->stopped_at > 0 ? s->stopped_at
+                                        : at_gunzip_position(&s->g);
 }
 
 const struct at_access_point *at_gzip_points(const struct at_source *src,

@@ -401,3 +401,80 @@ enum at_status at_gunzip_step(struct at_gunzip *g, uint8_t *out, size_t n,
     g->member_raw += *got;
     return after_run(g, p, *got + (g->at - before), err);
 }
+
+/* ---- behind damage --------------------------------------------------- */
+
+enum {
+    LOOK_BACK = 64 << 10, /* damage is noticed late, at times in the next one */
+    TRIAL_BYTES = 64 << 10,
+    MEMBER_LEAST = 18, /* header and trailer */
+};
+
+static bool looks_like_member(const uint8_t *p, size_t n)
+{
+    return n >= MEMBER_LEAST && p[0] == 0x1f && p[1] == 0x8b && p[2] == 8 &&
+           (p[3] & 0xe0) == 0;
+}
+
+/*
+ * Whether the member at 'p' decodes, as far as its bytes are there: to its
+ * end, or so far that no chance decodes.
+ */
+static bool decodes_well(struct at_gunzip *trial, uint8_t *p, size_t n,
+                         uint8_t *out)
+{
+    size_t total = 0, got = 1, before = SIZE_MAX;
+    enum progress r = MORE;
+
+    trial->in = p;
+    trial->at = 0;
+    trial->have = n;
+    inflater_begin(trial);
+    while (r == MORE && total < TRIAL_BYTES &&
+           (got > 0 || trial->at != before)) {
+        before = trial->at;
+        r = inflater_run(trial, out, TRIAL_BYTES, &got);
+        total += got;
+    }
+    return r == MEMBER_DONE || (r == MORE && total > 0);
+}
+
+static enum at_status search_from(struct at_gunzip *g, struct at_gunzip *trial,
+                                  uint8_t *out, struct at_error *err)
+{
+    enum at_status st = AT_OK;
+
+    while (st == AT_OK && g->at < g->have) {
+        const size_t left = g->have - g->at;
+
+        if (looks_like_member(g->in + g->at, left) &&
+            decodes_well(trial, g->in + g->at, left, out))
+            return AT_OK;
+        g->at++;
+        st = refill(g, err);
+    }
+    return st == AT_OK ? AT_END : st;
+}
+
+enum at_status at_gunzip_search(struct at_gunzip *g, struct at_error *err)
+{
+    const uint64_t inside = at_gunzip_position(g) - g->member_offset;
+    struct at_gunzip *trial = calloc(1, sizeof(*trial));
+    uint8_t *out = malloc(TRIAL_BYTES);
+    enum at_status st = AT_ERR_MEMORY;
+    size_t back = g->at < LOOK_BACK ? g->at : LOOK_BACK;
+
+    if (back + MEMBER_LEAST > inside)
+        back = inside > MEMBER_LEAST ? (size_t)inside - MEMBER_LEAST : 0;
+    if (trial != NULL && out != NULL && inflater_open(trial)) {
+        g->at -= back;
+        g->inside = false;
+        st = refill(g, err);
+        if (st == AT_OK)
+            st = search_from(g, trial, out, err);
+        inflater_close(trial);
+    }
+    free(trial);
+    free(out);
+    return st == AT_ERR_MEMORY ? at_error_set(err, st, "out of memory") : st;
+}

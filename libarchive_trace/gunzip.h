@@ -66,6 +66,12 @@ enum at_status at_gunzip_restart(struct at_gunzip *g,
 enum at_status at_gunzip_step(struct at_gunzip *g, uint8_t *out, size_t n,
                               size_t *got, struct at_error *err);
 
+/*
+ * After an error of the data: searches for the next member that decodes well
+ * and goes on there; AT_END if there is none.
+ */
+enum at_status at_gunzip_search(struct at_gunzip *g, struct at_error *err);
+
 /* The offset in the file of what is decoded next. */
 uint64_t at_gunzip_position(const struct at_gunzip *g);
 

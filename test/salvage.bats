@@ -366,3 +366,56 @@ print(at, 1 + data[at + 16] + 256 * data[at + 17])')
         [ "$left" -gt 5000 ]
     done
 }
+
+# A gzip file of four members; the offset of each, and of the end.
+make_members() {
+    python3 - "$TEST_DATA/http.pcap" members.gz <<'END'
+import gzip, sys
+data = open(sys.argv[1], "rb").read()
+cuts = [0, 200000, 400000, 600000, len(data)]
+out, at = b"", []
+for a, b in zip(cuts, cuts[1:]):
+    at.append(len(out))
+    out += gzip.compress(data[a:b], mtime=0)
+open(sys.argv[2], "wb").write(out)
+print(*at, len(out))
+END
+}
+
+# What comes out is of the file, and at least so much of it.
+is_found_again() { # file records-at-least
+    for way in "$1" -; do
+        run --separate-stderr at-convert -q --salvage -F pcap $way out <"$1"
+        [ "$status" -eq 1 ]
+        [ -z "$(comm -13 <(records "$TEST_DATA/http.pcap" | sort) <(records out | sort))" ]
+        [ "$(records out | wc -l)" -ge "$2" ]
+    done
+}
+
+@test "salvage: behind damage in a gzip file the next member is found" {
+    read -r _ b c d end < <(make_members)
+    for f in data crc magic extra; do cp members.gz $f.gz; done
+    poke crc.gz $((c - 6)) 'zz'
+    poke magic.gz "$b" 'zz'
+    head -c 40 /dev/zero | tr '\0' '\252' |
+        dd of=data.gz bs=1 seek=$(((b + c) / 2)) conv=notrunc status=none
+    { head -c "$c" members.gz; head -c 5000 /dev/urandom; tail -c +$((c + 1)) members.gz; } >extra.gz
+    is_found_again crc.gz 1085
+    is_found_again magic.gz 850
+    is_found_again data.gz 850
+    is_found_again extra.gz 1085
+    run --separate-stderr at-info -c --salvage magic.gz
+    [[ "$(tr -d , <<<"$stderr")" == *"skipped $((c - b)) bytes at byte $b: no gzip member is there"* ]]
+    run --separate-stderr at-info -c --salvage extra.gz
+    [[ "$stderr" == *"skipped 5,000 bytes at byte $c: no gzip member is there"* ]]
+    # without the option it ends there
+    run --separate-stderr at-info -c extra.gz
+    [ "$status" -eq 1 ]
+    [ "${output%%[^0-9]*}" -lt 700 ]
+    # one that is cut ends early, and no hole of no bytes is told
+    head -c $(((d + end) / 2)) members.gz >cut.gz
+    is_found_again cut.gz 800
+    run --separate-stderr at-info -c --salvage cut.gz
+    [[ "$stderr" == *"cut.gz: ends early, at byte $(((d + end) / 2))"* ]]
+    [[ "$stderr" != *"skipped 0 bytes"* ]]
+}
