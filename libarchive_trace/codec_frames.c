@@ -236,6 +236,36 @@ static enum at_status put_gap(struct at_piece *piece, struct at_gap gap)
     return st == AT_OK ? at_piece_gap(piece, gap) : st;
 }
 
+/*
+ * The first 'n' bytes of the rest become the job's.  Where fewer are behind
+ * them, it is those that are copied, and the two change buffers.
+ */
+static enum at_status hand_over(struct rest *rest, struct at_job *job, size_t n)
+{
+    const size_t behind = rest->have - rest->at - n;
+    const bool change = rest->at == 0 && behind < n;
+    const size_t copied = change ? behind : n;
+    const uint8_t *from = rest->p + (change ? n : rest->at);
+
+    if (at_job_room(job, copied) != AT_OK)
+        return AT_ERR_MEMORY;
+    if (copied > 0)
+        memcpy(job->in, from, copied);
+    job->in_bytes = n;
+    rest->at += n;
+    if (change) {
+        const struct rest old = *rest;
+
+        rest->p = job->in;
+        rest->room = job->in_room;
+        rest->at = 0;
+        rest->have = behind;
+        job->in = old.p;
+        job->in_room = old.room;
+    }
+    return AT_OK;
+}
+
 enum at_status at_frames_prepare(struct at_source *src, struct at_job *job)
 {
     struct rest *rest = src->state;
@@ -254,19 +284,15 @@ enum at_status at_frames_prepare(struct at_source *src, struct at_job *job)
         return st;
     if (n == 0 && rest->gap.bytes == 0)
         return no_frame(src, rest, look);
-    if (at_job_room(job, n) != AT_OK ||
+    job->file_offset = src->in.offset - (rest->have - rest->at);
+    if (hand_over(rest, job, n) != AT_OK ||
         (rest->gap.bytes > 0 && put_gap(job->piece, rest->gap) != AT_OK))
         return at_error_set(&src->err, AT_ERR_MEMORY, "out of memory");
     rest->told = rest->gap.bytes > 0 && n == 0;
     rest->gap.bytes = 0;
-    if (n > 0)
-        memcpy(job->in, rest->p + rest->at, n);
-    job->in_bytes = n;
-    job->file_offset = src->in.offset - (rest->have - rest->at);
     job->skip = 0;
     job->bytes = 0;
     job->piece->raw_offset = 0; /* it is known when the piece is delivered */
-    rest->at += n;
     return AT_OK;
 }
 
