@@ -54,26 +54,57 @@ static bool is_plain(const struct at_packer *pk)
     return pk->ops->pack == NULL;
 }
 
+/*
+ * The tool last used, whose memory the processor still has at hand: a thread
+ * mostly gets its own again, and there are no more of them than threads.
+ */
+static void *take_tool(struct at_packer *pk)
+{
+    void *tool;
+
+    pthread_mutex_lock(&pk->lock);
+    tool = pk->tools > 0 ? pk->tool[--pk->tools] : NULL;
+    pthread_mutex_unlock(&pk->lock);
+    return tool;
+}
+
+static void put_tool_back(struct at_packer *pk, void *tool)
+{
+    if (tool == NULL)
+        return;
+    pthread_mutex_lock(&pk->lock);
+    pk->tool[pk->tools++] = tool;
+    pthread_mutex_unlock(&pk->lock);
+}
+
+static bool pack_job(struct at_packer *pk, struct at_packing *job)
+{
+    bool packed;
+
+    job->tool = take_tool(pk);
+    packed = pk->ops->pack(pk, job);
+    put_tool_back(pk, job->tool);
+    return packed;
+}
+
 static void run_job(void *ctx, void *slot)
 {
-    const struct at_packer *pk = ctx;
+    struct at_packer *pk = ctx;
     struct at_packing *job = slot;
 
     job->out_bytes = 0;
     job->err.status = AT_OK;
     if (is_plain(pk))
         at_output_append(pk->out, job->raw, job->raw_bytes, &job->err);
-    else if (!pk->ops->pack(pk, job))
+    else if (!pack_job(pk, job))
         at_error_set(&job->err, AT_ERR_MEMORY, "out of memory");
 }
 
 static void drop_job(void *ctx, void *slot)
 {
-    const struct at_packer *pk = ctx;
     struct at_packing *job = slot;
 
-    if (job->tool != NULL && pk->ops->drop != NULL)
-        pk->ops->drop(job->tool);
+    (void)ctx;
     free(job->raw);
     free(job->out);
 }
@@ -192,6 +223,20 @@ static int level_of(const struct at_pack_ops *ops, int level)
     return level == 0 ? ops->usual : level < 0 ? 0 : level;
 }
 
+/* No more tools are in use at once than there are slots. */
+static bool open_lane(struct at_packer *pk, struct at_pool *pool)
+{
+    const size_t slots = 2 * (size_t)at_pool_threads(pool) + 2;
+
+    pk->tool = calloc(slots, sizeof(*pk->tool));
+    if (pk->tool == NULL)
+        return false;
+    pthread_mutex_init(&pk->lock, NULL);
+    pk->lane = at_lane_open(pool, run_job, pk, sizeof(struct at_packing), slots,
+                            is_plain(pk));
+    return pk->lane != NULL;
+}
+
 enum at_status at_packer_open(struct at_packer *pk, enum at_codec codec,
                               int level, struct at_output *out,
                               struct at_pool *pool, struct at_error *err)
@@ -209,9 +254,7 @@ enum at_status at_packer_open(struct at_packer *pk, enum at_codec codec,
                             "%s: %s has levels from %d to %d, not %d",
                             out->name, at_codec_name(codec), pk->ops->least,
                             pk->ops->most, pk->level);
-    pk->lane = at_lane_open(pool, run_job, pk, sizeof(struct at_packing), 0,
-                            is_plain(pk));
-    if (pk->lane == NULL)
+    if (!open_lane(pk, pool))
         return out_of_memory(pk);
     if (pk->ops->begin != NULL)
         st = pk->ops->begin(pk);
@@ -271,6 +314,11 @@ enum at_status at_packer_finish(struct at_packer *pk)
 void at_packer_close(struct at_packer *pk)
 {
     at_lane_close(pk->lane, drop_job);
+    while (pk->tools > 0)
+        pk->ops->drop(pk->tool[--pk->tools]);
+    if (pk->tool != NULL)
+        pthread_mutex_destroy(&pk->lock);
+    free(pk->tool);
     if (pk->state != NULL)
         pk->ops->close(pk);
     free(pk->place);

@@ -10,6 +10,8 @@
 #ifndef AT_PACKER_H
 #define AT_PACKER_H
 
+#include <pthread.h>
+
 #include "output.h"
 #include "pool.h"
 
@@ -30,7 +32,7 @@ struct at_packing {
     uint8_t *out;
     size_t out_bytes, out_room;
     size_t block_out[AT_JOB_BLOCKS]; /* where every block is a frame */
-    void *tool;                      /* what the codec keeps for this slot */
+    void *tool;                      /* of the codec, while it packs */
     struct at_error err;             /* of packing, or of writing it plain */
 };
 
@@ -62,6 +64,9 @@ struct at_packer {
     struct at_lane *lane;
     struct at_packing *job; /* being filled */
     void *state;            /* of the codec, for the file */
+    pthread_mutex_t lock;
+    void **tool; /* those not in use: guarded by lock */
+    size_t tools;
     struct at_place *place;
     size_t places, place_room;
     uint64_t raw_offset; /* of the next block written */
