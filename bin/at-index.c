@@ -9,6 +9,8 @@
 struct index {
     struct tool_common common;
     struct at_indexing how;
+    struct at_apps *apps;
+    const char *rules; /* a file of the user's; NULL: there is none */
     const char *output;
     struct tool_progress progress;
     struct tool_summary summary;
@@ -81,6 +83,8 @@ int main(int argc, char *argv[])
         TOOL_COUNT(0, "spacing", &index.how.reading.spacing, "SIZE",
                    "gzip: note a point to read from about every so many "
                    "decoded bytes (4Mi); 0: none"),
+        TOOL_TEXT(0, "rules", &index.rules, "FILE",
+                  "rules of applications that come before the built-in ones"),
         TOOL_TEXT(0, "stream", &index.how.stream, "NAME",
                   "the stream that the file is of"),
         TOOL_CALL(
@@ -110,6 +114,9 @@ int main(int argc, char *argv[])
     if (at_pool_open(&index.how.pool, tool_threads(&index.common), &err) !=
         AT_OK)
         return tool_finish(tool_error(&err));
+    if (at_apps_open(&index.apps, index.rules, &err) != AT_OK)
+        return tool_finish(tool_error(&err));
+    index.how.apps = index.apps;
     index.how.progress = progress;
     index.how.progress_ctx = index.how.holes_ctx = &index;
     index.how.reading.salvage = index.common.salvage;
@@ -129,5 +136,6 @@ int main(int argc, char *argv[])
     if (index.indexed > 0)
         tool_summary_print(&index.summary);
     at_pool_close(index.how.pool);
+    at_apps_close(index.apps);
     return tool_finish(index.damaged ? TOOL_FAIL : status);
 }

@@ -15,6 +15,8 @@
 struct ingest {
     struct tool_common common;
     struct at_ingest how;
+    struct at_apps *apps;
+    const char *rules; /* a file of the user's; NULL: there is none */
     const char *codec;
     int64_t settle_ns;
     bool remove;
@@ -202,6 +204,8 @@ int main(int argc, char *argv[])
         TOOL_DURATION(0, "settle", &in.settle_ns, "DURATION",
                       "leave files of a directory alone that changed in the "
                       "last while (default 60s)"),
+        TOOL_TEXT(0, "rules", &in.rules, "FILE",
+                  "rules of applications that come before the built-in ones"),
         TOOL_FLAG(0, "flush", &in.how.flush,
                   "seal the last segment too, and do not wait for more"),
         TOOL_FLAG(0, "remove-source", &in.remove,
@@ -223,6 +227,9 @@ int main(int argc, char *argv[])
     check_usage(&in);
     if (at_pool_open(&in.how.pool, tool_threads(&in.common), &err) != AT_OK)
         return tool_finish(tool_error(&err));
+    if (at_apps_open(&in.apps, in.rules, &err) != AT_OK)
+        return tool_finish(tool_error(&err));
+    in.how.apps = in.apps;
     in.how.progress = progress;
     in.how.progress_ctx = in.how.report_ctx = &in;
     in.how.report = report;
@@ -236,5 +243,6 @@ int main(int argc, char *argv[])
     at_paths_close(&in.inputs);
     at_paths_close(&in.damaged);
     at_pool_close(in.how.pool);
+    at_apps_close(in.apps);
     return tool_finish(status);
 }

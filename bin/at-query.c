@@ -171,6 +171,8 @@ static int add_targets(struct ask *ask, int words, char *argv[], int i)
         } else if (at_targets_add(&ask->targets, &ask->query, argv[i], &err) !=
                    AT_OK)
             return tool_error(&err);
+    if (at_query_open_apps(&ask->query, &ask->targets, NULL, &err) != AT_OK)
+        return tool_error(&err);
     if (at_targets_check(&ask->targets, &ask->query, &err) != AT_OK)
         return tool_error_in(&err, at_expr_text(ask->query.expr));
     return TOOL_OK;

@@ -8,31 +8,14 @@
 
 static void entry_free(struct at_app_name *e)
 {
-    if (e == NULL)
-        return;
     free(e->name);
     free(e->category);
-    free(e);
-}
-
-static struct at_app_name *entry_of(const char *name, const char *category)
-{
-    struct at_app_name *e = calloc(1, sizeof(*e));
-
-    if (e == NULL)
-        return NULL;
-    e->name = strdup(name);
-    e->category = strdup(category);
-    if (e->name != NULL && e->category != NULL)
-        return e;
-    entry_free(e);
-    return NULL;
 }
 
 static bool make_room(struct at_app_names *names)
 {
     const size_t room = names->room * 2 + 64;
-    struct at_app_name **more;
+    struct at_app_name *more;
 
     if (names->n < names->room)
         return true;
@@ -44,28 +27,30 @@ static bool make_room(struct at_app_names *names)
     return true;
 }
 
-const struct at_app_name *at_app_names_add(struct at_app_names *names,
-                                           const char *name,
-                                           const char *category)
+enum at_status at_app_names_add(struct at_app_names *names, const char *name,
+                                const char *category, struct at_app_name *out)
 {
-    struct at_app_name *e;
+    struct at_app_name e;
 
     for (size_t i = 0; i < names->n; i++)
-        if (strcmp(names->entry[i]->name, name) == 0 &&
-            strcmp(names->entry[i]->category, category) == 0)
-            return names->entry[i];
-    if (!make_room(names))
-        return NULL;
-    e = entry_of(name, category);
-    if (e != NULL)
-        names->entry[names->n++] = e;
-    return e;
+        if (strcmp(names->entry[i].name, name) == 0 &&
+            strcmp(names->entry[i].category, category) == 0) {
+            *out = names->entry[i];
+            return AT_OK;
+        }
+    e = (struct at_app_name){strdup(name), strdup(category)};
+    if (e.name == NULL || e.category == NULL || !make_room(names)) {
+        entry_free(&e);
+        return AT_ERR_MEMORY;
+    }
+    names->entry[names->n++] = *out = e;
+    return AT_OK;
 }
 
 void at_app_names_close(struct at_app_names *names)
 {
     for (size_t i = 0; i < names->n; i++)
-        entry_free(names->entry[i]);
+        entry_free(&names->entry[i]);
     free(names->entry);
     *names = (struct at_app_names){.n = 0};
 }

@@ -13,15 +13,14 @@ struct at_app_name {
     char *name, *category;
 };
 struct at_app_names {
-    struct at_app_name **entry; /* which do not move */
+    struct at_app_name *entry;
     size_t n, room;
 };
 
-/* The entry of that name and category, added if need be; NULL when there is
- * no memory. */
-const struct at_app_name *at_app_names_add(struct at_app_names *names,
-                                           const char *name,
-                                           const char *category);
+/* The entry of that name and category, added if need be, whose strings stay
+ * where they are.  AT_OK or AT_ERR_MEMORY. */
+enum at_status at_app_names_add(struct at_app_names *names, const char *name,
+                                const char *category, struct at_app_name *out);
 void at_app_names_close(struct at_app_names *names);
 
 /* Gives a flow of IP its application by the rules, whose strings it gets.

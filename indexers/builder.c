@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app_part.h"
 #include "bytes.h"
 #include "errors.h"
 #include "finished.h"
@@ -169,6 +170,7 @@ struct sorted {
     uint32_t *host_id;       /* host number -> host id */
     struct lists host_flows; /* by host id - 1 */
     struct lists port_flows; /* by port */
+    struct at_app_part *apps; /* by number */
 };
 
 enum { NO_PORT = 0xffff };
@@ -189,6 +191,7 @@ static void sorted_free(struct sorted *s)
     free(s->port);
     lists_free(&s->host_flows);
     lists_free(&s->port_flows);
+    at_app_part_close(s->apps);
 }
 
 /* Makes lists for 'keys' keys of which list i will take count[i + 1] items;
@@ -341,7 +344,10 @@ static enum at_status take_flow(struct host_table *t, struct sorted *s,
     const uint8_t net = f->key.net == AT_NET_IPV6 ? 6 : 4;
     const uint8_t *src = f->source_is_hi ? f->key.hi : f->key.lo;
     const uint8_t *dst = f->source_is_hi ? f->key.lo : f->key.hi;
+    struct at_flow_row row;
 
+    at_flow_row_of(&row, f);
+    at_app_part_take(s->apps, i, &row);
     take_ports(s->port[i], &f->key);
     s->end[0][i] = s->end[1][i] = UINT32_MAX;
     if (f->key.net == AT_NET_OTHER)
@@ -435,7 +441,7 @@ static enum at_status make_arrays(struct sorted *s)
 
 /* Sorts all flows there were; the tracker's memory is wanted for that. */
 static enum at_status sort_all(struct at_builder *b, struct sorted *s,
-                               struct at_error *err)
+                               const struct at_apps *apps, struct at_error *err)
 {
     struct host_table table = {.seed = at_flow_key_seed()};
     enum at_status st = tracked(b, at_tracker_finish(b->tracker), err);
@@ -450,9 +456,11 @@ static enum at_status sort_all(struct at_builder *b, struct sorted *s,
     s->flows = at_finished_count(b->finished);
     if (s->flows >= UINT32_MAX)
         return at_error_set(err, AT_ERR_MEMORY, "more than 2^32 flows");
-    if (make_arrays(s) != AT_OK)
+    s->apps = at_app_part_open(apps, s->flows);
+    if (s->apps == NULL || make_arrays(s) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     st = take_flows(&table, s, err);
+    at_app_part_finish(s->apps);
     free(table.slot);
     if (st == AT_OK &&
         (sort_flows(s) != AT_OK || sort_hosts(s) != AT_OK ||
@@ -696,7 +704,9 @@ static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t number)
                 row.state | row.end << AT_INDEX_END_SHIFT |
                     (row.checksums == AT_CHECKSUM_OK) << AT_INDEX_SUMS_SHIFT);
     at_sql_bind(st, 15, row.vlan);
-    at_sql_bind(st, 16, row.marks);
+    at_sql_bind(st, 16,
+                row.marks | (int64_t)at_app_part_value(s->apps, number)
+                                << AT_INDEX_APP_SHIFT);
     bind_extras(st, &row);
     at_sql_bind_blob(st, 23, list, list_bytes);
 }
@@ -830,6 +840,8 @@ static enum at_status write_all(struct at_builder *b, struct writing *w,
     write_flows(w);
     write_hosts(w);
     write_ports(w);
+    at_app_part_write_apps(w->s->apps, &w->sql, w->s->order);
+    at_app_part_write_openings(w->s->apps, &w->sql, w->s->order);
     write_access(w, about);
     write_holes(w, about);
     return at_sql_exec(&w->sql, "COMMIT");
@@ -847,7 +859,7 @@ enum at_status at_builder_write(struct at_builder *b, const char *path,
     if (places < b->blocks)
         return at_error_set(err, AT_ERR_MISUSE, "%s: %zu blocks, %zu places",
                             path, b->blocks, places);
-    st = sort_all(b, &s, err);
+    st = sort_all(b, &s, about->apps, err);
     unlink(path);
     if (st == AT_OK)
         st = at_sql_open(&w.sql, path, AT_SQL_CREATE, err);

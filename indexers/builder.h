@@ -7,6 +7,7 @@
 #ifndef AT_BUILDER_H
 #define AT_BUILDER_H
 
+#include "app.h"
 #include "identity.h"
 #include "tracker.h"
 
@@ -21,6 +22,7 @@ struct at_index_about {
     uint32_t snap_bytes;
     const char *stream;
     bool complete;
+    const struct at_apps *apps;           /* NULL: flows get no applications */
     const struct at_access_point *access; /* of a gzip file */
     size_t accesses;
     const struct at_hole *hole; /* the first of those that 'salvaged' counts */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app_part.h"
 #include "bytes.h"
 #include "errors.h"
 #include "schema.h"
@@ -38,6 +39,11 @@ struct at_index {
     struct at_hole *hole; /* NULL: not asked for yet */
     char (*hole_what)[HOLE_NAME];
     size_t holes;
+    struct at_app_name *app; /* by id - 1; the strings are of others */
+    size_t apps;
+    struct at_opening *opening; /* of number 'chunk'; NULL: nobody wants them */
+    size_t chunk;
+    sqlite3_stmt *opening_by_id;
 };
 
 /* ---- opening --------------------------------------------------------- */
@@ -255,6 +261,9 @@ void at_index_close(struct at_index *ix)
     sqlite3_finalize(ix->scan);
     sqlite3_finalize(ix->point);
     sqlite3_finalize(ix->history_by_id);
+    sqlite3_finalize(ix->opening_by_id);
+    free(ix->app);
+    free(ix->opening);
     free(ix->access);
     free(ix->hole);
     free(ix->hole_what);
@@ -556,6 +565,19 @@ static void take_extras(sqlite3_stmt *st, struct at_flow_row *row)
     take_state(st, row);
 }
 
+/* 'v' is the application's id and the confidence. */
+static void take_app(const struct at_index *ix, struct at_flow_row *row,
+                     int64_t v)
+{
+    const int64_t app = v >> AT_INDEX_APP_BITS;
+
+    if (app < 1 || (size_t)app > ix->apps)
+        return;
+    row->app = ix->app[app - 1].name;
+    row->category = ix->app[app - 1].category;
+    row->confidence = (uint8_t)(v & ((1 << AT_INDEX_APP_BITS) - 1));
+}
+
 static uint8_t net_of(int64_t kind)
 {
     if (kind >= AT_INDEX_KIND_OTHER)
@@ -570,6 +592,7 @@ static void take_numbers(struct at_index *ix, struct at_flow_row *row)
     sqlite3_stmt *st = ix->row;
     const int64_t kind = sqlite3_column_int64(st, COL_KIND);
     const int64_t flags = sqlite3_column_int64(st, COL_FLAGS);
+    const int64_t marks = sqlite3_column_int64(st, COL_MARKS);
 
     memset(row, 0, sizeof(*row));
     row->start_ns = ix->base_ns + sqlite3_column_int64(st, COL_START);
@@ -585,12 +608,53 @@ static void take_numbers(struct at_index *ix, struct at_flow_row *row)
     row->tcp_flags[0] = (uint8_t)flags;
     row->tcp_flags[1] = (uint8_t)(flags >> 8);
     row->vlan = (uint16_t)sqlite3_column_int64(st, COL_VLAN);
-    row->marks = (uint8_t)sqlite3_column_int64(st, COL_MARKS);
+    row->marks = (uint8_t)marks;
+    take_app(ix, row, marks >> AT_INDEX_APP_SHIFT);
     take_extras(st, row);
     if (row->net == AT_NET_OTHER || row->net == AT_NET_ARP) {
         row->ethertype = row->sport;
         row->sport = row->dport = 0;
     }
+}
+
+/* Loads what the 4096 flows around a flow begin with, if it is not there. */
+static bool load_openings(struct at_index *ix, size_t chunk)
+{
+    const size_t first = chunk * AT_OPENING_FLOWS;
+    const size_t left = ix->info.rows - first;
+    bool good = false;
+
+    if (chunk == ix->chunk)
+        return true;
+    at_sql_bind(ix->opening_by_id, 1, (int64_t)chunk);
+    if (at_sql_step(&ix->sql, ix->opening_by_id) == AT_OK) {
+        const void *blob = sqlite3_column_blob(ix->opening_by_id, 0);
+        const int n = sqlite3_column_bytes(ix->opening_by_id, 0);
+
+        good = blob != NULL &&
+               at_openings_unpack(ix->opening,
+                                  left < AT_OPENING_FLOWS ? left
+                                                          : AT_OPENING_FLOWS,
+                                  blob, (size_t)n);
+    }
+    sqlite3_reset(ix->opening_by_id);
+    ix->chunk = good ? chunk : SIZE_MAX;
+    return good;
+}
+
+static bool take_opening(struct at_index *ix, struct at_flow_row *row)
+{
+    const int64_t id = sqlite3_column_int64(ix->row, COL_ID);
+    const struct at_opening *o;
+
+    if (id < 1 || id > ix->info.rows ||
+        !load_openings(ix, (size_t)(id - 1) / AT_OPENING_FLOWS))
+        return false;
+    o = &ix->opening[(size_t)(id - 1) % AT_OPENING_FLOWS];
+    memcpy(row->first, o->first, sizeof(row->first));
+    memcpy(row->captured, o->captured, sizeof(row->captured));
+    memcpy(row->first_len, o->length, sizeof(row->first_len));
+    return true;
 }
 
 enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
@@ -603,6 +667,8 @@ enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
     if (st == AT_END)
         return st;
     take_numbers(ix, row);
+    if (ix->opening != NULL && !take_opening(ix, row))
+        return corrupt(ix, "what flows begin with", err);
     return take_ends(ix, row, err);
 }
 
@@ -617,6 +683,83 @@ enum at_status at_index_flow_blocks(struct at_index *ix, struct at_set *blocks,
     return add_column(blocks, ix->row, COL_BLOCKS)
                ? AT_OK
                : corrupt(ix, "a flow's list of blocks", err);
+}
+
+/* ---- applications ---------------------------------------------------- */
+
+static enum at_status add_app(struct at_index *ix, struct at_app_names *names,
+                              sqlite3_stmt *st)
+{
+    const char *name = (const char *)sqlite3_column_text(st, 1);
+    const char *category = (const char *)sqlite3_column_text(st, 2);
+    struct at_app_name *more = realloc(ix->app, (ix->apps + 1) * sizeof(*more));
+
+    if (more == NULL)
+        return AT_ERR_MEMORY;
+    ix->app = more;
+    if (sqlite3_column_int64(st, 0) != (int64_t)ix->apps + 1 || name == NULL ||
+        category == NULL)
+        return AT_ERR_CORRUPT;
+    return at_app_names_add(names, name, category, &ix->app[ix->apps++]);
+}
+
+enum at_status at_index_name_apps(struct at_index *ix,
+                                  struct at_app_names *names,
+                                  struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &ix->sql, "SELECT id, name, category FROM app ORDER BY id");
+    enum at_status r = AT_OK;
+
+    ix->apps = 0;
+    while (r == AT_OK && at_sql_step(&ix->sql, st) == AT_OK)
+        r = add_app(ix, names, st);
+    sqlite3_finalize(st);
+    if (ix->sql.err.status != AT_OK)
+        return sql_error(ix, err);
+    if (r == AT_ERR_CORRUPT)
+        return corrupt(ix, "the list of applications", err);
+    return r == AT_OK ? AT_OK : at_error_set(err, r, "out of memory");
+}
+
+enum at_status at_index_want_openings(struct at_index *ix, struct at_error *err)
+{
+    ix->chunk = SIZE_MAX;
+    ix->opening = malloc(AT_OPENING_FLOWS * sizeof(ix->opening[0]));
+    ix->opening_by_id = at_sql_prepare(&ix->sql,
+                                       "SELECT data FROM opening WHERE id = ?");
+    if (ix->opening == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
+}
+
+enum at_status at_index_app_flows(struct at_index *ix,
+                                  bool (*wanted)(void *ctx, const char *name,
+                                                 const char *category),
+                                  void *ctx, struct at_set *flows, bool *all,
+                                  struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(&ix->sql,
+                                      "SELECT name, category, flows FROM app");
+    bool good = true;
+
+    *all = false;
+    while (good && at_sql_step(&ix->sql, st) == AT_OK) {
+        const char *name = (const char *)sqlite3_column_text(st, 0);
+        const char *category = (const char *)sqlite3_column_text(st, 1);
+
+        good = name != NULL && category != NULL;
+        if (!good || !wanted(ctx, name, category))
+            continue;
+        if (sqlite3_column_type(st, 2) == SQLITE_NULL)
+            *all = true;
+        else
+            good = add_column(flows, st, 2);
+    }
+    sqlite3_finalize(st);
+    if (ix->sql.err.status != AT_OK)
+        return sql_error(ix, err);
+    return good ? AT_OK : corrupt(ix, "an application's list of flows", err);
 }
 
 /* ---- blocks ---------------------------------------------------------- */

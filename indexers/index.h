@@ -7,6 +7,7 @@
 #ifndef AT_INDEX_H
 #define AT_INDEX_H
 
+#include "app_names.h"
 #include "flow_row.h"
 #include "identity.h"
 
@@ -98,6 +99,28 @@ enum at_status at_index_host_flows(
     void *ctx, struct at_set *flows, struct at_error *err);
 enum at_status at_index_link_flows(struct at_index *ix, struct at_set *flows,
                                    struct at_error *err);
+
+/*
+ * From now on flows come with their applications, as far as the index has
+ * them; 'names' keeps the strings, and must live as long as the rows.
+ */
+enum at_status at_index_name_apps(struct at_index *ix,
+                                  struct at_app_names *names,
+                                  struct at_error *err);
+
+/* From now on flows come with what they began with: their first payloads. */
+enum at_status at_index_want_openings(struct at_index *ix,
+                                      struct at_error *err);
+
+/*
+ * Adds the flows of each application that 'wanted' accepts; *all becomes
+ * true, and the set may miss some, if one of them is too frequent for that.
+ */
+enum at_status at_index_app_flows(struct at_index *ix,
+                                  bool (*wanted)(void *ctx, const char *name,
+                                                 const char *category),
+                                  void *ctx, struct at_set *flows, bool *all,
+                                  struct at_error *err);
 
 /*
  * Goes through the flows of a set (of all if it is NULL) in the order of

@@ -127,7 +127,10 @@ static enum at_status index_reader(struct job *job, struct at_reader *rd,
         .report = report,
         .drop = drop,
     };
-    struct at_index_about about = {.stream = job->how->stream};
+    struct at_index_about about = {
+        .stream = job->how->stream,
+        .apps = job->how->apps,
+    };
     struct at_error later;
     const enum at_status st = at_run(rd, job->how->pool, &run, err);
 

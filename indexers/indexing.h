@@ -23,7 +23,8 @@ struct at_indexing {
     struct at_pool *pool;
     struct at_reader_options reading; /* of the trace, but for the pool */
     struct at_tracking tracking;
-    const char *stream; /* "" if it has no name */
+    const char *stream;         /* "" if it has no name */
+    const struct at_apps *apps; /* NULL: flows get no applications */
     at_progress_fn *progress;
     void *progress_ctx;
     /* With reading.salvage: called once the trace has been read. */

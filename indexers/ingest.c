@@ -119,6 +119,7 @@ static enum at_status finish_draft(struct ingest *in, const char *index,
         .linktype = d->linktype,
         .snap_bytes = d->snap_bytes,
         .stream = in->how->stream,
+        .apps = in->how->apps,
         .complete = true,
     };
     const struct at_place *place;

@@ -17,8 +17,10 @@
  *          that are neither; flags is to-source flags * 256 + from-source
  *          flags; state has the enum at_flow_state in its lowest 3 bits, the
  *          enum at_flow_end in the 3 above, and 64 if all checksums there are
- *          were verified; marks are AT_DECODED_ bits; payload is bytes; rtt is
- *          microseconds, NULL if the handshake was not seen; retransmitted and
+ *          were verified; marks are AT_DECODED_ bits, with the confidence of
+ *          the application (enum at_app_confidence) in the 3 bits above the
+ *          lowest 8, and its id in table app, or 0, above these; payload is
+ *          bytes; rtt is microseconds, NULL if the handshake was not seen; retransmitted and
  *          zero_windows are of both directions, 65536 * in + out; troubles is
  *          65536 * packets with a bad checksum + ICMP errors; blocks is the
  *          list of blocks it is in, and those where ICMP errors quote it
@@ -28,6 +30,9 @@
  *          ports below meta 'port_limit' are here, but then all of them
  *   hole   what was left out of a damaged trace (struct at_hole); not there
  *          unless the index was made by salvage, and there was damage
+ *   app    id is the rank by flow_count, from 1; flows is the list of its
+ *          flows, NULL if they are more than one in AT_INDEX_FREQUENT
+ *   opening what the flows id * 8192 + 1 and on began with (app_part.h)
  *   access of a gzip file: where decoding can begin (struct at_access_point),
  *          history being the window; not there if there are no points, so an
  *          index from before there were any is one without
@@ -37,17 +42,22 @@
 
 enum {
     AT_INDEX_APPLICATION_ID = 0x61746978, /* "atix" */
-    AT_INDEX_VERSION = 2, /* 1 had no columns from payload_out to troubles */
+    AT_INDEX_VERSION = 3,     /* 2 had no applications; 1 no columns from
+                                 payload_out to troubles */
     AT_INDEX_KIND_IPV6 = 256, /* in the column kind; IPv4 is 0 */
     AT_INDEX_KIND_ARP = 512,
     AT_INDEX_KIND_OTHER = 768,
     AT_INDEX_END_SHIFT = 3, /* in the column state */
     AT_INDEX_SUMS_SHIFT = 6,
+    AT_INDEX_APP_SHIFT = 8, /* in the column marks */
+    AT_INDEX_APP_BITS = 3,  /* of the confidence, below the application */
+    AT_INDEX_FREQUENT = 8,  /* an application that more than an eighth of the
+                               flows are of has no list */
     AT_INDEX_PORT_LIMIT = 32768, /* Linux takes ephemeral ports from here on */
 };
 
 #define AT_INDEX_TABLES                                                        \
-    "PRAGMA application_id = 1635019128; PRAGMA user_version = 2;"             \
+    "PRAGMA application_id = 1635019128; PRAGMA user_version = 3;"             \
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"           \
     "CREATE TABLE block(id INTEGER PRIMARY KEY, file_offset INT,"              \
     " file_bytes INT, raw_offset INT, skip INT, bytes INT, records INT,"       \
@@ -58,7 +68,10 @@ enum {
     " vlan INT, marks INT, payload_out INT, payload_in INT, rtt INT,"          \
     " retransmitted INT, zero_windows INT, troubles INT, blocks BLOB);"        \
     "CREATE TABLE host(id INTEGER PRIMARY KEY, addr BLOB, flows BLOB);"        \
-    "CREATE TABLE port(port INTEGER PRIMARY KEY, flows BLOB);"
+    "CREATE TABLE port(port INTEGER PRIMARY KEY, flows BLOB);"                 \
+    "CREATE TABLE app(id INTEGER PRIMARY KEY, name TEXT, category TEXT,"       \
+    " flow_count INT, flows BLOB);"                                            \
+    "CREATE TABLE opening(id INTEGER PRIMARY KEY, data BLOB);"
 
 #define AT_INDEX_ACCESS                                                        \
     "CREATE TABLE access(id INTEGER PRIMARY KEY, file_bit INT,"                \
@@ -80,7 +93,8 @@ enum {
     " f.packets_out AS packets_out, f.packets_in AS packets_in,"               \
     " f.bytes_out AS bytes_out, f.bytes_in AS bytes_in,"                       \
     " f.flags & 255 AS flags_out, f.flags >> 8 AS flags_in,"                   \
-    " NULL AS app, f.vlan AS vlan,"                                            \
+    " (SELECT name FROM app WHERE id = f.marks >> 11) AS app,"                 \
+    " f.vlan AS vlan,"                                                         \
     " CASE f.state & 7 WHEN 0 THEN 'one-way' WHEN 1 THEN 'two-way'"            \
     " WHEN 2 THEN 'syn' WHEN 3 THEN 'established' WHEN 4 THEN 'midstream'"     \
     " WHEN 5 THEN 'half-closed' WHEN 6 THEN 'closed' ELSE 'reset' END"         \
@@ -98,7 +112,12 @@ enum {
     " f.troubles & 65535 AS icmp_errors,"                                      \
     " f.troubles >> 16 AS bad_checksums,"                                      \
     " CASE WHEN f.troubles >> 16 THEN 'bad'"                                   \
-    " WHEN f.state & 64 THEN 'ok' END AS checksums"                            \
+    " WHEN f.state & 64 THEN 'ok' END AS checksums,"                           \
+    " (SELECT category FROM app WHERE id = f.marks >> 11) AS category,"        \
+    " CASE WHEN f.marks >> 11 THEN CASE f.marks >> 8 & 7"                      \
+    " WHEN 0 THEN 'none' WHEN 1 THEN 'port' WHEN 2 THEN 'weak'"                \
+    " WHEN 3 THEN 'pattern' WHEN 4 THEN 'pattern+port' WHEN 5 THEN 'both'"     \
+    " ELSE 'protocol' END END AS confidence"                                   \
     " FROM flow f JOIN host a ON a.id = f.src JOIN host b ON b.id = f.dst"     \
     " WHERE f.kind < 512;"
 

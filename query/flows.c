@@ -336,7 +336,9 @@ static enum at_status find_by_index(const struct at_query *q,
 
     if (st != AT_OK)
         return st;
-    st = at_plan_flows(q, s.ix, &flows, err);
+    st = at_index_name_apps(s.ix, q->names, err);
+    if (st == AT_OK)
+        st = at_plan_flows(q, s.ix, &flows, err);
     if (st == AT_OK)
         st = at_set_open(&s.blocks, at_index_info(s.ix)->blocks, false);
     if (st == AT_OK)
@@ -416,7 +418,11 @@ static enum at_status keep_wanted(void *ctx, const struct at_flow *flow,
     if (!flow->wanted)
         return AT_OK;
     at_flow_row_of(&row, flow);
-    return is_ip(&row) ? at_finds_add(scan->finds, &row, scan->target) : AT_OK;
+    if (!is_ip(&row))
+        return AT_OK;
+    if (scan->q->apps != NULL)
+        at_app_of_row(scan->q->apps, &row);
+    return at_finds_add(scan->finds, &row, scan->target);
 }
 
 static enum at_status find_by_scan(const struct at_query *q,

@@ -47,6 +47,9 @@ enum at_status at_query_open(struct at_query *q, struct at_pool *pool,
         .to_ns = AT_TIME_MAX,
         .flags = flags,
     };
+    q->names = calloc(1, sizeof(*q->names));
+    if (q->names == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     st = at_expr_parse(&q->expr, text, flags, err);
     if (st == AT_OK && at_query_has_terms(q)) {
         q->variants = calloc(1, sizeof(*q->variants));
@@ -70,6 +73,12 @@ void at_query_close(struct at_query *q)
     at_expr_free(q->expr);
     at_filter_close(q->filter);
     q->variants = NULL;
+    at_apps_close(q->apps);
+    if (q->names != NULL)
+        at_app_names_close(q->names);
+    free(q->names);
+    q->apps = NULL;
+    q->names = NULL;
     q->expr = NULL;
     q->filter = NULL;
 }
@@ -152,4 +161,13 @@ enum at_status at_query_filter(const struct at_query *q, uint64_t vector,
     }
     *filter = v->variant[i].filter;
     return AT_OK;
+enum at_status at_query_open_apps(struct at_query *q,
+                                  const struct at_targets *t, const char *rules,
+                                  struct at_error *err)
+{
+    bool scan = false;
+
+    for (size_t i = 0; i < t->n; i++)
+        scan |= t->target[i].index == NULL;
+    return scan ? at_apps_open(&q->apps, rules, err) : AT_OK;
 }

@@ -8,6 +8,7 @@
 #ifndef AT_QUERY_H
 #define AT_QUERY_H
 
+#include "app_names.h"
 #include "archive_trace.h"
 #include "expr.h"
 #include "flow_row.h"
@@ -27,10 +28,12 @@ struct at_query {
     int64_t from_ns;                /* from_ns <= time < to_ns */
     int64_t to_ns;
     struct at_reader_options reading; /* of traces outside of archives */
-    bool (*stop)(void); /* asked now and then: true ends the work */
     /* With reading.salvage: called once a target has been read to its end. */
     at_holes_fn *holes;
     void *holes_ctx;
+    bool (*stop)(void);         /* asked now and then: true ends the work */
+    struct at_apps *apps;       /* by which flows without an index get a name */
+    struct at_app_names *names; /* that indexes have; found flows use them */
 };
 
 /* 'flags' are those of at_filter_open().  On failure there is nothing to
@@ -105,6 +108,12 @@ enum at_status at_target_index(struct at_index **ix,
 enum at_status at_target_check(struct at_index *ix,
                                const struct at_target *target,
                                struct at_error *err);
+
+/* Opens the rules of applications, and those of the file 'rules' unless it is
+ * NULL, if there is a target without an index. */
+enum at_status at_query_open_apps(struct at_query *q,
+                                  const struct at_targets *t, const char *rules,
+                                  struct at_error *err);
 
 /* Opens a target's trace for the question. */
 enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,

@@ -1,0 +1,267 @@
+/*
+ * app_part.c - the part of an index that is about applications
+ *
+ * Applications are numbered from 1 by how many flows they have, so that most
+ * flows have a small number, which takes fewer bytes.
+ *
+ * Openings lie in planes, one byte of each flow after the other, and are then
+ * compressed: first bytes 0 to 3 out, in; bytes captured out, in; lengths,
+ * low byte and high byte, out, in.  They take 4 to 6 bytes a flow.
+ */
+#include "app_part.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "bytes.h"
+#include "schema.h"
+
+enum { PLANES = 14, LEVEL = 9 };
+
+struct app_flow {
+    struct at_opening opening;
+    uint16_t app;
+    uint8_t confidence;
+    bool named; /* it has an application */
+};
+
+struct at_app_part {
+    const struct at_apps *apps;
+    struct app_flow *flow;
+    size_t flows;
+    uint32_t *count;  /* by number in the rules */
+    uint32_t *number; /* in the index, from 1 */
+    uint32_t *ranked; /* numbers in the rules, the most frequent first */
+    size_t used;      /* of 'ranked' */
+};
+
+struct at_app_part *at_app_part_open(const struct at_apps *apps, size_t flows)
+{
+    struct at_app_part *part = calloc(1, sizeof(*part));
+    const size_t n = apps != NULL ? at_apps_count(apps) : 0;
+
+    if (part == NULL)
+        return NULL;
+    part->apps = apps;
+    part->flows = flows;
+    part->flow = calloc(flows + 1, sizeof(part->flow[0]));
+    part->count = calloc(n + 1, sizeof(part->count[0]));
+    part->number = calloc(n + 1, sizeof(part->number[0]));
+    part->ranked = calloc(n + 1, sizeof(part->ranked[0]));
+    if (part->flow != NULL && part->count != NULL && part->number != NULL &&
+        part->ranked != NULL)
+        return part;
+    at_app_part_close(part);
+    return NULL;
+}
+
+void at_app_part_close(struct at_app_part *part)
+{
+    if (part == NULL)
+        return;
+    free(part->flow);
+    free(part->count);
+    free(part->number);
+    free(part->ranked);
+    free(part);
+}
+
+void at_app_part_take(struct at_app_part *part, size_t number,
+                      struct at_flow_row *row)
+{
+    struct app_flow *f = &part->flow[number];
+    struct at_opening *o = &f->opening;
+
+    memcpy(o->first, row->first, sizeof(o->first));
+    memcpy(o->captured, row->captured, sizeof(o->captured));
+    memcpy(o->length, row->first_len, sizeof(o->length));
+    if (part->apps == NULL)
+        return;
+    f->app = at_app_of_row(part->apps, row);
+    f->named = row->app != NULL;
+    f->confidence = row->confidence;
+    part->count[f->app] += f->named;
+}
+
+/* The most frequent first; the same every time. */
+static int by_count(const void *a, const void *b, void *count)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    const uint32_t *n = count;
+
+    if (n[x] != n[y])
+        return n[x] > n[y] ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+void at_app_part_finish(struct at_app_part *part)
+{
+    const size_t apps = part->apps != NULL ? at_apps_count(part->apps) : 0;
+
+    for (size_t i = 0; i < apps; i++)
+        if (part->count[i] > 0)
+            part->ranked[part->used++] = (uint32_t)i;
+    qsort_r(part->ranked, part->used, sizeof(part->ranked[0]), by_count,
+            part->count);
+    for (size_t i = 0; i < part->used; i++)
+        part->number[part->ranked[i]] = (uint32_t)i + 1;
+}
+
+uint32_t at_app_part_value(const struct at_app_part *part, size_t number)
+{
+    const struct app_flow *f = &part->flow[number];
+
+    if (!f->named)
+        return 0;
+    return part->number[f->app] << AT_INDEX_APP_BITS | f->confidence;
+}
+
+/* ---- table app ------------------------------------------------------- */
+
+static const struct app_flow *flow_at(const struct at_app_part *part,
+                                      const uint32_t *order, size_t i)
+{
+    return &part->flow[order != NULL ? order[i] : i];
+}
+
+/* The ids of the flows of an application, as a list; NULL if there is no
+ * memory. */
+static uint8_t *make_list(const struct at_app_part *part, uint32_t app,
+                          const uint32_t *order, size_t *bytes)
+{
+    uint8_t *list = malloc((size_t)part->count[app] * 5 + 1), *p = list;
+    size_t last = 0;
+
+    if (list == NULL)
+        return NULL;
+    for (size_t i = 0; i < part->flows; i++) {
+        const struct app_flow *f = flow_at(part, order, i);
+
+        if (!f->named || f->app != app)
+            continue;
+        p = at_put_varint(p, i + 1 - last);
+        last = i + 1;
+    }
+    *bytes = (size_t)(p - list);
+    return list;
+}
+
+static void write_app(const struct at_app_part *part, struct at_sql *sql,
+                      sqlite3_stmt *st, uint32_t app, const uint32_t *order)
+{
+    const bool frequent = part->count[app] > part->flows / AT_INDEX_FREQUENT;
+    size_t bytes = 0;
+    uint8_t *list = frequent ? NULL : make_list(part, app, order, &bytes);
+
+    at_sql_bind(st, 1, part->number[app]);
+    at_sql_bind_text(st, 2, at_app_name(part->apps, app));
+    at_sql_bind_text(st, 3, at_app_category(part->apps, app));
+    at_sql_bind(st, 4, part->count[app]);
+    if (list != NULL)
+        at_sql_bind_blob(st, 5, list, bytes);
+    else if (st != NULL)
+        sqlite3_bind_null(st, 5);
+    at_sql_run(sql, st);
+    free(list);
+}
+
+void at_app_part_write_apps(const struct at_app_part *part, struct at_sql *sql,
+                            const uint32_t *order)
+{
+    sqlite3_stmt *st = at_sql_prepare(sql,
+                                      "INSERT INTO app VALUES(?, ?, ?, ?, ?)");
+
+    for (size_t i = 0; i < part->used && sql->err.status == AT_OK; i++)
+        write_app(part, sql, st, part->ranked[i], order);
+    sqlite3_finalize(st);
+}
+
+/* ---- table opening --------------------------------------------------- */
+
+static uint8_t *plane_of(const struct at_opening *o, unsigned plane,
+                         uint8_t *byte)
+{
+    if (plane < 8)
+        *byte = o->first[plane / 4][plane % 4];
+    else if (plane < 10)
+        *byte = o->captured[plane - 8];
+    else
+        *byte = (uint8_t)(o->length[(plane - 10) / 2] >>
+                          8 * ((plane - 10) % 2));
+    return byte;
+}
+
+static void put_plane(struct at_opening *o, unsigned plane, uint8_t byte)
+{
+    if (plane < 8)
+        o->first[plane / 4][plane % 4] = byte;
+    else if (plane < 10)
+        o->captured[plane - 8] = byte;
+    else
+        o->length[(plane - 10) / 2] |= (uint16_t)(byte
+                                                  << 8 * ((plane - 10) % 2));
+}
+
+struct packing {
+    uint8_t *raw, *packed;
+    size_t room; /* of 'packed' */
+};
+
+static void write_chunk(const struct at_app_part *part, struct at_sql *sql,
+                        sqlite3_stmt *st, size_t first, const uint32_t *order,
+                        struct packing *p)
+{
+    const size_t left = part->flows - first;
+    const size_t n = left < AT_OPENING_FLOWS ? left : AT_OPENING_FLOWS;
+    size_t bytes;
+
+    for (unsigned plane = 0; plane < PLANES; plane++)
+        for (size_t i = 0; i < n; i++)
+            plane_of(&flow_at(part, order, first + i)->opening, plane,
+                     &p->raw[plane * n + i]);
+    bytes = ZSTD_compress(p->packed, p->room, p->raw, PLANES * n, LEVEL);
+    if (ZSTD_isError(bytes))
+        return;
+    at_sql_bind(st, 1, (int64_t)(first / AT_OPENING_FLOWS));
+    at_sql_bind_blob(st, 2, p->packed, bytes);
+    at_sql_run(sql, st);
+}
+
+void at_app_part_write_openings(const struct at_app_part *part,
+                                struct at_sql *sql, const uint32_t *order)
+{
+    const size_t most = PLANES * AT_OPENING_FLOWS;
+    struct packing p = {
+        .raw = malloc(most),
+        .room = ZSTD_compressBound(most),
+    };
+    sqlite3_stmt *st = at_sql_prepare(sql, "INSERT INTO opening VALUES(?, ?)");
+
+    p.packed = malloc(p.room);
+    if (p.raw == NULL || p.packed == NULL)
+        at_error_set(&sql->err, AT_ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < part->flows && sql->err.status == AT_OK;
+         i += AT_OPENING_FLOWS)
+        write_chunk(part, sql, st, i, order, &p);
+    sqlite3_finalize(st);
+    free(p.raw);
+    free(p.packed);
+}
+
+bool at_openings_unpack(struct at_opening *opening, size_t n, const void *blob,
+                        size_t bytes)
+{
+    uint8_t *raw = malloc(PLANES * n + 1);
+    const size_t got = raw != NULL
+                           ? ZSTD_decompress(raw, PLANES * n + 1, blob, bytes)
+                           : 0;
+    const bool good = raw != NULL && !ZSTD_isError(got) && got == PLANES * n;
+
+    memset(opening, 0, n * sizeof(*opening));
+    for (unsigned plane = 0; plane < PLANES && good; plane++)
+        for (size_t i = 0; i < n; i++)
+            put_plane(&opening[i], plane, raw[plane * n + i]);
+    free(raw);
+    return good;
+}
