@@ -4,9 +4,10 @@
  * Applications are numbered from 1 by how many flows they have, so that most
  * flows have a small number, which takes fewer bytes.
  *
- * Openings lie in planes, one byte of each flow after the other, and are then
- * compressed: first bytes 0 to 3 out, in; bytes captured out, in; lengths,
- * low byte and high byte, out, in.  They take 4 to 6 bytes a flow.
+ * Openings are 14 bytes a flow: the first bytes out and in, 4 each; how many of
+ * them were captured; the lengths, little-endian.  Those of 8192 flows are
+ * compressed together by zstd, to less than 3 bytes a flow, since most are like
+ * others: better than in columns of their own, which would tear that apart.
  */
 #include "app_part.h"
 
@@ -17,7 +18,7 @@
 #include "bytes.h"
 #include "schema.h"
 
-enum { PLANES = 14, LEVEL = 9 };
+enum { OPENING_BYTES = 14, LEVEL = 6 };
 
 struct app_flow {
     struct at_opening opening;
@@ -179,28 +180,20 @@ void at_app_part_write_apps(const struct at_app_part *part, struct at_sql *sql,
 
 /* ---- table opening --------------------------------------------------- */
 
-static uint8_t *plane_of(const struct at_opening *o, unsigned plane,
-                         uint8_t *byte)
+static void put_opening(uint8_t *p, const struct at_opening *o)
 {
-    if (plane < 8)
-        *byte = o->first[plane / 4][plane % 4];
-    else if (plane < 10)
-        *byte = o->captured[plane - 8];
-    else
-        *byte = (uint8_t)(o->length[(plane - 10) / 2] >>
-                          8 * ((plane - 10) % 2));
-    return byte;
+    memcpy(p, o->first, 8);
+    memcpy(p + 8, o->captured, 2);
+    at_store_le16(p + 10, o->length[0]);
+    at_store_le16(p + 12, o->length[1]);
 }
 
-static void put_plane(struct at_opening *o, unsigned plane, uint8_t byte)
+static void take_opening(struct at_opening *o, const uint8_t *p)
 {
-    if (plane < 8)
-        o->first[plane / 4][plane % 4] = byte;
-    else if (plane < 10)
-        o->captured[plane - 8] = byte;
-    else
-        o->length[(plane - 10) / 2] |= (uint16_t)(byte
-                                                  << 8 * ((plane - 10) % 2));
+    memcpy(o->first, p, 8);
+    memcpy(o->captured, p + 8, 2);
+    o->length[0] = at_load_le16(p + 10);
+    o->length[1] = at_load_le16(p + 12);
 }
 
 struct packing {
@@ -210,19 +203,20 @@ struct packing {
 
 static void write_chunk(const struct at_app_part *part, struct at_sql *sql,
                         sqlite3_stmt *st, size_t first, const uint32_t *order,
-                        struct packing *p)
+                        const struct packing *p)
 {
     const size_t left = part->flows - first;
     const size_t n = left < AT_OPENING_FLOWS ? left : AT_OPENING_FLOWS;
     size_t bytes;
 
-    for (unsigned plane = 0; plane < PLANES; plane++)
-        for (size_t i = 0; i < n; i++)
-            plane_of(&flow_at(part, order, first + i)->opening, plane,
-                     &p->raw[plane * n + i]);
-    bytes = ZSTD_compress(p->packed, p->room, p->raw, PLANES * n, LEVEL);
-    if (ZSTD_isError(bytes))
+    for (size_t i = 0; i < n; i++)
+        put_opening(p->raw + i * OPENING_BYTES,
+                    &flow_at(part, order, first + i)->opening);
+    bytes = ZSTD_compress(p->packed, p->room, p->raw, OPENING_BYTES * n, LEVEL);
+    if (ZSTD_isError(bytes)) {
+        at_error_set(&sql->err, AT_ERR_MEMORY, "out of memory");
         return;
+    }
     at_sql_bind(st, 1, (int64_t)(first / AT_OPENING_FLOWS));
     at_sql_bind_blob(st, 2, p->packed, bytes);
     at_sql_run(sql, st);
@@ -231,7 +225,7 @@ static void write_chunk(const struct at_app_part *part, struct at_sql *sql,
 void at_app_part_write_openings(const struct at_app_part *part,
                                 struct at_sql *sql, const uint32_t *order)
 {
-    const size_t most = PLANES * AT_OPENING_FLOWS;
+    const size_t most = (size_t)OPENING_BYTES * AT_OPENING_FLOWS;
     struct packing p = {
         .raw = malloc(most),
         .room = ZSTD_compressBound(most),
@@ -252,16 +246,17 @@ void at_app_part_write_openings(const struct at_app_part *part,
 bool at_openings_unpack(struct at_opening *opening, size_t n, const void *blob,
                         size_t bytes)
 {
-    uint8_t *raw = malloc(PLANES * n + 1);
-    const size_t got = raw != NULL
-                           ? ZSTD_decompress(raw, PLANES * n + 1, blob, bytes)
-                           : 0;
-    const bool good = raw != NULL && !ZSTD_isError(got) && got == PLANES * n;
+    const size_t want = OPENING_BYTES * n;
+    uint8_t *raw = malloc(want + 1);
+    size_t got;
+    bool good;
 
-    memset(opening, 0, n * sizeof(*opening));
-    for (unsigned plane = 0; plane < PLANES && good; plane++)
-        for (size_t i = 0; i < n; i++)
-            put_plane(&opening[i], plane, raw[plane * n + i]);
+    if (raw == NULL)
+        return false;
+    got = ZSTD_decompress(raw, want + 1, blob, bytes);
+    good = !ZSTD_isError(got) && got == want;
+    for (size_t i = 0; i < n && good; i++)
+        take_opening(&opening[i], raw + i * OPENING_BYTES);
     free(raw);
     return good;
 }

@@ -40,7 +40,7 @@ void at_app_part_write_openings(const struct at_app_part *part,
  * The openings of AT_OPENING_FLOWS flows, or of fewer at the end: the first
  * bytes from either end, how many of them were captured, and the lengths.
  */
-enum { AT_OPENING_FLOWS = 4096 };
+enum { AT_OPENING_FLOWS = 8192 };
 
 struct at_opening {
     uint8_t first[2][4];

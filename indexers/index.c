@@ -617,7 +617,7 @@ static void take_numbers(struct at_index *ix, struct at_flow_row *row)
     }
 }
 
-/* Loads what the 4096 flows around a flow begin with, if it is not there. */
+/* Loads what the 8192 flows around a flow begin with, if it is not there. */
 static bool load_openings(struct at_index *ix, size_t chunk)
 {
     const size_t first = chunk * AT_OPENING_FLOWS;

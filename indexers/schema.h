@@ -51,7 +51,7 @@ enum {
     AT_INDEX_SUMS_SHIFT = 6,
     AT_INDEX_APP_SHIFT = 8, /* in the column marks */
     AT_INDEX_APP_BITS = 3,  /* of the confidence, below the application */
-    AT_INDEX_FREQUENT = 8,  /* an application that more than an eighth of the
+    AT_INDEX_FREQUENT = 32, /* an application that more than a 32nd of the
                                flows are of has no list */
     AT_INDEX_PORT_LIMIT = 32768, /* Linux takes ephemeral ports from here on */
 };
