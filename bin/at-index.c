@@ -103,8 +103,9 @@ int main(int argc, char *argv[])
     struct at_error err;
     int status;
     int i = tool_parse(argc, argv,
-                       "[-o index] [--spacing size] [--timeout list] "
-                       "[--max-flows count] [-j threads] file ...",
+                       "[-o index] [--rules file] [--spacing size] "
+                       "[--timeout list] [--max-flows count] [-j threads] "
+                       "file ...",
                        options);
 
     if (i == argc)

@@ -218,8 +218,8 @@ int main(int argc, char *argv[])
     struct at_error err;
     int status;
     int i = tool_parse(argc, argv,
-                       "[--rotate time] [--stream name] [--flush] "
-                       "archive file|directory ...",
+                       "[--rotate time] [--rules file] [--stream name] "
+                       "[--flush] archive file|directory ...",
                        options);
 
     if (argc - i < 2 && !(argc - i == 1 && in.how.flush))

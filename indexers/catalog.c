@@ -643,6 +643,19 @@ enum at_status at_archive_add(struct at_archive *a, struct at_segment *seg,
     return st;
 }
 
+enum at_status at_archive_note_index(struct at_archive *a, int64_t segment,
+                                     uint64_t index_bytes, struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql, "UPDATE segment SET index_bytes = ? WHERE id = ?");
+
+    at_sql_bind(st, 1, (int64_t)index_bytes);
+    at_sql_bind(st, 2, segment);
+    at_sql_run(&a->sql, st);
+    sqlite3_finalize(st);
+    return a->sql.err.status == AT_OK ? AT_OK : at_error_copy(err, &a->sql.err);
+}
+
 enum at_status at_archive_seal(struct at_archive *a,
                                const struct at_segment *pending,
                                struct at_error *err)

@@ -107,6 +107,11 @@ enum at_status at_archive_note_inputs(struct at_archive *a,
                                       const struct at_input_state *input,
                                       size_t inputs, struct at_error *err);
 
+/* Notes how large the index of a segment is now. */
+enum at_status at_archive_note_index(struct at_archive *a, int64_t segment,
+                                     uint64_t index_bytes,
+                                     struct at_error *err);
+
 /* Makes a pending segment a sealed one, as it is. */
 enum at_status at_archive_seal(struct at_archive *a,
                                const struct at_segment *pending,

@@ -148,7 +148,9 @@ static enum at_status take_by_index(struct at_parts *p,
 
     if (st != AT_OK)
         return st;
-    st = at_plan_flows(q, ix, &flows, err);
+    st = at_index_name_apps(ix, q->names, err);
+    if (st == AT_OK)
+        st = at_plan_flows(q, ix, &flows, err);
     if (st == AT_OK)
         st = take_rows(p, q, t, number, ix, &flows, err);
     at_set_close(&flows);

@@ -7,6 +7,8 @@
  * leaf that speaks of what is inside a tag that may not be there, or of a
  * tunnel, gives no set: the index knows the outer headers.
  */
+#include <string.h>
+
 #include "netset.h"
 #include "query.h"
 #include "term.h"
@@ -40,7 +42,8 @@ static bool has_postings(const struct at_index *ix,
 }
 
 /* The same of a flow term. */
-static bool term_has_postings(const struct at_index *ix,
+static bool term_has_postings(const struct at_query *q,
+                              const struct at_index *ix,
                               const struct at_term *term)
 {
     switch (term->what) {
@@ -50,9 +53,36 @@ static bool term_has_postings(const struct at_index *ix,
         return term->high < at_index_info(ix)->port_limit;
     case AT_TERM_IN:
         return true;
+    case AT_TERM_APP:
+    case AT_TERM_CATEGORY:
+        /* A part of a flow may have another name than the flow. */
+        return q->alone;
     default:
         return false;
     }
+}
+
+static bool is_wanted_app(void *ctx, const char *name, const char *category)
+{
+    const struct at_term *term = ctx;
+
+    return strcmp(term->text, term->what == AT_TERM_APP ? name : category) == 0;
+}
+
+/* The flows of an application; all, if it is too frequent for a list. */
+static enum at_status cover_apps(struct at_index *ix,
+                                 const struct at_term *term,
+                                 struct cover *cover, struct at_error *err)
+{
+    bool all;
+    const enum at_status st = at_index_app_flows(
+        ix, is_wanted_app, (void *)(uintptr_t)term, &cover->set, &all, err);
+
+    if (st == AT_OK && all) {
+        at_set_close(&cover->set);
+        return cover_all(cover);
+    }
+    return st;
 }
 
 static bool is_in_set(void *ctx, const uint8_t *addr, unsigned addr_bytes)
@@ -61,13 +91,13 @@ static bool is_in_set(void *ctx, const uint8_t *addr, unsigned addr_bytes)
 }
 
 /* Flows that are none of IP have no flow terms, so no link flows are added. */
-static enum at_status cover_term(struct at_index *ix,
+static enum at_status cover_term(const struct at_query *q, struct at_index *ix,
                                  const struct at_term *term,
                                  struct cover *cover, struct at_error *err)
 {
     enum at_status st;
 
-    if (!term_has_postings(ix, term))
+    if (!term_has_postings(q, ix, term))
         return cover_all(cover);
     cover->all = false;
     st = at_set_open(&cover->set, (size_t)at_index_info(ix)->rows + 1, false);
@@ -78,6 +108,8 @@ static enum at_status cover_term(struct at_index *ix,
                                 &cover->set, err);
     else if (term->what == AT_TERM_PORT)
         st = at_index_port_flows(ix, term->low, term->high, &cover->set, err);
+    else if (term->what != AT_TERM_IN)
+        st = cover_apps(ix, term, cover, err);
     else
         st = at_index_host_flows(ix, is_in_set, term->set, &cover->set, err);
     if (st != AT_OK)
@@ -97,7 +129,7 @@ static enum at_status cover_leaf(const struct at_query *q, struct at_index *ix,
     size_t n;
 
     if (leaf->leaf == AT_LEAF_FLOW)
-        return cover_term(ix, &at_expr_terms(q->expr, &n)[leaf->term], cover,
+        return cover_term(q, ix, &at_expr_terms(q->expr, &n)[leaf->term], cover,
                           err);
     if (!has_postings(ix, leaf))
         return cover_all(cover);

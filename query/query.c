@@ -161,13 +161,20 @@ enum at_status at_query_filter(const struct at_query *q, uint64_t vector,
     }
     *filter = v->variant[i].filter;
     return AT_OK;
+}
+
+/* ---- applications ---------------------------------------------------- */
+
 enum at_status at_query_open_apps(struct at_query *q,
                                   const struct at_targets *t, const char *rules,
                                   struct at_error *err)
 {
     bool scan = false;
 
-    for (size_t i = 0; i < t->n; i++)
+    q->alone = true;
+    for (size_t i = 0; i < t->n; i++) {
         scan |= t->target[i].index == NULL;
+        q->alone &= i == 0 || t->target[i].lane != t->target[i - 1].lane;
+    }
     return scan ? at_apps_open(&q->apps, rules, err) : AT_OK;
 }

@@ -32,6 +32,7 @@ struct at_query {
     at_holes_fn *holes;
     void *holes_ctx;
     bool (*stop)(void);         /* asked now and then: true ends the work */
+    bool alone;                 /* no flow goes on from one target to another */
     struct at_apps *apps;       /* by which flows without an index get a name */
     struct at_app_names *names; /* that indexes have; found flows use them */
 };
@@ -109,8 +110,11 @@ enum at_status at_target_check(struct at_index *ix,
                                const struct at_target *target,
                                struct at_error *err);
 
-/* Opens the rules of applications, and those of the file 'rules' unless it is
- * NULL, if there is a target without an index. */
+/*
+ * Once all targets are there: sets q->alone, and if there is a target without
+ * an index, opens the rules of applications, and those of the file 'rules'
+ * unless it is NULL.
+ */
 enum at_status at_query_open_apps(struct at_query *q,
                                   const struct at_targets *t, const char *rules,
                                   struct at_error *err);

@@ -4,7 +4,7 @@
  *     [client | server] (host | net | port | portrange | in | flags) VALUE
  *     [client | server] (packets | bytes) COMPARATOR NUMBER
  *     (duration | rate | rtt | retransmits) COMPARATOR NUMBER
- *     (in | flags | state | end | stream | community-id) VALUE
+ *     (in | flags | state | end | stream | community-id | app | category) VALUE
  *
  * In pcap-filter(7) a name is never followed by another word than "and" and
  * "or", nor by a comparator, so none of this can be mistaken for a name.
@@ -43,6 +43,8 @@ static const struct word words[] = {
     {"end", AT_TERM_REASON, false, true, false},
     {"stream", AT_TERM_STREAM, false, true, false},
     {"community-id", AT_TERM_COMMUNITY, false, true, false},
+    {"app", AT_TERM_APP, false, true, false},
+    {"category", AT_TERM_CATEGORY, false, true, false},
     {"packets", AT_TERM_PACKETS, true, true, true},
     {"bytes", AT_TERM_BYTES, true, true, true},
     {"retransmits", AT_TERM_RETRANSMITS, true, true, true},
@@ -319,6 +321,8 @@ static enum at_status parse_value(struct at_term *t, const struct word *w,
         return at_netset_open(&t->set, value, err);
     case AT_TERM_STREAM:
     case AT_TERM_COMMUNITY:
+    case AT_TERM_APP:
+    case AT_TERM_CATEGORY:
         t->text = strdup(value);
         return t->text != NULL
                    ? AT_OK
@@ -484,6 +488,10 @@ bool at_term_true(const struct at_term *t, const struct at_flow_row *row,
         return strcmp(t->text, stream) == 0;
     case AT_TERM_COMMUNITY:
         return strcmp(t->text, at_community_id(id, row)) == 0;
+    case AT_TERM_APP:
+        return row->app != NULL && strcmp(t->text, row->app) == 0;
+    case AT_TERM_CATEGORY:
+        return row->category != NULL && strcmp(t->text, row->category) == 0;
     case AT_TERM_PACKETS:
         return compare_whole(t, sent(t, row->packets));
     case AT_TERM_BYTES:

@@ -21,6 +21,8 @@ enum at_term_what {
     AT_TERM_REASON, /* for which it ended */
     AT_TERM_STREAM, /* the name of the stream */
     AT_TERM_COMMUNITY,
+    AT_TERM_APP,
+    AT_TERM_CATEGORY,
     AT_TERM_PACKETS, /* from here on a number is compared */
     AT_TERM_BYTES,
     AT_TERM_RETRANSMITS,
@@ -43,7 +45,7 @@ struct at_term {
     uint16_t low, high;    /* ports */
     uint8_t flags;         /* FLAGS */
     uint16_t states;       /* bits of enum at_flow_state, or at_flow_end */
-    char *text;            /* STREAM, COMMUNITY */
+    char *text;            /* STREAM, COMMUNITY, APP, CATEGORY */
     struct at_netset *set; /* IN */
 };
 

@@ -83,6 +83,76 @@ same_when_snapped() {
     [ "$n" -gt 50 ]
 }
 
+@test "app: an index has the names that a scan finds, and finds flows by them" {
+    local cols=start,proto,src,sport,dst,dport,app,category,confidence
+    for f in "$DATA"/{mail-ntp-ftp,http,scan,bittorrent,tls}.pcap*; do
+        cp "$f" one
+        rm -f one.idx
+        at-query -q --format csv --fields $cols one >scan
+        for expr in 'app http' 'category mail' 'not app dns' \
+            'app ntp or app no-payload' 'app ftp and bytes > 1k' 'app nosuch'; do
+            at-query -q --format csv --fields $cols one -e "$expr" \
+                >"scan of $expr"
+        done
+        at-index -q one
+        at-query -q --format csv --fields $cols one | diff scan -
+        for expr in 'app http' 'category mail' 'not app dns' \
+            'app ntp or app no-payload' 'app ftp and bytes > 1k' 'app nosuch'; do
+            at-query -q --format csv --fields $cols one -e "$expr" |
+                diff "scan of $expr" -
+        done
+        grep -c ,http, scan >n || true
+        [ "$(at-query -q --count one 'app http')" -eq "$(cat n)" ]
+    done
+}
+
+@test "app: packets of an application" {
+    at-query -q -w got.pcap "$DATA/mail-ntp-ftp.pcap" 'app ntp'
+    at-convert -q -f 'udp port 123' "$DATA/mail-ntp-ftp.pcap" want.pcap
+    at-diff got.pcap want.pcap
+}
+
+@test "app: the view of an index tells names to SQL" {
+    need sqlite3
+    cp "$DATA/mail-ntp-ftp.pcap" one
+    at-index -q one
+    at-query -q --format csv --fields app,category,confidence one | sed 1d |
+        sort >want
+    sqlite3 -csv one.idx 'SELECT app, category, confidence FROM flows' |
+        sort | diff want -
+}
+
+@test "app: reindex gives an archive other names without its packets" {
+    need sqlite3
+    at-ingest -q --flush ar "$DATA"/{http,tls,dns}.pcap
+    at-query -q --format csv --fields src,dst,app,confidence ar >old
+    at-ingest -q --flush --rules our.rules none "$DATA/dns.pcap" 2>/dev/null &&
+        false
+    printf 'app ours lab "our own"\n  tcp @80 "GET "\n' >our.rules
+    at-ingest -q --flush --rules our.rules want "$DATA"/{http,tls,dns}.pcap
+    find ar -name '*.pcap.gz' -exec chmod 0 {} + # nobody reads these
+
+    run --separate-stderr at-archive reindex --app --rules our.rules ar
+    [ "$status" -eq 0 ]
+    [[ $stderr == 'at-archive: '*' flows have another application'* ]]
+    for index in $(cd ar && find . -name '*.idx'); do
+        sqlite3 "ar/$index" .dump >got.sql
+        sqlite3 "want/$index" .dump | diff got.sql -
+        [ "$(wc -c <"ar/$index")" -eq "$(wc -c <"want/$index")" ]
+    done
+    find ar -name '*.pcap.gz' -exec chmod 644 {} +
+    [ "$(at-query -q --count ar 'app ours')" -gt 0 ]
+    at-query -q --count ar 'category lab' |
+        diff - <(at-query -q --count ar 'app ours')
+
+    at-archive -q reindex --app ar
+    at-query -q --format csv --fields src,dst,app,confidence ar | diff old -
+    run --separate-stderr at-archive reindex --app ar
+    [[ $stderr == 'at-archive: 0 of '* ]]
+    run at-archive reindex ar
+    [ "$status" -eq 2 ]
+}
+
 @test "app: names agree with those that nDPI found" {
     need_corpus
     need python3
