@@ -233,11 +233,12 @@ void at_app_part_write_openings(const struct at_app_part *part,
     sqlite3_stmt *st = at_sql_prepare(sql, "INSERT INTO opening VALUES(?, ?)");
 
     p.packed = malloc(p.room);
-    if (p.raw == NULL || p.packed == NULL)
+    if (p.raw != NULL && p.packed != NULL)
+        for (size_t i = 0; i < part->flows && sql->err.status == AT_OK;
+             i += AT_OPENING_FLOWS)
+            write_chunk(part, sql, st, i, order, &p);
+    else
         at_error_set(&sql->err, AT_ERR_MEMORY, "out of memory");
-    for (size_t i = 0; i < part->flows && sql->err.status == AT_OK;
-         i += AT_OPENING_FLOWS)
-        write_chunk(part, sql, st, i, order, &p);
     sqlite3_finalize(st);
     free(p.raw);
     free(p.packed);

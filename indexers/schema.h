@@ -20,9 +20,9 @@
  *          were verified; marks are AT_DECODED_ bits, with the confidence of
  *          the application (enum at_app_confidence) in the 3 bits above the
  *          lowest 8, and its id in table app, or 0, above these; payload is
- *          bytes; rtt is microseconds, NULL if the handshake was not seen; retransmitted and
- *          zero_windows are of both directions, 65536 * in + out; troubles is
- *          65536 * packets with a bad checksum + ICMP errors; blocks is the
+ *          bytes; rtt is microseconds, NULL if the handshake was not seen;
+ * retransmitted and zero_windows are of both directions, 65536 * in + out;
+ * troubles is 65536 * packets with a bad checksum + ICMP errors; blocks is the
  *          list of blocks it is in, and those where ICMP errors quote it
  *   host   id is the rank by address, from 1, IPv4 before IPv6; flows is the
  *          list of flows that it is an end of
@@ -49,10 +49,10 @@ enum {
     AT_INDEX_KIND_OTHER = 768,
     AT_INDEX_END_SHIFT = 3, /* in the column state */
     AT_INDEX_SUMS_SHIFT = 6,
-    AT_INDEX_APP_SHIFT = 8, /* in the column marks */
-    AT_INDEX_APP_BITS = 3,  /* of the confidence, below the application */
-    AT_INDEX_FREQUENT = 32, /* an application that more than a 32nd of the
-                               flows are of has no list */
+    AT_INDEX_APP_SHIFT = 8,      /* in the column marks */
+    AT_INDEX_APP_BITS = 3,       /* of the confidence, below the application */
+    AT_INDEX_FREQUENT = 32,      /* an application that more than a 32nd of the
+                                    flows are of has no list */
     AT_INDEX_PORT_LIMIT = 32768, /* Linux takes ephemeral ports from here on */
 };
 
