@@ -13,6 +13,7 @@
 #include "sight.h"
 #include "tool.h"
 #include "tracker.h"
+#include "unknown.h"
 
 enum {
     SIGHTS = 256, /* put to the table at once */
@@ -29,6 +30,7 @@ struct app {
     struct tool_selection selection;
     struct at_sighting sighting;
     struct at_tracking tracking;
+    bool unknown;      /* groups of what is not known, not flows */
     const char *rules; /* a file of the user's; NULL: there is none */
     const char *fields;
     int format; /* enum at_print_format */
@@ -140,8 +142,11 @@ static enum at_status print(struct app *app, struct at_print *print,
         st = at_finds_finish(&app->finds, &targets, err);
     else
         at_error_set(err, st, "out of memory");
-    if (st == AT_OK)
+    if (st == AT_OK && !app->unknown)
         at_print_flows(print, &app->finds, &targets, SIZE_MAX);
+    else if (st == AT_OK &&
+             at_unknown_print(stdout, print->format, &app->finds) != AT_OK)
+        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
     tool_summary_count(&app->summary, app->finds.n, "flow", "");
     return st;
 }
@@ -233,6 +238,9 @@ int main(int argc, char *argv[])
                     "how flows are printed"),
         TOOL_TEXT(0, "fields", &app.fields, "LIST",
                   "which columns, as in \"src,dst,app\""),
+        TOOL_FLAG(
+            0, "unknown", &app.unknown,
+            "print what no rule knows, in groups, as rules to be written"),
         TOOL_TEXT(0, "rules", &app.rules, "FILE",
                   "rules of applications that come before the built-in ones"),
         TOOL_FLAG(0, "sequence", &app.in.sequence,
@@ -246,7 +254,7 @@ int main(int argc, char *argv[])
                              "[selection] [--conformance] [--inner] "
                              "[--vlan outer|inner|none] "
                              "[--format table|csv|json] [--fields list] "
-                             "[--rules file] "
+                             "[--rules file] [--unknown] "
                              "input ...",
                              options);
     int status;

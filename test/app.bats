@@ -54,6 +54,22 @@ apps() { # file: its applications, each once
     [[ $stderr == *'our.rules: line 2, at '* ]]
 }
 
+@test "app: --unknown tells what flows have in common as a rule" {
+    need jq
+    printf 'app ours lab "our own"\n' >our.rules
+    at-app -q --unknown --json "$DATA/bulk-s96.pcap" "$DATA/mail-ntp-ftp.pcap" \
+        >groups
+    [ "$(jq -s 'map(.flows) | add' groups)" -eq "$(at-app -q --format csv \
+        --fields proto,app "$DATA/bulk-s96.pcap" "$DATA/mail-ntp-ftp.pcap" |
+        grep -cE '^(tcp|udp),(unknown|one-way)$')" ]
+    jq -r .rule groups | sed 's/^/  /' >>our.rules
+    # As rules they name everything, so nothing is left.
+    [ -z "$(at-app -q --unknown --json --rules our.rules \
+        "$DATA/bulk-s96.pcap" "$DATA/mail-ntp-ftp.pcap")" ]
+    at-app -q --unknown "$DATA/mail-ntp-ftp.pcap" | head -1 | grep -q 'flows *packets *bytes rule'
+    [ "$(at-app -q --unknown --format csv "$DATA/mail-ntp-ftp.pcap" | head -1)" = flows,packets,bytes,rule ]
+}
+
 # snapped file: the applications of its flows, whole and cut to 4 bytes
 same_when_snapped() {
     local cols=start,proto,src,sport,dst,dport,app,confidence
