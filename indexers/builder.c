@@ -166,10 +166,10 @@ struct sorted {
     uint16_t (*port)[2]; /* by number; NO_PORT: it gets no posting */
     struct host *host;   /* by address, when sorted */
     size_t hosts, host_room;
-    uint32_t *end[2];        /* flow number -> host number, UINT32_MAX: none */
-    uint32_t *host_id;       /* host number -> host id */
-    struct lists host_flows; /* by host id - 1 */
-    struct lists port_flows; /* by port */
+    uint32_t *end[2];         /* flow number -> host number, UINT32_MAX: none */
+    uint32_t *host_id;        /* host number -> host id */
+    struct lists host_flows;  /* by host id - 1 */
+    struct lists port_flows;  /* by port */
     struct at_app_part *apps; /* by number */
 };
 
