@@ -165,8 +165,9 @@ bool at_erf_number(uint8_t *record, const struct at_packet *pkt);
 uint32_t at_erf_room(const struct at_packet *pkt);
 
 /* Whether the ERF record 'pkt' says what no other format has a place for:
- * extension headers, error flags, a colour, a channel. */
-bool at_erf_says_more(const struct at_packet *pkt);
+ * extension headers, a colour, a channel, error flags but for the AT_ERROR_
+ * bits 'held'. */
+bool at_erf_says_more(const struct at_packet *pkt, unsigned held);
 
 /* The ERF type for a link type and frame, or -1 if there is none. */
 int at_erf_type_for(const struct at_packet *pkt);

@@ -386,10 +386,10 @@ void at_erf_parse(const struct at_layout *layout, const uint8_t *p,
         parse_packet(p, pkt);
 }
 
-bool at_erf_says_more(const struct at_packet *pkt)
+bool at_erf_says_more(const struct at_packet *pkt, unsigned held)
 {
     return (pkt->record[8] & ERF_MORE) != 0 ||
-           (pkt->record[9] & FLAG_ERRORS) != 0 ||
+           (errors_of(pkt->record[9]) & ~held) != 0 ||
            is_channelled(pkt->erf_type) ||
            (is_colour(pkt->erf_type) && at_load_be16(pkt->record + 12) != 0);
 }
@@ -467,6 +467,7 @@ static void make_framing(uint8_t *out, const struct at_packet *pkt, size_t n)
     at_store_le64(out, pkt->ts);
     out[8] = (uint8_t)at_erf_type_for(pkt);
     out[9] = erf ? pkt->record[9] : (uint8_t)(FLAG_VLEN | (pkt->interface & 3));
+    out[9] |= (pkt->errors & AT_ERROR_RX) != 0 ? FLAG_RX : 0;
     at_store_be16(out + 12, pkt->lost < 0xffff ? (uint16_t)pkt->lost : 0xffff);
 }
 

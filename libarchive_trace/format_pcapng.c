@@ -502,8 +502,10 @@ static void parse_options(struct at_packet *pkt, bool obsolete)
     while (at_options_next(&options, &option)) {
         const uint64_t n = at_option_number(&options, &option);
 
-        if (option.code == OPTION_FLAGS)
+        if (option.code == OPTION_FLAGS) {
             pkt->direction = direction_of(n);
+            pkt->errors = (n & AT_NG_LINK_ERRORS) != 0 ? AT_ERROR_RX : 0;
+        }
         if (option.code == OPTION_DROPS && !obsolete)
             pkt->lost = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
     }

@@ -174,6 +174,8 @@ static void put_flags(struct at_pcapng_out *o, bool swapped, uint64_t flags,
     if (pkt->direction == AT_DIRECTION_OUT)
         direction = 2;
     flags = (flags & ~(uint64_t)DIRECTION_BITS) | direction;
+    if ((pkt->errors & AT_ERROR_RX) != 0 && (flags & AT_NG_LINK_ERRORS) == 0)
+        flags |= AT_NG_CRC_ERROR;
     if (flags == 0)
         return;
     put16(o, swapped, OPTION_FLAGS);
@@ -522,7 +524,8 @@ static void count_block(struct at_losses *l, const struct at_packet *pkt)
     l->descriptions += described;
 }
 
-void at_pcapng_count_losses(struct at_losses *l, const struct at_packet *pkt)
+void at_pcapng_count_losses(struct at_losses *l, const struct at_packet *pkt,
+                            uint32_t held)
 {
     struct at_options options = at_packet_options(pkt);
     struct at_option option;
@@ -536,7 +539,7 @@ void at_pcapng_count_losses(struct at_losses *l, const struct at_packet *pkt)
     while (at_options_next(&options, &option)) {
         l->comments += option.code == OPTION_COMMENT;
         if (option.code == OPTION_FLAGS)
-            more |= (at_option_number(&options, &option) &
+            more |= (at_option_number(&options, &option) & ~(uint64_t)held &
                      ~(uint64_t)DIRECTION_BITS) != 0;
         else
             more |= option.code != OPTION_COMMENT &&

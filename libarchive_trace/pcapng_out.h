@@ -36,8 +36,9 @@ enum at_status at_pcapng_out_put(struct at_pcapng_out *out,
                                  struct at_losses *losses);
 void at_pcapng_out_close(struct at_pcapng_out *out);
 
-/* Counts what formats other than pcapng cannot hold of a pcapng record. */
+/* Counts what formats other than pcapng cannot hold of a pcapng record; of a
+ * packet's flags they hold, beside the direction, those of 'held'. */
 void at_pcapng_count_losses(struct at_losses *losses,
-                            const struct at_packet *pkt);
+                            const struct at_packet *pkt, uint32_t held);
 
 #endif

@@ -18,6 +18,11 @@
 #include "bytes.h"
 #include "format.h"
 
+/* The upper byte of a packet's flags: what was wrong on the link.  ERF tells
+ * that something was, most often a bad checksum. */
+#define AT_NG_LINK_ERRORS UINT32_C(0xff000000)
+#define AT_NG_CRC_ERROR UINT32_C(0x01000000)
+
 enum {
     AT_NG_SHB = 0x0a0d0d0a, /* the same in either byte order */
     AT_NG_IDB = 1,

@@ -14,6 +14,7 @@
 #include "packer.h"
 #include "pcapng_out.h"
 #include "process.h"
+#include "section.h"
 
 enum { ERF_MOST = 65535 };
 
@@ -77,7 +78,7 @@ static void count_erf_losses(struct at_losses *l, const struct at_packet *pkt)
 {
     l->interfaces += pkt->interface != 0;
     l->lost_counts += pkt->lost != 0;
-    l->extensions += at_erf_says_more(pkt);
+    l->extensions += at_erf_says_more(pkt, 0);
 }
 
 /* Raw IP of either version is one link type in pcap and two in ERF. */
@@ -144,7 +145,7 @@ static enum at_status put_pcap(struct at_writer *w, const struct at_packet *pkt)
         w->losses.interfaces += pkt->interface != 0;
     if (pkt->format == AT_FORMAT_PCAPNG) {
         w->losses.lost_counts += pkt->lost != 0;
-        at_pcapng_count_losses(&w->losses, pkt);
+        at_pcapng_count_losses(&w->losses, pkt, 0);
     }
     return put_frame(w, pkt);
 }
@@ -184,7 +185,7 @@ static enum at_status put_new_erf(struct at_writer *w,
         w->losses.directions += !at_direction_is_set(pkt) &&
                                 pkt->direction != AT_DIRECTION_UNKNOWN;
         w->losses.lost_counts += pkt->lost > 0xffff;
-        at_pcapng_count_losses(&w->losses, pkt);
+        at_pcapng_count_losses(&w->losses, pkt, AT_NG_CRC_ERROR);
     }
     return AT_OK;
 }
@@ -259,14 +260,14 @@ static enum at_status put_pcapng(struct at_writer *w,
     if (erf && pkt->linktype == AT_LINK_ERF)
         return take_blocks(w, put_erf_in_pcapng(w, pkt));
     if (erf)
-        w->losses.extensions += at_erf_says_more(pkt);
+        w->losses.extensions += at_erf_says_more(pkt, AT_ERROR_RX);
     return take_blocks(w, at_pcapng_out_put(&w->ng, pkt, &w->losses));
 }
 
 void at_losses_count(struct at_losses *l, const struct at_packet *record)
 {
     if (record->format == AT_FORMAT_PCAPNG)
-        at_pcapng_count_losses(l, record);
+        at_pcapng_count_losses(l, record, 0);
     else
         l->meta++;
 }

@@ -187,3 +187,39 @@ END
     [[ "$stderr" == *"1 comment cannot be held by pcap"* ]]
     [[ "$stderr" == *"1 block of another kind cannot"* ]]
 }
+
+@test "pcapng: the rx error of ERF is a CRC error in pcapng, and comes back" {
+    at-convert -q "$TEST_DATA/dns.pcap" plain.erf
+    python3 - plain.erf bad.erf <<'END'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+at = n = 0
+while at < len(data):
+    if n % 3 == 0:
+        data[at + 9] |= 0x10
+    at += int.from_bytes(data[at + 10:at + 12], "big")
+    n += 1
+open(sys.argv[2], "wb").write(data)
+END
+    run --separate-stderr at-convert --strict bad.erf bad.pcapng
+    [ "$status" -eq 0 ]
+    run --separate-stderr at-convert bad.pcapng back.erf
+    [[ "$stderr" != *flags* ]]
+    cmp bad.erf back.erf
+    if type tshark; then
+        bad=$(tshark -r bad.pcapng -Y 'frame.packet_flags_crc_error == 1' 2>/dev/null | wc -l)
+        all=$(tshark -r bad.pcapng 2>/dev/null | wc -l)
+        [ "$bad" -eq $(((all + 2) / 3)) ]
+    fi
+    # errors of other kinds are one in ERF, and that is told
+    python3 - bad.pcapng other.pcapng <<'END'
+import re, sys
+data = open(sys.argv[1], "rb").read()
+data = re.sub(rb"\x02\0\x04\0(...)\x01", lambda m: m[0][:7] + b"\x20", data, flags=re.S)
+open(sys.argv[2], "wb").write(data)
+END
+    run --separate-stderr at-convert other.pcapng other.erf
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *'flags'* ]]
+    cmp bad.erf other.erf
+}

@@ -159,7 +159,7 @@ static void erf_colour_is_no_loss_counter(void **state)
         const struct at_packet pkt = parse_erf(&b);
 
         assert_int_equal(pkt.lost, 0);
-        assert_true(at_erf_says_more(&pkt));
+        assert_true(at_erf_says_more(&pkt, 0));
         drop(&b);
     }
 }
@@ -179,7 +179,7 @@ static void erf_says_more(void **state)
                                     62);
         const struct at_packet pkt = parse_erf(&b);
 
-        assert_int_equal(at_erf_says_more(&pkt), kind[i].more);
+        assert_int_equal(at_erf_says_more(&pkt, 0), kind[i].more);
         drop(&b);
     }
 }
