@@ -238,8 +238,8 @@ static uint64_t permute(EVP_CIPHER_CTX *ctx, uint64_t v, unsigned half_bits,
     uint32_t left = (uint32_t)(v >> half_bits) & mask;
     uint32_t right = (uint32_t)v & mask;
 
-    for (uint8_t i = 0; i < ROUNDS; i++) {
-        uint8_t in[BLOCK] = {i, (uint8_t)half_bits}, out[BLOCK];
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        uint8_t in[BLOCK] = {(uint8_t)i, (uint8_t)half_bits}, out[BLOCK];
         const uint32_t last = right;
 
         at_store_le32(in + 4, tweak);

@@ -503,7 +503,7 @@ enum at_status at_policy_load(struct at_policy *policy, const char *name,
         return AT_OK;
     at_policy_set(policy, "headers");
     st = read_policy(&text, name, err);
-    if (st == AT_OK)
+    if (st == AT_OK && text.p != NULL)
         st = at_policy_parse(policy, name, text.p, err);
     at_text_close(&text);
     return st;
