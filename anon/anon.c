@@ -176,16 +176,13 @@ static bool rewrite(const struct at_policy *p, struct at_mask *mask,
                     struct at_scratch *scratch, struct at_packet *pkt)
 {
     const struct at_packet was = *pkt;
-    struct at_rewrite r = {
-        .policy = p,
-        .mask = mask,
-        .pkt = &was,
-        .cap = pkt->cap_bytes,
-        .end = pkt->cap_bytes,
-    };
+    struct at_rewrite r;
 
     if (!strip_record(p, pkt, scratch))
         return false;
+    r.policy = p;
+    r.mask = mask;
+    r.pkt = &was;
     r.now = take(scratch, pkt->cap_bytes);
     if (r.now == NULL)
         return false;

@@ -27,7 +27,7 @@
 enum {
     FOUR_SLOTS = 1 << 14,
     SIX_SLOTS = 1 << 12,
-    MAC_SLOTS = 1 << 10,
+    MAC_SLOTS = 1 << 12,
     ROUNDS = 8,
     BLOCK = 16,
     BLOCKS_MOST = 32,

@@ -259,8 +259,18 @@ static void mend_checksums(struct at_rewrite *r)
     }
 }
 
+/* Layers are many, and written before they are read. */
+static void begin(struct at_rewrite *r)
+{
+    r->cap = r->end = r->pkt->cap_bytes;
+    r->changed = 0;
+    r->layers = 0;
+    r->unknown = r->swapped = false;
+}
+
 void at_rewrite_packet(struct at_rewrite *r)
 {
+    begin(r);
     at_decode(&r->h, r->pkt);
     while (rewrite_layer(r)) {
         if (go_deeper(r))

@@ -14,16 +14,16 @@
 #include "mask.h"
 
 struct at_rewrite {
-    const struct at_policy *policy;
-    struct at_mask *mask;
-    const struct at_packet *pkt; /* as it was */
-    uint8_t *now;                /* the copy of its bytes */
-    uint32_t cap;                /* how many of them are kept so far */
-    uint32_t changed;            /* all from there on are as they were */
-    bool unknown;                /* something was not understood */
-    bool swapped;                /* in a packet that an ICMP error quotes */
-    struct at_headers h;         /* of the layer that is looked at */
-    uint32_t end;                /* of its packet; never past 'cap' */
+    const struct at_policy *policy; /* the caller's */
+    struct at_mask *mask;           /* the caller's */
+    const struct at_packet *pkt;    /* the caller's: as it was */
+    uint8_t *now;                   /* the caller's: the copy of its bytes */
+    uint32_t cap;                   /* how many of them are kept so far */
+    uint32_t changed;               /* all from there on are as they were */
+    bool unknown;                   /* something was not understood */
+    bool swapped;                   /* in a packet that an ICMP error quotes */
+    struct at_headers h;            /* of the layer that is looked at */
+    uint32_t end;                   /* of its packet; never past 'cap' */
     struct at_headers layer[AT_DEEPEST + 2]; /* all so far */
     unsigned layers;
 };

@@ -15,6 +15,7 @@
 #include "scheme.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -138,21 +139,29 @@ static EVP_CIPHER_CTX *open_cipher(const uint8_t key[BLOCK])
 
 /* ---- Crypto-PAn ------------------------------------------------------ */
 
+/* In one piece each: who then reads a block as a whole would wait for bytes
+ * that were written one by one. */
 static void store_be32(uint8_t *p, uint32_t v)
 {
-    at_store_be16(p, (uint16_t)(v >> 16));
-    at_store_be16(p + 2, (uint16_t)v);
+    v = htobe32(v);
+    memcpy(p, &v, sizeof(v));
+}
+
+static void store_be64(uint8_t *p, uint64_t v)
+{
+    v = htobe64(v);
+    memcpy(p, &v, sizeof(v));
+}
+
+static void store_le64(uint8_t *p, uint64_t v)
+{
+    v = htole64(v);
+    memcpy(p, &v, sizeof(v));
 }
 
 static uint64_t load_be64(const uint8_t *p)
 {
     return (uint64_t)at_load_be32(p) << 32 | at_load_be32(p + 4);
-}
-
-static void store_be64(uint8_t *p, uint64_t v)
-{
-    store_be32(p, (uint32_t)(v >> 32));
-    store_be32(p + 4, (uint32_t)v);
 }
 
 /* The first 'n' of 64 bits. */
@@ -218,7 +227,7 @@ static void libtrace64(struct at_scheme *s, uint8_t *out, const uint8_t *in)
     for (unsigned i = 0; i < 64; i++) {
         const uint64_t mask = high_bits(i);
 
-        at_store_le64(s->in + i * BLOCK, (address & mask) | (pad & ~mask));
+        store_le64(s->in + i * BLOCK, (address & mask) | (pad & ~mask));
     }
     encrypt(s->first, s->out, s->in, 64);
     for (unsigned i = 0; i < 64; i++)

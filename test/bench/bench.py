@@ -25,7 +25,7 @@ WHOLE = os.environ["BENCH_WHOLE"]
 DIR = os.path.abspath(os.environ["BENCH_DIR"])
 WORK = os.path.join(DIR, "work")  # ours alone, removed at the end
 
-SECTIONS = ["count", "convert", "merge", "index", "ingest", "query",
+SECTIONS = ["count", "convert", "merge", "anon", "index", "ingest", "query",
             "replay"]
 COLUMNS = ["section", "workload", "tool", "outcome", "wall_s", "wall_min_s",
            "wall_max_s", "cpu_s", "rss_mib", "output_mb", "wall_ratio",
@@ -417,6 +417,32 @@ def bench_merge(report):
         Command(["sh", "-c", "mergecap -F nsecpcap -w - part*.erf.gz | "
                  "gzip -6 >c.pcap.gz"], packets_of("c.pcap.gz"), "c.pcap.gz",
                 "mergecap | gzip", ["mergecap"]),
+    ])
+
+
+def bench_anon(report):
+    """Both addresses by Crypto-PAn, all else kept, as traceanon does it; and
+    what at-anon does unless told otherwise."""
+    for name, text in (("key", "abcdefghijklmnopqrstuvwxyz012345"),
+                       ("kept", "payload = keep\nmac = keep\n")):
+        with open(path(name), "w", encoding="ascii") as f:
+            f.write(text)
+        os.chmod(path(name), 0o600)
+    ours = ["at-anon", "-q", "--key", "key"]
+    theirs = ["traceanon", "-s", "-d", "-f", "key"]
+    contest(report, "anon", "ERF -> ERF", [
+        Command(ours + ["--policy", "kept", "trace.erf", "a.erf"],
+                packets_of("a.erf"), "a.erf"),
+        Command(theirs + ["erf:trace.erf", "erf:b.erf"], packets_of("b.erf"),
+                "b.erf"),
+        Command(ours + ["trace.erf", "c.erf"], packets_of("c.erf"), "c.erf",
+                "at-anon (headers)"),
+    ])
+    contest(report, "anon", ".erf.gz -> .erf.gz", [
+        Command(ours + ["--policy", "kept", "trace-gzip.erf.gz", "a.erf.gz"],
+                packets_of("a.erf.gz"), "a.erf.gz"),
+        Command(theirs + ["-z", "6", "-Z", "gzip", "erf:trace-gzip.erf.gz",
+                          "erf:b.erf.gz"], packets_of("b.erf.gz"), "b.erf.gz"),
     ])
 
 
