@@ -251,7 +251,7 @@ same_when_snapped() {
     need tshark
     # The innermost are the last; a tunnel that carries ARP stays what it is.
     tshark -r "$DATA/vxlan.pcap" -Y 'udp.port == 4789' \
-        -T fields -e udp.port -e tcp.port 2>/dev/null | tr '\t,' '\n\n' |
+        -T fields -e udp.port -e tcp.port 2>/dev/null | tr '\t,' '\n' |
         grep . | sort -u >theirs
     at-app -q --format csv --inner --fields proto,sport,dport \
         -f 'udp port 4789' "$DATA/vxlan.pcap" |
