@@ -573,6 +573,15 @@ struct tool_copy {
     enum at_status (*take)(void *ctx, struct at_packet *pkt,
                            struct at_error *err);
     void (*finish)(void *ctx, struct tool_copy *copy);
+
+    /* Instead of one output; 'out' is then not opened, but its options, path
+     * and counts are used.  put() takes a record, and returns AT_END to stop;
+     * end() comes after the last, and returns the exit status; close() comes
+     * in any case, while the pool is still there. */
+    enum at_status (*put)(void *ctx, const struct at_packet *pkt,
+                          struct at_error *err);
+    int (*end)(void *ctx);
+    void (*close)(void *ctx);
 };
 
 #define TOOL_WRITING(copy)                                                     \

@@ -29,6 +29,8 @@ static enum at_status put_packet(struct tool_copy *c, struct at_packet *pkt,
     if (st != AT_OK)
         return st == AT_END ? AT_OK : st;
     c->picked += pkt->kind == AT_KIND_PACKET;
+    if (c->put != NULL)
+        return c->put(c->ctx, pkt, err);
     st = tool_output_put(&c->out, pkt, err);
     if (c->out.packets > before)
         tool_process_count(&c->process, pkt);
@@ -62,7 +64,8 @@ static enum at_status copy_all(struct tool_copy *c, struct at_error *err)
 
     if (st == AT_OK)
         st = copy_packets(c, err);
-    if (st == AT_END && tool_output_begin(&c->out, err) != AT_OK)
+    if (st == AT_END && c->put == NULL &&
+        tool_output_begin(&c->out, err) != AT_OK)
         return err->status;
     return st;
 }
@@ -70,7 +73,8 @@ static enum at_status copy_all(struct tool_copy *c, struct at_error *err)
 /* Gives the output its name; only now does it exist. */
 static int finish_output(struct tool_copy *c)
 {
-    const int status = tool_output_commit(&c->out);
+    const int status = c->end != NULL ? c->end(c->ctx)
+                                      : tool_output_commit(&c->out);
 
     if (!c->out.complete)
         return status;
@@ -129,11 +133,13 @@ static int set_up(struct tool_copy *c, char *path[], size_t n)
         status = tool_process_open(&c->process);
     c->in.wanted.process = c->process.process;
     if (status == TOOL_OK)
-        status = tool_sources_set(&c->in, path, n, c->out.path);
+        status = tool_sources_set(&c->in, path, n,
+                                  c->put == NULL ? c->out.path : NULL);
     if (!c->plain && (c->in.paths.n == 1 || c->in.sequence) &&
         c->in.window_ns == 0)
         opts->sections = selecting || c->process.process != NULL ||
-                                 c->take != NULL || c->in.wanted.change != NULL
+                                 c->take != NULL || c->put != NULL ||
+                                 c->in.wanted.change != NULL
                              ? AT_SECTIONS_KEPT
                              : AT_SECTIONS_WHOLE;
     if (status == TOOL_OK &&
@@ -145,6 +151,8 @@ static int set_up(struct tool_copy *c, char *path[], size_t n)
 
 static void tear_down(struct tool_copy *c)
 {
+    if (c->close != NULL)
+        c->close(c->ctx);
     tool_sources_close(&c->in);
     tool_output_close(&c->out);
     at_pool_close(c->out.opts.pool);

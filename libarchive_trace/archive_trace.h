@@ -805,6 +805,47 @@ AT_API enum at_status at_unique_open(struct at_unique **out,
 AT_API bool at_unique_is_new(struct at_unique *u, const struct at_packet *pkt);
 AT_API void at_unique_close(struct at_unique *u);
 
+/*
+ * Records of many traces to be, kept in queues until each is written: in
+ * about 'memory' bytes (0: 64 MiB), and what is more in a file without a name
+ * in the folder of 'beside'.  A spool is used by one thread.
+ */
+struct at_spool;
+AT_API enum at_status at_spool_open(struct at_spool **out, const char *beside,
+                                    uint64_t memory, struct at_error *err);
+
+/* Copies the record to the end of a queue; queues are numbered from 0, best
+ * without gaps. */
+AT_API enum at_status at_spool_add(struct at_spool *s, uint32_t queue,
+                                   const struct at_packet *pkt,
+                                   struct at_error *err);
+
+/*
+ * Takes the next record, good until the next call of at_spool_take(), or
+ * AT_END.  Once a queue is begun it is taken to its end before another is, or
+ * anything is added to it; then it is empty, and may be used again.
+ */
+AT_API enum at_status at_spool_take(struct at_spool *s, uint32_t queue,
+                                    struct at_packet *pkt,
+                                    struct at_error *err);
+AT_API void at_spool_close(struct at_spool *s);
+
+/*
+ * What a piece of a trace needs of the records before it: at_heading_note()
+ * is shown every record and keeps copies of the latest ERF META record of each
+ * kind, and of the names and secrets in a pcapng section; not too many.
+ */
+struct at_heading;
+AT_API enum at_status at_heading_open(struct at_heading **out,
+                                      struct at_error *err);
+AT_API enum at_status at_heading_note(struct at_heading *h,
+                                      const struct at_packet *pkt,
+                                      struct at_error *err);
+AT_API size_t at_heading_records(const struct at_heading *h);
+AT_API const struct at_packet *at_heading_record(const struct at_heading *h,
+                                                 size_t i);
+AT_API void at_heading_close(struct at_heading *h);
+
 /* ---- the pipeline ---------------------------------------------------- */
 
 /*
@@ -1042,8 +1083,15 @@ AT_API enum at_format at_writer_format(const struct at_writer *w);
 
 AT_API const struct at_losses *at_writer_losses(const struct at_writer *w);
 
-/* Bytes written to the file so far, compressed. */
+/* Bytes written to the file so far, compressed; and of the trace so far,
+ * before compression, the header of the file included. */
 AT_API uint64_t at_writer_bytes(const struct at_writer *w);
+AT_API uint64_t at_writer_raw_bytes(const struct at_writer *w);
+
+/* The most bytes that at_writer_put() would add to the latter for 'pkt';
+ * descriptions of pcapng interfaces come on top of it. */
+AT_API uint64_t at_writer_most_bytes(const struct at_writer *w,
+                                     const struct at_packet *pkt);
 
 /*
  * at_writer_commit() writes out what is left, and gives the file its name.

@@ -26,6 +26,7 @@ struct at_writer {
     struct at_error err;
     struct at_losses losses;
     struct at_pcapng_out ng;
+    uint64_t raw_bytes; /* put so far */
 };
 
 /* ---- options --------------------------------------------------------- */
@@ -70,6 +71,7 @@ static uint8_t *take_room(struct at_writer *w, size_t n)
     if (begun && pk->fill + n > AT_BLOCK_FILL &&
         at_packer_end_block(pk) != AT_OK)
         return NULL;
+    w->raw_bytes += n;
     return at_packer_room(pk, n);
 }
 
@@ -451,6 +453,41 @@ const struct at_losses *at_writer_losses(const struct at_writer *w)
 uint64_t at_writer_bytes(const struct at_writer *w)
 {
     return w->out.bytes;
+}
+
+uint64_t at_writer_raw_bytes(const struct at_writer *w)
+{
+    return w->raw_bytes;
+}
+
+static uint64_t most_erf_bytes(const struct at_packet *pkt)
+{
+    const uint32_t cap = pkt->cap_bytes;
+
+    if (at_erf_is_record(pkt) || pkt->kind != AT_KIND_PACKET)
+        return at_erf_build(NULL, pkt, cap);
+    if (at_erf_type_for(pkt) < 0)
+        return 0; /* is left out */
+    return at_erf_build(NULL, pkt,
+                        cap < at_erf_room(pkt) ? cap : at_erf_room(pkt));
+}
+
+uint64_t at_writer_most_bytes(const struct at_writer *w,
+                              const struct at_packet *pkt)
+{
+    enum { PACKET = 32, OPTIONS = 28 }; /* of ours: flags, drops, the end */
+
+    if (w->opts.format == AT_FORMAT_ERF)
+        return most_erf_bytes(pkt);
+    if (w->opts.format != AT_FORMAT_PCAPNG)
+        return pkt->linktype == AT_LINK_ERF
+                   ? AT_PCAP_RECORD + most_erf_bytes(pkt)
+                   : AT_PCAP_RECORD + (uint64_t)pkt->cap_bytes;
+    if (pkt->format != AT_FORMAT_PCAPNG)
+        return PACKET + OPTIONS + (uint64_t)pkt->record_bytes + 3;
+    if (w->opts.sections != AT_SECTIONS_ONE && !pkt->edited)
+        return pkt->record_bytes;
+    return PACKET + OPTIONS + (uint64_t)pkt->record_bytes;
 }
 
 const struct at_error *at_writer_error(const struct at_writer *w)

@@ -201,6 +201,10 @@ options_of_page() { # page
     run_page at-query.1
 }
 
+@test "man: the examples of at-split(1) run" {
+    run_page at-split.1
+}
+
 @test "man: the examples of at-stats(1) run" {
     run_page at-stats.1
 }

@@ -25,8 +25,8 @@ WHOLE = os.environ["BENCH_WHOLE"]
 DIR = os.path.abspath(os.environ["BENCH_DIR"])
 WORK = os.path.join(DIR, "work")  # ours alone, removed at the end
 
-SECTIONS = ["count", "convert", "merge", "anon", "index", "ingest", "query",
-            "replay"]
+SECTIONS = ["count", "convert", "merge", "split", "anon", "index", "ingest",
+            "query", "replay"]
 COLUMNS = ["section", "workload", "tool", "outcome", "wall_s", "wall_min_s",
            "wall_max_s", "cpu_s", "rss_mib", "output_mb", "wall_ratio",
            "cpu_ratio"]
@@ -443,6 +443,35 @@ def bench_anon(report):
                 packets_of("a.erf.gz"), "a.erf.gz"),
         Command(theirs + ["-z", "6", "-Z", "gzip", "erf:trace-gzip.erf.gz",
                           "erf:b.erf.gz"], packets_of("b.erf.gz"), "b.erf.gz"),
+    ])
+
+
+def packets_of_pieces(folder):
+    """The packets of all pieces in a folder."""
+    def outcome(_):
+        names = sorted(os.path.join(folder, name)
+                       for name in os.listdir(path(folder)))
+        return sum(int(line.split()[0]) for line in
+                   output_of(["at-info", "-q", "-c"] + names).splitlines())
+    return outcome
+
+
+def bench_split(report):
+    each = str(max(1, counted_by_us("trace.erf")(None) // 50))
+    contest(report, "split", "ERF -> 50 of ERF, by count", [
+        Command(["at-split", "-q", "-c", each, "-o", "a/p-{n}.erf",
+                 "trace.erf"], packets_of_pieces("a"), "a/"),
+        Command(["tracesplit", "-c", each, "erf:trace.erf", "erf:b/p"],
+                packets_of_pieces("b"), "b/"),
+        Command(["editcap", "-F", "nsecpcap", "-c", each, "trace.erf",
+                 "c/p.pcap"], packets_of_pieces("c"), "c/"),
+    ])
+    contest(report, "split", ".erf.gz -> 50 of .erf.gz", [
+        Command(["at-split", "-q", "-c", each, "-o", "a/p-{n}.erf.gz",
+                 "trace-gzip.erf.gz"], packets_of_pieces("a"), "a/"),
+        Command(["tracesplit", "-z", "6", "-Z", "gzip", "-c", each,
+                 "erf:trace-gzip.erf.gz", "erf:b/p"], packets_of_pieces("b"),
+                "b/"),
     ])
 
 
