@@ -148,6 +148,8 @@ static enum at_status print(struct app *app, struct at_print *print,
              at_unknown_print(stdout, print->format, &app->finds) != AT_OK)
         st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
     tool_summary_count(&app->summary, app->finds.n, "flow", "");
+    tool_summary_count(&app->summary, at_tracker_forced(app->tracker), "flow",
+                       " ended early because too many were open");
     return st;
 }
 

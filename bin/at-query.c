@@ -45,7 +45,8 @@ struct ask {
     struct at_parts parts; /* where flows decide */
     struct tool_progress progress;
     struct tool_summary summary;
-    bool damaged; /* a target; its holes were said */
+    uint64_t forced; /* flows that ended early in scans */
+    bool damaged;    /* a target; its holes were said */
 };
 
 /* ---- what is asked --------------------------------------------------- */
@@ -98,6 +99,7 @@ static int open_question(struct ask *ask, int argc, char *argv[], int words)
     ask->query.reading.salvage = ask->common.salvage;
     ask->query.holes = holes;
     ask->query.holes_ctx = ask;
+    ask->query.forced = &ask->forced;
     ask->query.from_ns = ask->selection.from_ns;
     ask->query.to_ns = ask->selection.to_ns;
     ask->query.whole_flows = ask->whole_flows;
@@ -677,6 +679,9 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
                  : ask->output != NULL || ask->series_text != NULL
                      ? answer_packets(ask)
                      : answer_flows(ask);
+    if (ask->forced > 0)
+        tool_note("%" PRIu64 " flows ended early because too many were open",
+                  ask->forced);
     at_steps_close(&ask->steps);
     if (ask->kept >= 0)
         close(ask->kept);

@@ -162,6 +162,7 @@ static enum at_status add_draft(struct ingest *in, const char *index,
     const enum at_status st = at_archive_add(
         in->archive, &seg, d->path, in->taken_up, in->input, in->inputs, err);
 
+    in->done->forced += t->forced;
     free(seg.path);
     return st;
 }

@@ -451,6 +451,8 @@ static enum at_status find_by_scan(const struct at_query *q,
         st = at_target_tell(q, &t->target[number], NULL, rd, err);
     if (at_tracker_finish(scan.tracker) != AT_OK && st == AT_OK)
         st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    if (q->forced != NULL)
+        *q->forced += at_tracker_forced(scan.tracker);
     at_reader_close(rd);
     at_tracker_close(scan.tracker);
     return st;

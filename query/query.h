@@ -35,6 +35,8 @@ struct at_query {
     bool alone;                 /* no flow goes on from one target to another */
     struct at_apps *apps;       /* by which flows without an index get a name */
     struct at_app_names *names; /* that indexes have; found flows use them */
+    uint64_t *forced; /* unless NULL: flows of scans that ended early because
+                         too many were open are added */
 };
 
 /* 'flags' are those of at_filter_open().  On failure there is nothing to
