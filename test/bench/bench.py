@@ -25,8 +25,8 @@ WHOLE = os.environ["BENCH_WHOLE"]
 DIR = os.path.abspath(os.environ["BENCH_DIR"])
 WORK = os.path.join(DIR, "work")  # ours alone, removed at the end
 
-SECTIONS = ["count", "convert", "merge", "split", "anon", "index", "ingest",
-            "query", "replay"]
+SECTIONS = ["count", "stats", "convert", "merge", "split", "anon", "index",
+            "ingest", "query", "replay"]
 COLUMNS = ["section", "workload", "tool", "outcome", "wall_s", "wall_min_s",
            "wall_max_s", "cpu_s", "rss_mib", "output_mb", "wall_ratio",
            "cpu_ratio"]
@@ -303,8 +303,9 @@ ABSENT_HOST = "203.0.113.77"
 
 def access_points():
     """The foreign .gz once more, with the index that at-index makes of it."""
-    os.link(path("trace-gzip.erf.gz"), path("indexed.erf.gz"))
-    must([program("at-index"), "-q", "indexed.erf.gz"])
+    if not os.path.exists(path("indexed.erf.gz")):
+        os.link(path("trace-gzip.erf.gz"), path("indexed.erf.gz"))
+        must([program("at-index"), "-q", "indexed.erf.gz"])
     return "ERF, foreign .gz, indexed", "indexed.erf.gz"
 
 
@@ -323,6 +324,41 @@ def bench_count(report):
             commands.append(Command(["tcpdump", "--count", "-r", name],
                                     said(r"^(\d+) packets")))
         contest(report, "count", title, commands)
+
+
+FILTERS = ["tcp", "udp", "port 53"]
+
+
+def bench_stats(report):
+    """Counters of three filters; then the same by one thread and by two."""
+    all_of_csv = said(r",all,(\d+)")
+    for title, name in PLAIN + [access_points()]:
+        uri = ("pcapfile:" if name.endswith(".pcap") else "erf:") + name
+        ours = ["at-stats", "-q", "--format", "csv", name] + FILTERS
+        commands = [Command(ours, all_of_csv)]
+        if not name.endswith(".zst"):
+            theirs = ["tracestats"]
+            for expression in FILTERS:
+                theirs += ["-f", expression]
+            commands.append(Command(theirs + [uri],
+                                    said(r"Accepted Packets:\s*(\d+)")))
+        contest(report, "stats", title, commands)
+    for title, name in (("BGZF, 1 and 2 threads", "trace-bgzf.erf.gz"),
+                        ("zstd, 1 and 2 threads", "trace.erf.zst")):
+        contest(report, "stats", title, [
+            Command(["at-stats", "-q", f"-j{n}", "--format", "csv", name] +
+                    FILTERS, all_of_csv, label=f"at-stats -j{n}")
+            for n in (2, 1)])
+    contest(report, "stats", "hosts with most bytes", [
+        Command(["at-top", "-k", "host", "--format", "csv", "trace.erf"],
+                said(r"([\d,]+) packets")),
+        Command(["traceends", "-A", "v4", "erf:trace.erf"],
+                lambda command: None)], same=False)
+    contest(report, "stats", "all sections of a report", [
+        Command(["at-report", "--format", "csv", "trace.erf"],
+                said(r"([\d,]+) packets")),
+        Command(["tracereport", "erf:trace.erf"], lambda command: None)],
+        same=False)
 
 
 def bench_convert(report):
