@@ -606,7 +606,8 @@ static enum at_status take_input(struct ingest *in, const struct candidate *c,
     bool damaged = true;
     enum at_status st;
 
-    in->input[in->inputs++] = c->state;
+    in->input[in->inputs] = c->state;
+    in->input[in->inputs++].complete = false; /* there is more to be had */
     in->holes = (struct at_salvaged){.holes = 0};
     st = find_taken(in, c, &bad);
     if (st == AT_OK)
