@@ -785,7 +785,7 @@ static void see_way(struct view *v, unsigned i)
         state = STATE_SILENT;
     }
     v->bytes = v->bytes << 32 | load_bytes(way, n);
-    v->state = (uint16_t)(v->state << STATE_BITS | state);
+    v->state = (uint16_t)((unsigned)v->state << STATE_BITS | state);
     for (unsigned b = 0; b < AT_APP_BYTES; b++)
         at[b] = b < n ? way->bytes[b] : NO_BYTE;
 }

@@ -49,7 +49,7 @@ static void make_range(struct range *r, const uint8_t *addr, unsigned bytes,
     r->low[0] = r->high[0] = bytes == 4 ? 4 : 6;
     for (unsigned i = 0; i < bytes; i++) {
         const unsigned kept = prefix > 8 * i ? prefix - 8 * i : 0;
-        const uint8_t mask = kept >= 8 ? 0xff : (uint8_t)(0xff00 >> kept);
+        const uint8_t mask = (uint8_t)(kept >= 8 ? 0xff : 0xff00 >> kept);
 
         r->low[1 + i] = addr[i] & mask;
         r->high[1 + i] = (uint8_t)(addr[i] | (uint8_t)~mask);

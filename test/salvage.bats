@@ -385,7 +385,7 @@ END
 # What comes out is of the file, and at least so much of it.
 is_found_again() { # file records-at-least
     for way in "$1" -; do
-        run --separate-stderr at-convert -q --salvage -F pcap $way out <"$1"
+        run --separate-stderr at-convert -q --salvage -F pcap "$way" out <"$1"
         [ "$status" -eq 1 ]
         [ -z "$(comm -13 <(records "$TEST_DATA/http.pcap" | sort) <(records out | sort))" ]
         [ "$(records out | wc -l)" -ge "$2" ]
