@@ -87,7 +87,8 @@ def timing(argv, trace, gap_ns, packets, work):
     far.wait()
     times = [ns for ns, _, _ in records(got)]
     off = [t - times[0] - i * gap_ns for i, t in enumerate(times)]
-    late = sorted(o - min(off) for o in off)
+    earliest = min(off)
+    late = sorted(o - earliest for o in off)
     return {
         "arrived": len(times) / packets,
         "median": quantile(late, 0.5) / 1e3,
