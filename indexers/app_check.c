@@ -201,6 +201,8 @@ static void try_sides(struct made *m, const struct at_app_side *a,
     const unsigned na = lengths_of(a, la), nb = lengths_of(b, lb);
     const unsigned most = na > nb ? na : nb;
 
+    if (na == 0 || nb == 0)
+        return;
     /* The lengths of the two ends have nothing to do with each other. */
     for (unsigned i = 0; i < most && !m->wins; i++)
         try_lengths(m, a, b, la[i % na], lb[i % nb]);
