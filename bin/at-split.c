@@ -434,8 +434,9 @@ static enum at_status put_by_key(struct split *s, const struct at_packet *pkt,
     uint32_t number = 0;
 
     for (unsigned i = 0; i < n && st == AT_OK; i++) {
-        st = s->by == TOOL_BY_FLOW ? find_flow(s, &key[i], sight, &number, err)
-                                   : find_piece(s, &key[i], &number, err);
+        st = s->by == TOOL_BY_FLOW && sight != NULL
+                 ? find_flow(s, &key[i], sight, &number, err)
+                 : find_piece(s, &key[i], &number, err);
         if (st == AT_OK)
             st = put_record(s, &s->piece[number], pkt, sight, err);
         s->beyond += st == AT_END;

