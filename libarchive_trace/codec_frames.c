@@ -167,7 +167,7 @@ static enum at_status no_frame(struct at_source *src, struct rest *rest,
     const struct at_frame_ops *ops = src->ops->frames;
     const unsigned long long at = src->in.offset - (rest->have - rest->at);
 
-    if (ops->closed && rest->eof &&
+    if (ops->closed && rest->eof && rest->at < rest->have &&
         only_zeros(rest->p + rest->at, rest->have - rest->at))
         rest->at = rest->have;
     if (rest->at == rest->have && (!rest->goes_on || rest->told))
