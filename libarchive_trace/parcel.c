@@ -132,7 +132,7 @@ static enum at_status keep(struct at_parcel *p, struct at_traces *t,
     return AT_OK;
 }
 
-static void add_record(struct at_parcel *p, const struct at_found *found,
+static void add_record(struct at_parcel *p, const struct at_taken *found,
                        unsigned workers)
 {
     if (p->whose != NULL)
@@ -176,7 +176,7 @@ enum at_status at_parcel_fill(struct at_parcel *p, struct at_traces *t,
 
     p->n = p->ticks = p->helds = 0;
     while (p->n < AT_PARCEL_RECORDS && bytes < AT_PARCEL_BYTES) {
-        struct at_found found;
+        struct at_taken found;
 
         st = at_traces_find(t, &found, err);
         if (st != AT_OK)

@@ -8,7 +8,7 @@
 #include "errors.h"
 
 struct waiting {
-    struct at_found found;
+    struct at_taken found;
     uint64_t ts;
     uint64_t number; /* as it came */
 };
@@ -74,7 +74,7 @@ static uint64_t time_of(const struct at_reorder *r, const struct at_packet *pkt)
 }
 
 enum at_status at_reorder_add(struct at_reorder *r,
-                              const struct at_found *found)
+                              const struct at_taken *found)
 {
     struct waiting new = {.found = *found, .number = r->number};
     size_t i;
@@ -110,7 +110,7 @@ static void sift_down(struct at_reorder *r, struct waiting last)
     r->heap[i] = last;
 }
 
-bool at_reorder_last(struct at_reorder *r, struct at_found *found)
+bool at_reorder_last(struct at_reorder *r, struct at_taken *found)
 {
     if (r->n == 0)
         return false;
@@ -123,7 +123,7 @@ bool at_reorder_last(struct at_reorder *r, struct at_found *found)
     return true;
 }
 
-bool at_reorder_due(struct at_reorder *r, struct at_found *found)
+bool at_reorder_due(struct at_reorder *r, struct at_taken *found)
 {
     return r->n > 0 && r->most_ts - r->heap[0].ts >= r->window &&
            at_reorder_last(r, found);

@@ -17,12 +17,12 @@ enum at_status at_reorder_open(struct at_reorder **out, int64_t window_ns,
 
 /* The hold becomes that of the window; on an error it stays the caller's. */
 enum at_status at_reorder_add(struct at_reorder *r,
-                              const struct at_found *found);
+                              const struct at_taken *found);
 
 /* Takes the earliest packet, and its hold, if it is due; at the end of all
  * input, in any case.  false if there is none. */
-bool at_reorder_due(struct at_reorder *r, struct at_found *found);
-bool at_reorder_last(struct at_reorder *r, struct at_found *found);
+bool at_reorder_due(struct at_reorder *r, struct at_taken *found);
+bool at_reorder_last(struct at_reorder *r, struct at_taken *found);
 
 /* Packets so far that came later than the window allows. */
 uint64_t at_reorder_late(const struct at_reorder *r);

@@ -51,7 +51,7 @@ struct at_traces {
     size_t open; /* streams that are */
     struct at_merge *merge;
     struct at_reorder *window;
-    struct at_found last; /* given out by at_traces_next() */
+    struct at_taken last; /* given out by at_traces_next() */
     uint64_t given;       /* packets */
 
     pthread_mutex_t lock;
@@ -327,10 +327,10 @@ static enum at_status stream_next(struct at_stream *s,
     return st < 0 ? meet_error(s, st, err) : st;
 }
 
-static struct at_found found_in(const struct at_stream *s)
+static struct at_taken found_in(const struct at_stream *s)
 {
     s->now->holds++;
-    return (struct at_found){
+    return (struct at_taken){
         .pkt = &s->now->sift.pkt[s->next - 1],
         .from = s->now,
         .i = s->next - 1,
@@ -357,7 +357,7 @@ static enum at_status merge_next(void *ctx, struct at_packet *pkt,
     return st;
 }
 
-static enum at_status find_merged(struct at_traces *t, struct at_found *found,
+static enum at_status find_merged(struct at_traces *t, struct at_taken *found,
                                   struct at_error *err)
 {
     struct at_packet pkt;
@@ -373,7 +373,7 @@ static enum at_status find_merged(struct at_traces *t, struct at_found *found,
 }
 
 static enum at_status find_in_sequence(struct at_traces *t,
-                                       struct at_found *found,
+                                       struct at_taken *found,
                                        struct at_error *err)
 {
     while (t->now < t->n) {
@@ -389,7 +389,7 @@ static enum at_status find_in_sequence(struct at_traces *t,
     return AT_END;
 }
 
-static enum at_status find_any(struct at_traces *t, struct at_found *found,
+static enum at_status find_any(struct at_traces *t, struct at_taken *found,
                                struct at_error *err)
 {
     return t->merge != NULL ? find_merged(t, found, err)
@@ -398,10 +398,10 @@ static enum at_status find_any(struct at_traces *t, struct at_found *found,
 
 /* Fills the window until its earliest packet is due, or nothing more comes. */
 static enum at_status find_in_window(struct at_traces *t,
-                                     struct at_found *found,
+                                     struct at_taken *found,
                                      struct at_error *err)
 {
-    struct at_found next;
+    struct at_taken next;
     enum at_status st = AT_OK;
 
     while (!at_reorder_due(t->window, found)) {
@@ -418,7 +418,7 @@ static enum at_status find_in_window(struct at_traces *t,
     return AT_OK;
 }
 
-enum at_status at_traces_find(struct at_traces *t, struct at_found *found,
+enum at_status at_traces_find(struct at_traces *t, struct at_taken *found,
                               struct at_error *err)
 {
     enum at_status st;
@@ -572,7 +572,7 @@ enum at_status at_traces_open(struct at_traces **out, char *const path[],
 
 void at_traces_close(struct at_traces *t)
 {
-    struct at_found found;
+    struct at_taken found;
 
     if (t == NULL)
         return;

@@ -21,14 +21,14 @@ struct at_held {
     struct at_held *next; /* on the shelf */
 };
 
-struct at_found {
+struct at_taken {
     const struct at_packet *pkt;
     struct at_held *from;
     size_t i; /* pkt is from->sift.pkt[i] */
 };
 
 /* The next wanted packet, held once more; see at_traces_next(). */
-enum at_status at_traces_find(struct at_traces *t, struct at_found *found,
+enum at_status at_traces_find(struct at_traces *t, struct at_taken *found,
                               struct at_error *err);
 void at_traces_let_go(struct at_traces *t, struct at_held *held);
 
