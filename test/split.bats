@@ -270,8 +270,6 @@ for name, want in zip(sys.argv[1::2], sys.argv[2::2]):
         assert data[at + 9] & 3 == int(want)
         at += struct.unpack_from(">H", data, at + 10)[0]
 END
-    diff <(records o/in.erf; records o/out.erf) \
-        <(records "$TEST_DATA/link.erf") >/dev/null || true
     diff <({ records o/in.erf; records o/out.erf; } | sort) \
         <(records "$TEST_DATA/link.erf" | sort)
     at-split -q --by direction --direction 'filter:dst port 53' \
@@ -402,11 +400,8 @@ print(at)')
 
 @test "at-split: a full disk is an error" {
     for how in '-c 300' '--by flow' '--by direction'; do
-        # shellcheck disable=SC2086 # two words
-        run --separate-stderr at-split -q $how -o /dev/full{n} "$TEST_DATA/link.erf"
-        [ "$status" -eq 1 ] || true
         ln -sf /dev/full full-00001.erf
-        # shellcheck disable=SC2086
+        # shellcheck disable=SC2086 # two words
         run --separate-stderr at-split -q $how -o full-{n}.erf "$TEST_DATA/link.erf"
         [ "$status" -eq 1 ]
         one_message
