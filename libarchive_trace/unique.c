@@ -129,8 +129,7 @@ static void remember(struct at_unique *u, uint64_t hash,
     };
     *slot = (uint16_t)u->n;
     if (pkt->cap_bytes > 0)
-        if (pkt->cap_bytes > 0)
-            memcpy(u->bytes + u->used, pkt->data, pkt->cap_bytes);
+        memcpy(u->bytes + u->used, pkt->data, pkt->cap_bytes);
     u->used += pkt->cap_bytes;
 }
 
