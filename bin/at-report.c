@@ -523,15 +523,8 @@ int main(int argc, char *argv[])
                   "only these, as in ports,ttl; may be given again"),
         TOOL_COUNT('n', "count", &rep.count, "COUNT",
                    "rows of a section, 0 for all; the others are one row"),
-        TOOL_CHOICE(0, "format", &rep.format, "table|csv|json",
-                    "how rows are printed"),
-        TOOL_COUNT(0, "memory", &rep.memory, "SIZE",
-                   "for counting; what does not fit goes to temporary files"),
-        TOOL_FLAG(0, "sequence", &rep.pipeline.in.sequence,
-                  "read the inputs one after the other, not by time"),
-        TOOL_INPUT(&rep.pipeline.in.reading),
-        TOOL_SELECTION_BUT(&rep.pipeline.selection, TOOL_NO_LIMIT),
-        TOOL_COMMON_BUT(&rep.pipeline.common, TOOL_NO_STRICT),
+        TOOL_COUNTING_OPTIONS(&rep.format, &rep.memory),
+        TOOL_PIPELINE_OPTIONS(&rep.pipeline, TOOL_NO_LIMIT),
         TOOL_END,
     };
     const int i = tool_parse(argc, argv,
@@ -540,9 +533,6 @@ int main(int argc, char *argv[])
                              options);
     int status;
 
-    tool_selection_resolve(&rep.pipeline.selection);
-    if (i == argc)
-        tool_usage_error("no file is named");
     if (shown == 0)
         shown = (1u << AT_REPORT_SECTIONS) - 1;
     rep.wanted = shown | 1u << AT_REPORT_TOTAL;

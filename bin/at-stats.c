@@ -529,11 +529,7 @@ int main(int argc, char *argv[])
                    "at most so many for intervals without packets"),
         TOOL_CHOICE(0, "format", &s.format, "table|csv|json",
                     "how counters are printed"),
-        TOOL_FLAG(0, "sequence", &s.pipeline.in.sequence,
-                  "read the inputs one after the other, not by time"),
-        TOOL_INPUT(&s.pipeline.in.reading),
-        TOOL_SELECTION(&s.pipeline.selection),
-        TOOL_COMMON_BUT(&s.pipeline.common, TOOL_NO_STRICT),
+        TOOL_PIPELINE_OPTIONS(&s.pipeline, 0),
         TOOL_END,
     };
     int i, words, status;
@@ -545,9 +541,6 @@ int main(int argc, char *argv[])
                    "[selection] [--interval dur | --every count] "
                    "[--format table|csv|json] input ... [expression ...]",
                    options);
-    tool_selection_resolve(&s.pipeline.selection);
-    if (i == argc)
-        tool_usage_error("no file is named");
     check_options(&s);
     words = tool_first_expression(argc, argv, i, s.filters > 0);
     for (int k = words; k < argc; k++)

@@ -544,15 +544,8 @@ int main(int argc, char *argv[])
                    "print that many, 0 for all"),
         TOOL_CHOICE(0, "by", &top.by, "bytes|packets|flows",
                     "what the most are the most of"),
-        TOOL_CHOICE(0, "format", &top.format, "table|csv|json",
-                    "how they are printed"),
-        TOOL_COUNT(0, "memory", &top.memory, "SIZE",
-                   "for counting; what does not fit goes to temporary files"),
-        TOOL_FLAG(0, "sequence", &top.pipeline.in.sequence,
-                  "read the inputs one after the other, not by time"),
-        TOOL_INPUT(&top.pipeline.in.reading),
-        TOOL_SELECTION_BUT(&top.pipeline.selection, TOOL_NO_LIMIT),
-        TOOL_COMMON_BUT(&top.pipeline.common, TOOL_NO_STRICT),
+        TOOL_COUNTING_OPTIONS(&top.format, &top.memory),
+        TOOL_PIPELINE_OPTIONS(&top.pipeline, TOOL_NO_LIMIT),
         TOOL_END,
     };
     const int i = tool_parse(argc, argv,
@@ -562,9 +555,6 @@ int main(int argc, char *argv[])
                              options);
     int status;
 
-    tool_selection_resolve(&top.pipeline.selection);
-    if (i == argc)
-        tool_usage_error("no file is named");
     set_keys(&top);
     status = tool_pipeline_set(&top.pipeline, argv + i, (size_t)(argc - i));
     if (status == TOOL_OK)

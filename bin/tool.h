@@ -472,8 +472,23 @@ struct tool_pipeline {
     bool stopped; /* by a signal, or nobody reads standard output any more */
 };
 
-/* Sets the inputs, makes the selection, and opens the pool.  Returns the exit
- * status, anything wrong having been said. */
+/* The options of all of them; 'without' is of TOOL_SELECTION_BUT(). */
+#define TOOL_PIPELINE_OPTIONS(p, without)                                      \
+    TOOL_FLAG(0, "sequence", &(p)->in.sequence,                                \
+              "read the inputs one after the other, not by time"),             \
+        TOOL_INPUT(&(p)->in.reading),                                          \
+        TOOL_SELECTION_BUT(&(p)->selection, without),                          \
+        TOOL_COMMON_BUT(&(p)->common, TOOL_NO_STRICT)
+
+/* Those of a tool that counts by key and prints a table of it. */
+#define TOOL_COUNTING_OPTIONS(format, memory)                                  \
+    TOOL_CHOICE(0, "format", format, "table|csv|json",                         \
+                "how rows are printed"),                                       \
+        TOOL_COUNT(0, "memory", memory, "SIZE",                                \
+                   "for counting; what does not fit goes to temporary files")
+
+/* Sets the inputs, of which there must be some, makes the selection, and opens
+ * the pool.  Returns the exit status, anything wrong having been said. */
 int tool_pipeline_set(struct tool_pipeline *p, char *word[], size_t n);
 
 /*

@@ -7,9 +7,13 @@
 
 int tool_pipeline_set(struct tool_pipeline *p, char *word[], size_t n)
 {
-    int status = tool_selection_compile(&p->in.wanted, &p->selection);
     struct at_error err;
+    int status;
 
+    if (n == 0)
+        tool_usage_error("no file is named");
+    tool_selection_resolve(&p->selection);
+    status = tool_selection_compile(&p->in.wanted, &p->selection);
     p->in.reading.salvage = p->common.salvage;
     if (p->selection.count != UINT64_MAX)
         p->in.limit = p->selection.count;

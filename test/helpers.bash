@@ -65,3 +65,26 @@ one_message() {
         return 1
     }
 }
+
+# A pcap (nanoseconds, Ethernet) of packets, each a time in ms and a text.
+text_packets() { # file ms:text...
+    python3 - "$@" <<'END'
+import struct, sys
+with open(sys.argv[1], "wb") as f:
+    f.write(struct.pack("<IHHIIII", 0xa1b23c4d, 2, 4, 0, 0, 65535, 1))
+    for word in sys.argv[2:]:
+        ms, text = word.split(":")
+        frame = text.encode().ljust(60, b"\0")
+        f.write(struct.pack("<IIII", int(ms) // 1000,
+                            int(ms) % 1000 * 1000000, 60, 60) + frame)
+END
+}
+
+# The texts of the packets of a file, in one line.
+texts() { # file
+    python3 - "$1" <<'END'
+import sys
+from records import records
+print(*(frame.split(b"\0")[0].decode() for _, frame, _ in records(sys.argv[1])))
+END
+}

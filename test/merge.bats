@@ -8,29 +8,6 @@ setup() {
     cd "$BATS_TEST_TMPDIR" || return
 }
 
-# A pcap (nanoseconds, Ethernet) of packets, each a time in ms and a text.
-packets() { # file ms:text...
-    python3 - "$@" <<'END'
-import struct, sys
-with open(sys.argv[1], "wb") as f:
-    f.write(struct.pack("<IHHIIII", 0xa1b23c4d, 2, 4, 0, 0, 65535, 1))
-    for word in sys.argv[2:]:
-        ms, text = word.split(":")
-        frame = text.encode().ljust(60, b"\0")
-        f.write(struct.pack("<IIII", int(ms) // 1000,
-                            int(ms) % 1000 * 1000000, 60, 60) + frame)
-END
-}
-
-# The texts of the packets of a file, in one line.
-texts() { # file
-    python3 - "$1" <<'END'
-import sys
-from records import records
-print(*(frame.split(b"\0")[0].decode() for _, frame, _ in records(sys.argv[1])))
-END
-}
-
 # The interface of each ERF record.
 interfaces() { # file
     python3 - "$1" <<'END'
@@ -64,9 +41,9 @@ END
 # ---- order ---------------------------------------------------------------
 
 @test "at-merge: by time, then by input, then as it was" {
-    packets a.pcap 10:a1 20:a2 20:a3 40:a4
-    packets b.pcap 10:b1 20:b2 30:b3
-    packets c.pcap 5:c1
+    text_packets a.pcap 10:a1 20:a2 20:a3 40:a4
+    text_packets b.pcap 10:b1 20:b2 30:b3
+    text_packets c.pcap 5:c1
     at-merge -q -o x.pcap a.pcap b.pcap c.pcap
     [ "$(texts x.pcap)" = "c1 a1 b1 a2 a3 b2 b3 a4" ]
     at-merge -q -F pcap -o - c.pcap b.pcap a.pcap >x.pcap
@@ -79,8 +56,8 @@ END
 }
 
 @test "at-merge: late packets find their place in a window, and are counted" {
-    packets a.pcap 10:a1 30:a2 25:a3 60:a4 40:a5 90:a6
-    packets b.pcap 20:b1 50:b2
+    text_packets a.pcap 10:a1 30:a2 25:a3 60:a4 40:a5 90:a6
+    text_packets b.pcap 20:b1 50:b2
     run at-merge -o x.pcap a.pcap b.pcap
     [[ "$output" == *", 2 packets late" ]]
     [ "$(texts x.pcap)" = "a1 b1 a2 a3 b2 a4 a5 a6" ]
@@ -93,8 +70,8 @@ END
 }
 
 @test "at-merge: a packet of time 0 stands in nobody's way" {
-    packets a.pcap 0:zero 10:a1 20:a2
-    packets b.pcap 5:b1 15:b2
+    text_packets a.pcap 0:zero 10:a1 20:a2
+    text_packets b.pcap 5:b1 15:b2
     at-merge -q -o x.pcap a.pcap b.pcap
     [ "$(texts x.pcap)" = "zero b1 a1 b2 a2" ]
 }
@@ -151,8 +128,8 @@ END
 # ---- duplicates ----------------------------------------------------------
 
 @test "at-merge: -u drops the same packets, across inputs and within, and counts them" {
-    packets a.pcap 10:same 20:a 20:b 20:a 30:x
-    packets b.pcap 10:same 20:b 21:a 30:y 30:x
+    text_packets a.pcap 10:same 20:a 20:b 20:a 30:x
+    text_packets b.pcap 10:same 20:b 21:a 30:y 30:x
     run at-merge -u -o x.pcap a.pcap b.pcap
     [ "$status" -eq 0 ]
     [[ "$output" == *"6 packets, "*", 4 duplicates dropped" ]]
@@ -162,7 +139,7 @@ END
     at-merge -q -u -n 2 -o x.pcap a.pcap b.pcap
     [ "$(texts x.pcap)" = "same a" ]
     # out of order: a window brings them together
-    packets c.pcap 20:a 10:same 20:a
+    text_packets c.pcap 20:a 10:same 20:a
     at-merge -q -u -o x.pcap c.pcap
     [ "$(texts x.pcap)" = "a same a" ]
     at-merge -q -u --window 1s -o x.pcap c.pcap

@@ -9,29 +9,6 @@ setup() {
     cd "$BATS_TEST_TMPDIR" || return
 }
 
-# A pcap (nanoseconds, Ethernet) of packets, each a time in ms and a text.
-packets() { # file ms:text...
-    python3 - "$@" <<'END'
-import struct, sys
-with open(sys.argv[1], "wb") as f:
-    f.write(struct.pack("<IHHIIII", 0xa1b23c4d, 2, 4, 0, 0, 65535, 1))
-    for word in sys.argv[2:]:
-        ms, text = word.split(":")
-        frame = text.encode().ljust(60, b"\0")
-        f.write(struct.pack("<IIII", int(ms) // 1000,
-                            int(ms) % 1000 * 1000000, 60, 60) + frame)
-END
-}
-
-# The texts of the packets of a file, in one line.
-texts() { # file
-    python3 - "$1" <<'END'
-import sys
-from records import records
-print(*(frame.split(b"\0")[0].decode() for _, frame, _ in records(sys.argv[1])))
-END
-}
-
 # The names of the files in a folder and below, in one line.
 names() { # folder
     (cd "$1" && find . -type f | sort | sed 's|^\./||' | tr '\n' ' ')
@@ -102,7 +79,7 @@ names() { # folder
 
 @test "at-split: by time, at the full minutes, and a pause makes no pieces" {
     mkdir o
-    packets a.pcap 59000:a 60000:b 61000:c 119999:d 86400000:e 86460000:f \
+    text_packets a.pcap 59000:a 60000:b 61000:c 119999:d 86400000:e 86460000:f \
         86459999:late 86461000:g
     at-split -i 1m -o o/{n}-%FT%H%M%SZ.pcap a.pcap 2>said
     [ "$(names o)" = "00001-1970-01-01T000000Z.pcap 00002-1970-01-01T000100Z.pcap \
@@ -124,14 +101,14 @@ names() { # folder
     mkdir o
     # 2026-10-25 01:00Z clocks in Berlin go from 03:00 to 02:00; midnight is
     # 22:00Z before and 23:00Z after
-    packets a.pcap $((1792879200 * 1000 - 1)):a $((1792879200 * 1000)):b \
+    text_packets a.pcap $((1792879200 * 1000 - 1)):a $((1792879200 * 1000)):b \
         $((1792890000 * 1000)):c $((1792969200 * 1000 - 1)):d \
         $((1792969200 * 1000)):e
     TZ=Europe/Berlin at-split -q --local -i 1d -o o/%F.pcap a.pcap
     [ "$(names o)" = "2026-10-24.pcap 2026-10-25.pcap 2026-10-26.pcap " ]
     [ "$(texts o/2026-10-25.pcap)" = "b c d" ]
     rm o/*
-    packets b.pcap $((1792886400 * 1000 - 1)):a $((1792886400 * 1000)):b \
+    text_packets b.pcap $((1792886400 * 1000 - 1)):a $((1792886400 * 1000)):b \
         $((1792890000 * 1000 - 1)):c $((1792890000 * 1000)):d
     TZ=Europe/Berlin at-split -q --local -i 1h -o o/%H%M%z.pcap b.pcap
     [ "$(names o)" = "0100+0200.pcap 0200+0100.pcap 0200+0200.pcap " ] ||
@@ -328,7 +305,7 @@ END
 # ---- names ---------------------------------------------------------------
 
 @test "at-split: folders are made, files that are there stay" {
-    packets a.pcap 1000:a 2000:b 90000000:c
+    text_packets a.pcap 1000:a 2000:b 90000000:c
     at-split -q -i 1d -o out/%Y/%j/x.pcap.gz a.pcap
     [ "$(names out)" = "1970/001/x.pcap.gz 1970/002/x.pcap.gz " ]
     cp out/1970/002/x.pcap.gz before
@@ -352,7 +329,7 @@ END
 
 @test "at-split: -m ends it, by key the others are left out" {
     mkdir o
-    packets a.pcap 1:a 2:b 3:c 4:d 5:e
+    text_packets a.pcap 1:a 2:b 3:c 4:d 5:e
     at-split -q -c 2 -m 2 -o o/x.pcap a.pcap
     [ "$(names o)" = "x-00001.pcap x-00002.pcap " ]
     rm o/*
