@@ -6,12 +6,14 @@
  * may be any number: the first few are written as their packets come, all
  * others are kept in a spool and written one after the other at the end.  A
  * piece holds the same records in the same order either way, so its bytes
- * depend on the inputs alone.
+ * depend on the inputs alone.  By application all records wait (at_naming)
+ * until that of every flow is known, and are then told apart.
  *
  * Before the first packet of a piece stand the records that it needs of those
  * before it (at_heading).  Until that packet has come the records of a piece
  * wait in the spool, since its name may want the time.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +21,7 @@
 
 #include "datagrams.h"
 #include "files.h"
+#include "naming.h"
 #include "tool_split.h"
 
 enum {
@@ -63,6 +66,9 @@ struct split {
     /* Side by side. */
     struct at_sighting how;
     struct at_datagrams *datagrams;
+    const char *rules; /* a file of the user's; NULL: there is none */
+    struct at_apps *apps;
+    struct at_naming *naming;
     struct piece *piece;
     size_t n, room;
     uint32_t *slot; /* a hash table of numbers of pieces, from 1 */
@@ -135,7 +141,9 @@ static enum at_status name_piece(struct split *s, struct piece *p,
         .key = s->by == TOOL_BY_STREAM ? NULL : key,
     };
 
-    if (s->by != NO_KEY)
+    if (s->by == TOOL_BY_APP && p->key.net != AT_NET_OTHER)
+        snprintf(key, sizeof(key), "%s", at_app_name(s->apps, p->key.hi_port));
+    else if (s->by != NO_KEY)
         tool_key_text(key, (enum tool_by)s->by, &p->key, pkt, sight);
     p->name = tool_template_name(&s->names, &of);
     return p->name != NULL ? check_name(s, p->name, err) : out_of_memory(err);
@@ -450,11 +458,14 @@ static enum at_status put_by_key(struct split *s, const struct at_packet *pkt,
 static enum at_status put_beside(struct split *s, const struct at_packet *pkt,
                                  struct at_error *err)
 {
+    const bool packet = pkt->kind == AT_KIND_PACKET;
     struct at_sight sight;
     const char *note;
     size_t n;
 
-    if (pkt->kind != AT_KIND_PACKET && s->by != TOOL_BY_STREAM)
+    if (s->by == TOOL_BY_APP && !packet)
+        return at_naming_add(s->naming, pkt, NULL, err);
+    if (!packet && s->by != TOOL_BY_STREAM)
         return AT_OK;
     if (s->by < TOOL_BY_HOST)
         return put_by_key(s, pkt, NULL, err);
@@ -462,7 +473,48 @@ static enum at_status put_beside(struct split *s, const struct at_packet *pkt,
     if (n != sizeof(sight))
         return at_error_set(err, AT_ERR_MISUSE, "a packet without its key");
     memcpy(&sight, note, sizeof(sight));
-    return put_by_key(s, pkt, &sight, err);
+    return s->by == TOOL_BY_APP ? at_naming_add(s->naming, pkt, &sight, err)
+                                : put_by_key(s, pkt, &sight, err);
+}
+
+/* ---- by application -------------------------------------------------- */
+
+static enum at_status put_named(struct split *s, const struct at_packet *pkt,
+                                const struct at_flow_name *name,
+                                struct at_error *err)
+{
+    const struct at_flow_key key = {
+        .net = name->ip ? AT_NET_IPV4 : AT_NET_OTHER,
+        .hi_port = name->app,
+        .lo_port = name->ethertype,
+    };
+    uint32_t number;
+    enum at_status st;
+
+    if (pkt->kind != AT_KIND_PACKET)
+        return at_heading_note(s->heading, pkt, err);
+    st = find_piece(s, &key, &number, err);
+    if (st == AT_OK)
+        return put_record(s, &s->piece[number], pkt, NULL, err);
+    s->beyond += st == AT_END;
+    return st == AT_END ? AT_OK : st;
+}
+
+/* All flows are over, and what has waited goes to its piece. */
+static enum at_status put_all_named(struct split *s, struct at_error *err)
+{
+    enum at_status st = at_naming_finish(s->naming, err);
+    struct at_flow_name name;
+    struct at_packet pkt;
+
+    for (unsigned n = 1; st == AT_OK; n++) {
+        st = at_naming_take(s->naming, &pkt, &name, err);
+        if (st == AT_OK)
+            st = put_named(s, &pkt, &name, err);
+        if (st == AT_OK && n % CHECK_EVERY == 0 && tool_stopped())
+            return at_error_set(err, AT_ERR_SYSTEM, "stopped");
+    }
+    return st == AT_END ? AT_OK : st;
 }
 
 /* ---- the run --------------------------------------------------------- */
@@ -502,7 +554,7 @@ static enum at_status put(void *ctx, const struct at_packet *pkt,
     enum at_status st = s->by == NO_KEY ? put_in_turn(s, pkt, err)
                                         : put_beside(s, pkt, err);
 
-    if (st == AT_OK && pkt->kind != AT_KIND_PACKET)
+    if (st == AT_OK && pkt->kind != AT_KIND_PACKET && s->naming == NULL)
         st = at_heading_note(s->heading, pkt, err);
     if (st == AT_OK && pkt->kind == AT_KIND_PACKET)
         tool_process_count(&s->copy.process, pkt);
@@ -545,9 +597,12 @@ static int end(void *ctx)
 {
     struct split *s = ctx;
     struct at_error err;
-    const enum at_status st = s->by == NO_KEY ? finish_now(s, &err)
-                                              : finish_keys(s, &err);
+    enum at_status st = AT_OK;
 
+    if (s->naming != NULL)
+        st = put_all_named(s, &err);
+    if (st == AT_OK)
+        st = s->by == NO_KEY ? finish_now(s, &err) : finish_keys(s, &err);
     if (st < 0 && tool_stopped())
         return TOOL_FAIL;
     if (st < 0)
@@ -581,8 +636,8 @@ static void check_usage(struct split *s, int inputs)
     if (s->interval_ns < 0 || s->count == 0 || s->bytes == 0 ||
         s->most_pieces == 0)
         tool_usage_error("pieces of nothing");
-    if (s->by == TOOL_BY_APP)
-        tool_usage_error("--by app: applications cannot be told yet");
+    if (s->rules != NULL && s->by != TOOL_BY_APP)
+        tool_usage_error("--rules is for --by app");
     if (s->text == NULL)
         tool_usage_error("no template for the names of pieces is given: -o");
     if (inputs == 0)
@@ -618,6 +673,10 @@ static enum at_status set_up(struct split *s, struct at_error *err)
         st = at_spool_open(&s->spool, beside, 0, err);
     if (st == AT_OK)
         st = at_heading_open(&s->heading, err);
+    if (st == AT_OK && s->by == TOOL_BY_APP)
+        st = at_apps_open(&s->apps, s->rules, err);
+    if (st == AT_OK && s->by == TOOL_BY_APP)
+        st = at_naming_open(&s->naming, s->apps, s->how.seed, folder, err);
     s->datagrams = at_datagrams_open();
     if (st == AT_OK && s->datagrams == NULL)
         st = out_of_memory(err);
@@ -641,6 +700,8 @@ static void tear_down(struct split *s)
     at_spool_close(s->spool);
     at_heading_close(s->heading);
     at_datagrams_close(s->datagrams);
+    at_naming_close(s->naming);
+    at_apps_close(s->apps);
     tool_template_close(&s->names);
     free(s->piece);
     free(s->slot);
@@ -650,15 +711,15 @@ static int split(struct split *s, char *input[], size_t n)
 {
     struct at_error err;
 
+    s->how.seed = at_flow_key_seed();
     if (set_up(s, &err) != AT_OK)
         return tool_error(&err);
-    s->how.seed = at_flow_key_seed();
     s->copy.ctx = s;
     s->copy.put = put;
     s->copy.end = end;
     s->copy.finish = finish;
     s->copy.close = drop_pieces;
-    if (s->by == TOOL_BY_HOST || s->by == TOOL_BY_FLOW) {
+    if (s->by >= TOOL_BY_HOST) {
         s->copy.in.wanted.note = note_sight;
         s->copy.in.wanted.ctx = s;
     }
@@ -687,7 +748,10 @@ int main(int argc, char *argv[])
         TOOL_COUNT('b', "bytes", &s.bytes, "SIZE",
                    "so many bytes in a piece, before compression"),
         TOOL_CHOICE(0, "by", &s.by, "stream|direction|host|flow|app",
-                    "a piece for each input, direction, host or flow"),
+                    "a piece for each input, direction, host, flow or "
+                    "application"),
+        TOOL_TEXT(0, "rules", &s.rules, "FILE",
+                  "rules of applications that come before the built-in ones"),
         TOOL_COUNT('m', "maxfiles", &s.most_pieces, "N",
                    "no more than so many pieces"),
         TOOL_COUNT(0, "jump", &s.jump, "N",
@@ -705,7 +769,8 @@ int main(int argc, char *argv[])
     };
     const int i = tool_parse(argc, argv,
                              "[selection] [processing] [-i duration] "
-                             "[-c packets] [-b size] [--by key] [-m n] "
+                             "[-c packets] [-b size] [--by key] "
+                             "[--rules file] [-m n] "
                              "[--jump n] [--overwrite] [-F format] "
                              "[-Z codec[:level]] [--sequence] -o template "
                              "input ...",

@@ -1,10 +1,13 @@
 /*
- * at-top - who sends most: hosts, flows, ports, exactly counted
+ * at-top - who sends most: hosts, flows, ports, applications, exactly counted
  *
  * Flows are shared among workers by their addresses, and each worker counts
  * what it gets by key; at the end the tallies of all are merged and the best
  * kept.  To count the flows of a key, rows are of key and flow, so that those
  * of a key lie together when they are merged.
+ *
+ * The application of a flow is known when it is over: until the merge a row is
+ * of a flow, as each worker's flow table numbers them.
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -15,18 +18,32 @@
 
 #include "dump_out.h"
 #include "ends.h"
+#include "flow_names.h"
 #include "rank.h"
 #include "table.h"
 #include "tally.h"
 #include "tool.h"
 
-enum { USUAL = 10, BUFFER_BYTES = 1 << 18 };
+enum {
+    USUAL = 10,
+    BUFFER_BYTES = 1 << 18,
+    APP_WORKERS = 4, /* whatever the threads: when a table sweeps decides */
+};
 
 /* ---- what is counted ------------------------------------------------- */
 
-enum kind { SRC, DST, HOST, PAIR, FLOW, PORT, MAC, KINDS };
+enum kind { SRC, DST, HOST, PAIR, FLOW, PORT, MAC, APP, KINDS };
 
-static const char kind_names[] = "src|dst|host|pair|flow|port|mac";
+static const char kind_names[] = "src|dst|host|pair|flow|port|mac|app";
+
+#define KIND(k) (1u << (k))
+
+enum {
+    ENDS = KIND(HOST) | KIND(PORT) | KIND(MAC),
+    PAIRS = KIND(PAIR) | KIND(FLOW),
+    BOTH_WAYS = ENDS | PAIRS | KIND(APP),
+    EVERY = KIND(KINDS) - 1,
+};
 
 enum measure { BY_BYTES, BY_PACKETS, BY_FLOWS };
 
@@ -44,6 +61,7 @@ enum {
 
 struct worker {
     struct at_tally *tally;
+    struct at_flow_names *flows; /* by application only */
     uint64_t packets, wire_bytes, captured_bytes;
     uint64_t keyless; /* packets that have no such key */
 };
@@ -69,6 +87,12 @@ struct top {
     unsigned workers;
     struct at_tally **tally; /* of each worker */
     struct worker sum;       /* of all workers */
+
+    const char *rules; /* a file of the user's; NULL: there is none */
+    struct at_apps *apps;
+    struct at_sighting sighting;
+    struct at_flow_names *flows[APP_WORKERS]; /* of each worker */
+    struct row *total;                        /* of each application */
 
     struct row row; /* that is put together, if 'pending' */
     bool pending;
@@ -123,6 +147,20 @@ static void keep_least(uint64_t *least, uint64_t n)
         *least = n;
 }
 
+static void add_all(uint64_t *number, const struct at_worker *w,
+                    const struct at_packet *pkt, const struct at_headers *h,
+                    bool in, bool once)
+{
+    keep_least(&number[PLACE], 2 * w->position + in);
+    if (!pkt->timeless) {
+        keep_least(&number[FIRST], pkt->ts);
+        keep_least(&number[LAST], ~pkt->ts);
+    }
+    if (!once)
+        add3(number + ALL, pkt, h);
+    add3(number + (in ? IN : OUT), pkt, h);
+}
+
 /* Adds the packet to the row of 'key'; 'once': it has been counted there. */
 static enum at_status add(struct at_worker *w, const struct at_ends_key *key,
                           const struct at_packet *pkt,
@@ -144,14 +182,35 @@ static enum at_status add(struct at_worker *w, const struct at_ends_key *key,
     number = at_tally_row(mine->tally, bytes, err);
     if (number == NULL)
         return err->status;
-    keep_least(&number[PLACE], 2 * w->position + in);
-    if (!pkt->timeless) {
-        keep_least(&number[FIRST], pkt->ts);
-        keep_least(&number[LAST], ~pkt->ts);
-    }
-    if (!once)
-        add3(number + ALL, pkt, h);
-    add3(number + (in ? IN : OUT), pkt, h);
+    add_all(number, w, pkt, h, in, once);
+    return AT_OK;
+}
+
+/* The key of a flow of a worker. */
+struct flow_key {
+    uint32_t worker, number;
+};
+
+static enum at_status count_flow(struct at_worker *w,
+                                 const struct at_packet *pkt,
+                                 const struct at_headers *h,
+                                 struct at_error *err)
+{
+    const struct top *top = w->ctx;
+    struct worker *mine = w->state;
+    struct flow_key key = {.worker = w->number};
+    struct at_sight sight;
+    struct at_quote quote;
+    uint64_t *number;
+    bool in;
+
+    at_sight_take(&sight, &quote, pkt, &top->sighting);
+    if (at_flow_names_add(mine->flows, &sight, &key.number, &in) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    number = at_tally_row(mine->tally, &key, err);
+    if (number == NULL)
+        return err->status;
+    add_all(number, w, pkt, h, in, false);
     return AT_OK;
 }
 
@@ -192,12 +251,14 @@ static enum at_status take_packet(struct at_worker *w,
     mine->packets++;
     mine->wire_bytes += pkt->wire_bytes;
     mine->captured_bytes += pkt->cap_bytes;
-    if (top->kind != PAIR && top->kind != FLOW)
+    if ((KIND(top->kind) & (PAIRS | KIND(APP))) == 0)
         return count_ends(w, pkt, &h, err);
     if (!at_ends_ip(&h)) {
         mine->keyless++;
         return AT_OK;
     }
+    if (top->kind == APP)
+        return count_flow(w, pkt, &h, err);
     at_ends_make(&key, &h, top->kind == FLOW, &swapped);
     return add(w, &key, pkt, &h, swapped, false, err);
 }
@@ -222,7 +283,13 @@ static enum at_status starting(struct at_worker *w, struct at_error *err)
     }
     top->workers = w->workers;
     top->tally[w->number] = mine->tally;
-    return AT_OK;
+    if (top->kind != APP)
+        return AT_OK;
+    mine->flows = at_flow_names_open(top->apps, top->sighting.seed);
+    top->flows[w->number] = mine->flows;
+    return mine->flows != NULL
+               ? AT_OK
+               : at_error_set(err, AT_ERR_MEMORY, "out of memory");
 }
 
 static enum at_status stopping(struct at_worker *w, struct at_error *err)
@@ -230,7 +297,8 @@ static enum at_status stopping(struct at_worker *w, struct at_error *err)
     struct top *top = w->ctx;
     const struct worker *mine = w->state;
 
-    (void)err;
+    if (mine->flows != NULL && at_flow_names_finish(mine->flows) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     top->sum.packets += mine->packets;
     top->sum.wire_bytes += mine->wire_bytes;
     top->sum.captured_bytes += mine->captured_bytes;
@@ -255,6 +323,21 @@ static enum at_status end_row(struct top *top, struct at_error *err)
     return AT_OK;
 }
 
+static void join_rows(struct row *row, const uint64_t *number)
+{
+    row->flows++;
+    for (unsigned i = 0; i < LEAST; i++)
+        keep_least(&row->number[i], number[i]);
+    for (unsigned i = LEAST; i < NUMBERS; i++)
+        row->number[i] += number[i];
+}
+
+static void begin_row(struct row *row)
+{
+    memset(row, 0, sizeof(*row));
+    memset(row->number, 0xff, LEAST * sizeof(row->number[0]));
+}
+
 /* Rows of one key come together. */
 static enum at_status take_row(void *ctx, const void *key,
                                const uint64_t *number)
@@ -266,16 +349,46 @@ static enum at_status take_row(void *ctx, const void *key,
     if (top->pending && memcmp(&row->key, key, top->key_bytes) != 0)
         st = end_row(top, NULL);
     if (!top->pending) {
-        memset(row, 0, sizeof(*row));
-        memset(row->number, 0xff, LEAST * sizeof(row->number[0]));
+        begin_row(row);
         memcpy(&row->key, key, top->key_bytes);
         top->pending = true;
     }
-    row->flows++;
-    for (unsigned i = 0; i < LEAST; i++)
-        keep_least(&row->number[i], number[i]);
-    for (unsigned i = LEAST; i < NUMBERS; i++)
-        row->number[i] += number[i];
+    join_rows(row, number);
+    return st;
+}
+
+/* Rows of flows, which may be of any application. */
+static enum at_status take_flow(void *ctx, const void *key,
+                                const uint64_t *number)
+{
+    struct top *top = ctx;
+    struct flow_key flow;
+    struct at_flow_name name;
+
+    memcpy(&flow, key, sizeof(flow));
+    name = at_flow_names_get(top->flows[flow.worker], flow.number);
+    join_rows(&top->total[name.app], number);
+    return AT_OK;
+}
+
+static enum at_status merge_flows(struct top *top, struct at_error *err)
+{
+    const size_t apps = at_apps_count(top->apps);
+    enum at_status st;
+
+    top->total = calloc(apps, sizeof(top->total[0]));
+    if (top->total == NULL)
+        return AT_ERR_MEMORY;
+    for (size_t i = 0; i < apps; i++) {
+        begin_row(&top->total[i]);
+        at_ends_put_port(top->total[i].key.port, (uint16_t)i);
+    }
+    st = at_tally_merge(top->tally, top->workers, take_flow, top, err);
+    for (size_t i = 0; i < apps && st == AT_OK; i++) {
+        top->row = top->total[i];
+        top->pending = top->row.flows > 0;
+        st = end_row(top, err);
+    }
     return st;
 }
 
@@ -287,7 +400,9 @@ static enum at_status rank(struct top *top, struct at_error *err)
                              top->count < SIZE_MAX ? (size_t)top->count : 0);
     if (top->rank == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    st = at_tally_merge(top->tally, top->workers, take_row, top, err);
+    st = top->kind == APP
+             ? merge_flows(top, err)
+             : at_tally_merge(top->tally, top->workers, take_row, top, err);
     if (st == AT_ERR_MEMORY)
         at_error_set(err, st, "out of memory");
     return st == AT_OK ? end_row(top, err) : st;
@@ -296,6 +411,8 @@ static enum at_status rank(struct top *top, struct at_error *err)
 /* ---- printing -------------------------------------------------------- */
 
 enum cell {
+    CELL_APP,
+    CELL_CATEGORY,
     CELL_ADDRESS,
     CELL_PEER,
     CELL_PROTO,
@@ -308,20 +425,14 @@ enum cell {
     CELL_LAST,
 };
 
-#define KIND(k) (1u << (k))
-
-enum {
-    ENDS = KIND(HOST) | KIND(PORT) | KIND(MAC),
-    PAIRS = KIND(PAIR) | KIND(FLOW),
-    EVERY = KIND(KINDS) - 1,
-};
-
 static const struct {
     struct at_column column;
     enum cell cell;
     unsigned kinds; /* that have it */
     unsigned number;
 } layout[] = {
+    {{"app", true, 0}, CELL_APP, KIND(APP), 0},
+    {{"category", true, 0}, CELL_CATEGORY, KIND(APP), 0},
     {{"proto", true, 0}, CELL_PROTO, KIND(FLOW) | KIND(PORT), 0},
     {{"src", true, 0}, CELL_ADDRESS, KIND(SRC) | PAIRS, 0},
     {{"host", true, 0}, CELL_ADDRESS, KIND(HOST), 0},
@@ -336,12 +447,12 @@ static const struct {
     {{"wire_bytes", false, 0}, CELL_NUMBER, EVERY, ALL + 1},
     {{"percent", false, 0}, CELL_PERCENT, EVERY, 0},
     {{"payload_bytes", false, 0}, CELL_NUMBER, EVERY, ALL + 2},
-    {{"packets_out", false, 0}, CELL_NUMBER, ENDS | PAIRS, OUT},
-    {{"packets_in", false, 0}, CELL_NUMBER, ENDS | PAIRS, IN},
-    {{"wire_bytes_out", false, 0}, CELL_NUMBER, ENDS | PAIRS, OUT + 1},
-    {{"wire_bytes_in", false, 0}, CELL_NUMBER, ENDS | PAIRS, IN + 1},
-    {{"payload_bytes_out", false, 0}, CELL_NUMBER, ENDS | PAIRS, OUT + 2},
-    {{"payload_bytes_in", false, 0}, CELL_NUMBER, ENDS | PAIRS, IN + 2},
+    {{"packets_out", false, 0}, CELL_NUMBER, BOTH_WAYS, OUT},
+    {{"packets_in", false, 0}, CELL_NUMBER, BOTH_WAYS, IN},
+    {{"wire_bytes_out", false, 0}, CELL_NUMBER, BOTH_WAYS, OUT + 1},
+    {{"wire_bytes_in", false, 0}, CELL_NUMBER, BOTH_WAYS, IN + 1},
+    {{"payload_bytes_out", false, 0}, CELL_NUMBER, BOTH_WAYS, OUT + 2},
+    {{"payload_bytes_in", false, 0}, CELL_NUMBER, BOTH_WAYS, IN + 2},
     {{"first", true, 0}, CELL_FIRST, EVERY, 0},
     {{"last", true, 0}, CELL_LAST, EVERY, 0},
 };
@@ -351,7 +462,8 @@ enum { LAYOUT = sizeof(layout) / sizeof(layout[0]) };
 static bool has_column(const struct top *top, size_t i)
 {
     return (layout[i].kinds & KIND(top->kind)) != 0 &&
-           (layout[i].cell != CELL_FLOWS || top->by == BY_FLOWS) &&
+           (layout[i].cell != CELL_FLOWS || top->by == BY_FLOWS ||
+            top->kind == APP) &&
            (layout[i].cell != CELL_PERCENT || top->by != BY_FLOWS);
 }
 
@@ -402,6 +514,11 @@ static void print_time(struct top *top, uint64_t ts, bool known)
         at_table_put(&top->table, "");
 }
 
+static size_t app_of(const struct row *row)
+{
+    return (size_t)row->key.port[0] << 8 | row->key.port[1];
+}
+
 static void print_cell(struct top *top, size_t i, const struct row *row)
 {
     const bool timed = row->number[FIRST] != UINT64_MAX ||
@@ -409,6 +526,12 @@ static void print_cell(struct top *top, size_t i, const struct row *row)
     char text[8];
 
     switch (layout[i].cell) {
+    case CELL_APP:
+        at_table_put(&top->table, at_app_name(top->apps, app_of(row)));
+        break;
+    case CELL_CATEGORY:
+        at_table_put(&top->table, at_app_category(top->apps, app_of(row)));
+        break;
     case CELL_ADDRESS:
         print_address(top, row, row->key.addr);
         break;
@@ -473,8 +596,9 @@ static void say_rest(struct top *top)
 {
     struct tool_summary *sum = &top->pipeline.summary;
     const uint64_t all = at_rank_added(top->rank);
-    static const char *const what[KINDS] = {
-        "source", "destination", "host", "pair", "flow", "port", "MAC"};
+    static const char *const what[KINDS] = {"source", "destination", "host",
+                                            "pair",   "flow",        "port",
+                                            "MAC",    "application"};
 
     sum->packets = top->sum.packets;
     sum->bytes = top->sum.captured_bytes;
@@ -495,6 +619,8 @@ static int run(struct top *top)
     struct at_error err;
     int status;
 
+    if (top->kind == APP)
+        opts.workers = APP_WORKERS;
     setvbuf(stdout, NULL, _IOFBF, BUFFER_BYTES);
     top->table.out = stdout;
     top->table.format = top->pipeline.common.json
@@ -513,12 +639,27 @@ static int run(struct top *top)
     return tool_pipeline_status(&top->pipeline);
 }
 
+static int open_apps(struct top *top)
+{
+    struct at_error err;
+
+    top->sighting.seed = at_flow_key_seed();
+    if (top->rules != NULL && top->kind != APP)
+        tool_usage_error("--rules is for -k app");
+    return top->kind != APP ||
+                   at_apps_open(&top->apps, top->rules, &err) == AT_OK
+               ? TOOL_OK
+               : tool_error(&err);
+}
+
 static void set_keys(struct top *top)
 {
     top->key_bytes = (KIND(top->kind) & PAIRS) != 0 ? AT_ENDS_BYTES
                                                     : AT_END_BYTES;
     top->row_bytes = top->key_bytes;
-    if (top->by == BY_FLOWS && top->kind != FLOW)
+    if (top->kind == APP)
+        top->row_bytes = sizeof(struct flow_key);
+    else if (top->by == BY_FLOWS && top->kind != FLOW)
         top->row_bytes += AT_ENDS_BYTES;
 }
 
@@ -528,6 +669,10 @@ static void close_top(struct top *top)
     for (unsigned i = 0; top->tally != NULL && i < top->workers; i++)
         at_tally_close(top->tally[i]);
     free(top->tally);
+    for (unsigned i = 0; i < APP_WORKERS; i++)
+        at_flow_names_close(top->flows[i]);
+    free(top->total);
+    at_apps_close(top->apps);
     at_rank_close(top->rank);
 }
 
@@ -545,18 +690,23 @@ int main(int argc, char *argv[])
         TOOL_CHOICE(0, "by", &top.by, "bytes|packets|flows",
                     "what the most are the most of"),
         TOOL_COUNTING_OPTIONS(&top.format, &top.memory),
+        TOOL_TEXT(0, "rules", &top.rules, "FILE",
+                  "rules of applications that come before the built-in ones"),
         TOOL_PIPELINE_OPTIONS(&top.pipeline, TOOL_NO_LIMIT),
         TOOL_END,
     };
     const int i = tool_parse(argc, argv,
                              "[selection] [-k key] [-n count] "
                              "[--by bytes|packets|flows] "
-                             "[--format table|csv|json] input ...",
+                             "[--format table|csv|json] [--rules file] "
+                             "input ...",
                              options);
     int status;
 
     set_keys(&top);
-    status = tool_pipeline_set(&top.pipeline, argv + i, (size_t)(argc - i));
+    status = open_apps(&top);
+    if (status == TOOL_OK)
+        status = tool_pipeline_set(&top.pipeline, argv + i, (size_t)(argc - i));
     if (status == TOOL_OK)
         status = run(&top);
     close_top(&top);

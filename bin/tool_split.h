@@ -60,7 +60,8 @@ enum { TOOL_KEY_TEXT = 160 };
 
 /*
  * The keys of a packet, one or two of them, into 'key'; returns how many.
- * 'sight' is that of the packet, and needed for hosts and flows only.
+ * 'sight' is that of the packet, and needed for hosts and flows only.  An
+ * application is of a flow: see at_naming.
  */
 unsigned tool_keys(struct at_flow_key key[2], enum tool_by by,
                    const struct at_packet *pkt, const struct at_sight *sight);

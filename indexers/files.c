@@ -169,6 +169,21 @@ enum at_status at_file_link(const char *from, const char *to,
     return copy_file(from, to, err);
 }
 
+/* Not every file system has files without a name. */
+int at_file_nameless(const char *folder)
+{
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    char *path;
+
+    if (fd >= 0 || asprintf(&path, "%s/.at-XXXXXX", folder) < 0)
+        return fd;
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(path);
+    free(path);
+    return fd;
+}
+
 uint64_t at_file_bytes(const char *path)
 {
     struct stat st;

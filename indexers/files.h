@@ -32,6 +32,10 @@ enum at_status at_dir_clean(const char *dir, const char *name,
 enum at_status at_file_link(const char *from, const char *to,
                             struct at_error *err);
 
+/* Opens a new file in the folder to read and write, which has no name; -1 with
+ * errno if that cannot be. */
+int at_file_nameless(const char *folder);
+
 /* The size of a file; 0 if there is none. */
 uint64_t at_file_bytes(const char *path);
 

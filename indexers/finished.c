@@ -9,14 +9,13 @@
  */
 #include "finished.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bytes.h"
 #include "errors.h"
+#include "files.h"
 
 enum {
     WINDOW = 1 << 16, /* a power of two */
@@ -95,27 +94,12 @@ static enum at_status out_of_memory(struct at_error *err)
 
 /* ---- writing --------------------------------------------------------- */
 
-/* Not every file system has files without a name. */
-static int open_scratch(const char *folder)
-{
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    char *path;
-
-    if (fd >= 0 || asprintf(&path, "%s/.at-flows-XXXXXX", folder) < 0)
-        return fd;
-    fd = mkostemp(path, O_CLOEXEC);
-    if (fd >= 0)
-        unlink(path);
-    free(path);
-    return fd;
-}
-
 static enum at_status flush(struct at_finished *f, struct at_error *err)
 {
     size_t done = 0;
 
     if (f->fd < 0)
-        f->fd = open_scratch(f->folder);
+        f->fd = at_file_nameless(f->folder);
     if (f->fd < 0)
         return at_error_system(err, f->folder, "create a file in");
     while (done < f->used) {

@@ -78,6 +78,8 @@ struct at_tracker {
     size_t used;
     struct at_flow *flow;
     size_t flows, flow_room;
+    uint32_t latest; /* flow of the latest packet */
+    uint32_t begun;  /* flows so far, where they are numbered */
     struct seen *log;
     size_t logged, log_room;
     struct at_datagrams *datagrams;
@@ -391,6 +393,10 @@ static struct at_flow *begin_flow(struct at_tracker *t, uint32_t *e,
 {
     struct at_flow *flow;
 
+    if (t->rules.numbered && t->begun == UINT32_MAX)
+        return NULL;
+    if (t->rules.numbered)
+        block = t->begun++;
     if (t->flow == NULL || log_block(t, (uint32_t)t->flows, block) != AT_OK)
         return NULL;
     t->used += *e == 0;
@@ -599,7 +605,7 @@ static void add_to_flow(struct at_flow *f, const struct at_sight *s)
 static enum at_status see_block(struct at_tracker *t, uint32_t flow,
                                 uint32_t block)
 {
-    if (t->flow[flow].last_block == block)
+    if (t->rules.numbered || t->flow[flow].last_block == block)
         return AT_OK;
     t->flow[flow].last_block = block;
     return log_block(t, flow, block);
@@ -646,6 +652,7 @@ static enum at_status add_one(struct at_tracker *t, const struct at_sight *s,
         st = see_block(t, flow, block);
     if (st != AT_OK)
         return st;
+    t->latest = flow;
     add_to_flow(&t->flow[flow], s);
     if ((s->flags & (AT_DECODED_FRAGMENT | AT_DECODED_LATER)) ==
         AT_DECODED_FRAGMENT)
@@ -892,6 +899,11 @@ enum at_status at_tracker_finish(struct at_tracker *t)
     st = hand_out(t, true);
     t->flows = t->logged = 0;
     return st;
+}
+
+const struct at_flow *at_tracker_latest(const struct at_tracker *t)
+{
+    return &t->flow[t->latest];
 }
 
 uint64_t at_tracker_forced(const struct at_tracker *t)

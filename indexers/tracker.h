@@ -131,6 +131,7 @@ struct at_tracking {
     struct at_timeouts timeouts;
     uint64_t most_flows; /* open at a time; those idle for longest then end */
     bool conformance;    /* one flow a key, as nDPI's reader has it */
+    bool numbered;       /* flows have numbers instead of blocks */
 };
 extern const struct at_tracking at_tracking_default;
 
@@ -152,6 +153,13 @@ struct at_tracker *at_tracker_open(const struct at_tracking *rules,
 enum at_status at_tracker_add(struct at_tracker *t, const struct at_sight *s,
                               size_t n, const struct at_quote *quote,
                               uint32_t block);
+
+/*
+ * Of a tracker of numbered flows: the flow that the latest packet is of, good
+ * until the next call.  Its number, from 0 in the order that flows began, is
+ * 'last_block', and the only one of its blocks.
+ */
+const struct at_flow *at_tracker_latest(const struct at_tracker *t);
 
 /* No more packets come: all flows are over. */
 enum at_status at_tracker_finish(struct at_tracker *t);

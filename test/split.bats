@@ -235,6 +235,79 @@ END
     [ "$(find o -name '*-0-*' | wc -l)" -eq 0 ]
 }
 
+@test "at-split: by application, as at-query finds it, whatever the order and threads" {
+    for in in mail-ntp-ftp.pcap lan.pcap vlan.pcap fragments.pcap bulk-s96.pcap; do
+        rm -rf o && mkdir o
+        at-split -q --by app -o o/{key}.pcap "$TEST_DATA/$in"
+        at-app -q --format csv --fields app "$TEST_DATA/$in" | sed 1d | sort -u >apps
+        [ "$(wc -l <apps)" -gt 1 ]
+        while read -r app; do
+            at-query -q -w want.pcap "$TEST_DATA/$in" "app $app"
+            diff <(records "o/$app.pcap") <(records want.pcap) ||
+                { echo "$in: $app"; false; }
+        done <apps
+        # what is not IP is there too, once
+        (cd o && ls) | sed 's/[.]pcap$//' | grep -v '^ethertype-' | sort | diff - apps
+        at-merge -q -o all.pcap o/*
+        diff <(records all.pcap | sort) <(records "$TEST_DATA/$in" | sort)
+        for j in 1 2 3 8; do
+            rm -rf p && mkdir p
+            at-split -q -j $j --by app -o p/{key}.pcap - <"$TEST_DATA/$in"
+            diff -r o p
+        done
+        no_leftovers
+    done
+}
+
+@test "at-split: by application more than fits in memory waits on disk" {
+    mkdir o p
+    "$SYNTH" -n 200k --flows 20000 a.erf
+    at-split -q --by app -o o/{key}.erf a.erf
+    [ "$(find o -type f | wc -l)" -gt 8 ]
+    cat o/* | wc -c | diff - <(wc -c <a.erf)
+    for f in o/*; do
+        at-query -q -w want.erf a.erf "app $(basename "$f" .erf)"
+        cmp "$f" want.erf
+    done
+    # 100 MB are more than the packets that may wait in memory
+    at-split -q --by app -f 'tcp' -o p/{key}.erf a.erf a.erf
+    cat p/* | wc -c >got
+    at-convert -q -f tcp a.erf tcp.erf
+    [ "$(cat got)" -eq $((2 * $(wc -c <tcp.erf))) ]
+}
+
+@test "at-split: by application, rules of one's own" {
+    printf 'app ours lab "our own"\n  tcp @80 "GET "\n' >our.rules
+    mkdir o
+    at-split -q --by app --rules our.rules -o o/{key}.pcap "$TEST_DATA/http.pcap"
+    [ -s o/ours.pcap ]
+    for f in o/*; do
+        at-app -q --rules our.rules --format csv --fields app "$f" | sed 1d | sort -u
+    done >got
+    (cd o && ls) | sed -n '/^ethertype-/!s/[.]pcap$//p' | diff - got
+    run --separate-stderr at-split --by flow --rules our.rules -o x.pcap \
+        "$TEST_DATA/http.pcap"
+    [ "$status" -eq 2 ]
+    printf 'app ours lab "our own"\n  tcp @80 nonsense\n' >our.rules
+    run --separate-stderr at-split --by app --rules our.rules -o x-{key}.pcap \
+        "$TEST_DATA/http.pcap"
+    [ "$status" -eq 2 ]
+    [[ $stderr == *'our.rules: line 2, at '* ]]
+    [ -z "$(find . -name 'x*')" ]
+}
+
+@test "at-split: by application, META records stand at the start of each piece" {
+    at-convert -q "$TEST_DATA/mail-ntp-ftp.pcap" x.pcapng
+    mkdir o
+    at-split -q --by app -o o/{key}.pcapng x.pcapng
+    for f in o/*; do
+        [[ "$f" != o/ethertype-* ]] || continue
+        at-query -q -w want.pcap x.pcapng "app $(basename "$f" .pcapng)"
+        at-convert -q "$f" got.pcap
+        diff <(records got.pcap) <(records want.pcap)
+    done
+}
+
 @test "at-split: by direction, also as a rule tells it" {
     mkdir o
     at-split -q --by direction -o o/{key}.erf "$TEST_DATA/link.erf"

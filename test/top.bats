@@ -99,10 +99,44 @@ open(sys.argv[1], "wb").write(out)' "$1"
     sort -rn got | diff got -
 }
 
+@test "top: -k app counts the flows that at-app names" {
+    for in in mail-ntp-ftp.pcap lan.pcap vlan.pcap fragments.pcap icmp.pcap \
+        bulk-s96.pcap; do
+        at-app -q --format csv --fields app,category,packets_out,packets_in \
+            "$DATA/$in" | sed 1d |
+            awk -F, '{ n[$1","$2]++; o[$1","$2] += $3; i[$1","$2] += $4 }
+                END { for (a in n) print a, n[a], o[a] + i[a], o[a], i[a] }' |
+            sort >want
+        at-top -q -k app -n 0 --format csv "$DATA/$in" >rows
+        paste -d ' ' <(column rows app) <(column rows category) \
+            <(column rows flows) <(column rows packets) \
+            <(column rows packets_out) <(column rows packets_in) |
+            sed 's/ /,/' | sort | diff want - || { echo "$in"; false; }
+        # of the bytes, each packet's once, and IP's are all of them
+        column rows wire_bytes | paste -sd+ | bc >got
+        at-stats -q --format csv "$DATA/$in" 'ip or ip6' | tail -n 1 |
+            cut -d, -f6 | diff - got
+    done
+}
+
+@test "top: -k app, ranked, by rules of one's own, and what has none" {
+    at-top -q -k app --by flows --format csv "$DATA/mail-ntp-ftp.pcap" >rows
+    column rows flows >got
+    [ "$(wc -l <got)" -gt 3 ]
+    sort -rn got | diff got -
+    printf 'app ours lab "our own"\n  tcp @80 "GET "\n' >our.rules
+    run --separate-stderr at-top -k app --rules our.rules --format csv "$DATA/http.pcap"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *$'\nours,lab,'* ]]
+    [[ "$stderr" == *" applications, 2 packets with none" ]]
+    run at-top -k host --rules our.rules "$DATA/http.pcap"
+    [ "$status" -eq 2 ]
+}
+
 @test "top: the same bytes for any number of threads and any memory" {
     "$SYNTH" -n 40k --hosts 3k x.erf
     at-convert -q x.erf x.erf.gz
-    for k in src host pair flow port mac; do
+    for k in src host pair flow port mac app; do
         for by in bytes packets flows; do
             for j in 1 2 3 8; do
                 at-top -q -j $j -k $k --by $by -n 0 x.erf.gz >$j-got

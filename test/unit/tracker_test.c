@@ -693,6 +693,56 @@ static void test_join(void **state)
     assert_int_equal(a.checksums, AT_CHECKSUM_OK);
 }
 
+/* ---- numbers --------------------------------------------------------- */
+
+static uint32_t number_of_latest(const struct table *t)
+{
+    return at_tracker_latest(t->tracker)->last_block;
+}
+
+static void test_numbered(void **state)
+{
+    struct table *t = *state;
+
+    t->rules.numbered = true;
+    again(t);
+    udp(t, 0, false);
+    assert_int_equal(number_of_latest(t), 0);
+    tcp(t, 10, false, SYN, 1000, "");
+    assert_int_equal(number_of_latest(t), 1);
+    udp(t, 20, true);
+    assert_int_equal(number_of_latest(t), 0);
+    udp(t, 200 * SECONDS, false); /* the first is over */
+    assert_int_equal(number_of_latest(t), 2);
+    assert_int_equal(at_tracker_finish(t->tracker), AT_OK);
+    assert_int_equal(t->rows, 3);
+    assert_int_equal(t->blocks, 1);
+    assert_int_equal(t->block[0], 2);
+}
+
+/* Flows that leave the table take no number with them. */
+static void test_numbered_swept(void **state)
+{
+    enum { MOST = 1000, FLOWS = 3 * MOST };
+    struct table *t = *state;
+
+    t->rules.numbered = true;
+    t->rules.most_flows = MOST;
+    again(t);
+    for (uint32_t i = 0; i < FLOWS; i++) {
+        struct at_sight s = sight(UDP, i, false);
+
+        s.key.vlan = (uint16_t)i;
+        s.hash = at_flow_key_hash(&s.key, 0);
+        assert_int_equal(at_tracker_add(t->tracker, &s, 1, NULL, 0), AT_OK);
+        assert_int_equal(number_of_latest(t), i);
+    }
+    assert_int_equal(at_tracker_finish(t->tracker), AT_OK);
+    assert_int_equal(t->rows, FLOWS);
+    assert_int_equal(t->blocks, 1);
+    assert_int_equal(t->block[0], FLOWS - 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -722,6 +772,8 @@ int main(void)
         TEST(test_swept),
         TEST(test_timeouts),
         TEST(test_join),
+        TEST(test_numbered),
+        TEST(test_numbered_swept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
