@@ -13,6 +13,7 @@
 
 #include "codec_frames.h"
 #include "codec_stream.h"
+#include "marks.h"
 
 enum {
     HEADER_BYTES = 10,     /* "BZh9" and the magic of a block */
@@ -58,6 +59,7 @@ static enum at_look bzip2_look(const uint8_t *p, size_t n, bool eof,
     if (f->bytes > FRAME_BYTES)
         return AT_LOOK_OTHER;
     f->raw_bytes = f->bytes * USUAL_RATIO;
+    f->goes_on = at_bzip2_is_marked(p, f->bytes);
     return AT_LOOK_OK;
 }
 
@@ -138,6 +140,7 @@ static const struct at_stream_ops bzip2_stream = {
     .member = "bzip2 stream",
     .open = bzip2_open,
     .begins = bzip2_begins,
+    .goes_on = at_bzip2_is_marked,
     .begin = bzip2_begin,
     .run = bzip2_run,
     .close = bzip2_close,

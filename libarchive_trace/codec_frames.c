@@ -145,6 +145,7 @@ static enum at_status find_frames(struct at_source *src, struct rest *rest,
 static enum at_status go_onward(struct at_source *src, struct rest *rest)
 {
     src->next_ops = src->ops->onward;
+    src->goes_on = rest->goes_on;
     return at_input_unread(&src->in, rest->p + rest->at, rest->have - rest->at,
                            &src->err) == AT_OK
                ? AT_END
@@ -173,9 +174,7 @@ static enum at_status no_frame(struct at_source *src, struct rest *rest,
     if (rest->at == rest->have && (!rest->goes_on || rest->told))
         return AT_END;
     if (rest->at == rest->have)
-        return at_error_set(&src->err, AT_ERR_TRUNCATED,
-                            "%s: cut short: no closing block at byte %llu",
-                            src->in.name, at);
+        return at_input_not_closed(&src->in, at, &src->err);
     if (!ops->closed || look == AT_LOOK_OTHER)
         return go_onward(src, rest);
     if (look == AT_LOOK_MORE)

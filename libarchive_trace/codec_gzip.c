@@ -29,6 +29,7 @@ static enum at_status gzip_open(struct at_source *src, struct at_error *err)
     }
     src->state = s;
     s->g.raw = src->raw_offset;
+    s->g.goes_on = src->goes_on;
     if (src->spacing == 0 || !src->in.seekable || src->in.offset > 0)
         return AT_OK;
     s->recorder = at_recorder_open(src->spacing, src->portion);

@@ -19,6 +19,7 @@
 #include "bytes.h"
 #include "codec_frames.h"
 #include "codec_stream.h"
+#include "marks.h"
 
 enum {
     BLOCK_SUM = 0x10,
@@ -33,11 +34,11 @@ static const uint32_t frame_magic = 0x184D2204;
 static bool pass_blocks(struct at_cursor *c, uint8_t flags)
 {
     while (!c->bad) {
-        const uint32_t n = at_take_le32(c) & 0x7fffffff;
+        const uint32_t n = at_take_le32(c);
 
         if (n == 0)
             break;
-        at_take(c, n);
+        at_take(c, n & 0x7fffffff);
         at_take(c, flags & BLOCK_SUM ? 4 : 0);
     }
     at_take(c, flags & CONTENT_SUM ? 4 : 0);
@@ -71,7 +72,11 @@ static enum at_look lz4_look(const uint8_t *p, size_t n, bool eof,
         return AT_LOOK_OTHER;
     if (!pass_blocks(&c, flags))
         return AT_LOOK_MORE;
-    *f = (struct at_frame_found){.bytes = n - c.left, .raw_bytes = (size_t)raw};
+    *f = (struct at_frame_found){
+        .bytes = n - c.left,
+        .raw_bytes = (size_t)raw,
+        .goes_on = at_lz4_is_marked(p, n),
+    };
     return AT_LOOK_OK;
 }
 
@@ -148,6 +153,7 @@ static const struct at_stream_ops lz4_stream = {
     .member = "lz4 frame",
     .open = lz4_open,
     .begins = lz4_begins,
+    .goes_on = at_lz4_is_marked,
     .begin = lz4_begin,
     .run = lz4_run,
     .close = lz4_close,

@@ -18,6 +18,7 @@ struct stream {
     size_t at, have; /* what is left of 'in' */
     bool eof;        /* the file has no more */
     bool inside;     /* of a member */
+    bool goes_on;    /* another member has to follow the last one begun */
     uint64_t members;
     uint64_t zeros; /* after the last member */
     uint64_t raw;   /* decoded bytes so far */
@@ -38,6 +39,7 @@ enum at_status at_stream_open(struct at_source *src, struct at_error *err)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     s->ops = src->ops->stream;
     s->raw = src->raw_offset;
+    s->goes_on = src->goes_on;
     return AT_OK;
 }
 
@@ -134,6 +136,9 @@ static enum at_status next_member(struct at_source *src, struct stream *s,
         return st;
     if (s->zeros > 0 && s->ops->padding > 0 && s->zeros % s->ops->padding != 0)
         return no_member(src, s, &piece->err);
+    if (left == 0 && s->goes_on)
+        return at_input_not_closed(&src->in, file_position(src, s) - s->zeros,
+                                   &piece->err);
     if (left == 0) {
         piece->err.status = AT_END;
         return AT_END;
@@ -145,6 +150,8 @@ static enum at_status next_member(struct at_source *src, struct stream *s,
     if (p != AT_PROGRESS_MORE)
         return failed(src, s, p, &piece->err);
     s->inside = true;
+    s->goes_on = s->ops->goes_on != NULL &&
+                 s->ops->goes_on(s->in + s->at, left);
     s->members++;
     s->zeros = 0;
     if (at_piece_mark(piece, s->raw, file_position(src, s)) != AT_OK)

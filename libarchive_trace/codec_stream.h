@@ -36,6 +36,8 @@ struct at_stream_ops {
     /* Whether a member may begin with these bytes, fewer than 4 only at the
      * end of the file. */
     bool (*begins)(const uint8_t *p, size_t n);
+    /* Whether another has to follow the one that begins so; may be NULL. */
+    bool (*goes_on)(const uint8_t *p, size_t n);
     enum at_progress (*begin)(void *tool);
     enum at_progress (*run)(void *tool, struct at_flow *flow);
     void (*close)(void *tool);

@@ -11,6 +11,7 @@
 #include "bytes.h"
 #include "codec_frames.h"
 #include "codec_stream.h"
+#include "marks.h"
 
 enum {
     HEADER_MOST = 18, /* of a frame, magic number included */
@@ -36,8 +37,11 @@ static enum at_look zstd_look(const uint8_t *p, size_t n, bool eof,
         return AT_LOOK_MORE;
     if (raw > AT_FRAME_MOST) /* or not known */
         return AT_LOOK_OTHER;
-    f->raw_bytes = (size_t)raw;
-    f->bytes = ZSTD_findFrameCompressedSize(p, n);
+    *f = (struct at_frame_found){
+        .raw_bytes = (size_t)raw,
+        .bytes = ZSTD_findFrameCompressedSize(p, n),
+        .goes_on = at_zstd_is_marked(p, n),
+    };
     if (!ZSTD_isError(f->bytes))
         return AT_LOOK_OK;
     return ZSTD_getErrorCode(f->bytes) == ZSTD_error_srcSize_wrong
@@ -118,6 +122,7 @@ static const struct at_stream_ops zstd_stream = {
     .refusal = "needs a window of more than 128 MiB",
     .open = zstd_open,
     .begins = zstd_begins,
+    .goes_on = at_zstd_is_marked,
     .begin = zstd_begin,
     .run = zstd_run,
     .close = zstd_close,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "members.h"
 
 enum { IN_BYTES = 256 << 10 };
 
@@ -307,7 +308,7 @@ enum at_status at_gunzip_restart(struct at_gunzip *g,
     g->at = g->have = 0;
     g->eof = false;
     g->first = point->file_bit == 0;
-    g->inside = false;
+    g->inside = g->closed = g->goes_on = false;
     g->raw = point->raw_offset;
     g->member_offset = point->member_offset;
     g->member_raw = point->member_raw;
@@ -343,15 +344,18 @@ static enum at_status next_member(struct at_gunzip *g, struct at_error *err)
 {
     const uint64_t at = at_gunzip_position(g);
     const size_t left = g->have - g->at;
+    struct at_member m;
 
     if (left == 0 || (g->eof && only_zeros(g->in + g->at, left)))
-        return AT_END;
+        return g->goes_on ? at_input_not_closed(g->input, at, err) : AT_END;
     if (!g->first && !begins_member(g->in + g->at, left))
         return at_error_set(err, AT_ERR_CORRUPT,
                             "%s: no gzip member begins at byte %llu, where "
                             "the one before has ended",
                             g->input->name, (unsigned long long)at);
     inflater_begin(g);
+    at_member_look(g->in + g->at, left, &m);
+    g->closed = m.ours || m.kind == AT_MEMBER_BGZF;
     g->inside = true;
     g->first = false;
     g->member_offset = at;
@@ -373,9 +377,10 @@ static enum at_status after_run(struct at_gunzip *g, enum progress p,
                             "%s: gzip member that ends at byte %llu: "
                             "checksum does not match",
                             g->input->name, at);
-    if (p == MEMBER_DONE)
+    if (p == MEMBER_DONE) {
         g->inside = false;
-    else if (moved == 0 && g->eof && g->at == g->have)
+        g->goes_on = g->closed && g->member_raw > 0;
+    } else if (moved == 0 && g->eof && g->at == g->have)
         return at_error_set(err, AT_ERR_TRUNCATED,
                             "%s: cut short: its gzip data stops at byte %llu",
                             g->input->name, (unsigned long long)g->offset);
@@ -468,7 +473,7 @@ enum at_status at_gunzip_search(struct at_gunzip *g, struct at_error *err)
         back = inside > MEMBER_LEAST ? (size_t)inside - MEMBER_LEAST : 0;
     if (trial != NULL && out != NULL && inflater_open(trial)) {
         g->at -= back;
-        g->inside = false;
+        g->inside = g->goes_on = false;
         st = refill(g, err);
         if (st == AT_OK)
             st = search_from(g, trial, out, err);

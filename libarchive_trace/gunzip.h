@@ -38,6 +38,9 @@ struct at_gunzip {
     bool eof;               /* the file has no more */
     bool inside;            /* of a member */
     bool first;             /* no member has begun yet */
+    bool closed;            /* a file that has this member ends with no other
+                               than an empty one */
+    bool goes_on;           /* another member has to follow */
     uint64_t raw;           /* decoded bytes of the file so far */
     uint64_t member_offset; /* byte of the file where the member begins */
     uint64_t member_raw;    /* decoded bytes of it so far */

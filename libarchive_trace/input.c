@@ -191,6 +191,14 @@ void at_input_seek(struct at_input *in, uint64_t offset)
     in->offset = offset;
 }
 
+enum at_status at_input_not_closed(const struct at_input *in, uint64_t at,
+                                   struct at_error *err)
+{
+    return at_error_set(err, AT_ERR_TRUNCATED,
+                        "%s: cut short: no closing block at byte %llu",
+                        in->name, (unsigned long long)at);
+}
+
 void at_input_close(struct at_input *in)
 {
     if (in->fd >= 0)

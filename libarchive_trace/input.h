@@ -54,6 +54,11 @@ void at_input_forget(struct at_input *in);
 /* Sequential reading goes on at 'offset' of a seekable file. */
 void at_input_seek(struct at_input *in, uint64_t offset);
 
+/* The error where the file ends at byte 'at', behind what says that another
+ * block closes it. */
+enum at_status at_input_not_closed(const struct at_input *in, uint64_t at,
+                                   struct at_error *err);
+
 void at_input_close(struct at_input *in);
 
 #endif

@@ -88,10 +88,10 @@ enum at_member_found at_member_look(const uint8_t *p, size_t left,
     if (left < FIXED_HEADER + extra)
         return AT_MEMBER_MORE;
     f = read_fields(p + FIXED_HEADER, extra);
+    m->ours = f.ours;
     if (f.kind == AT_MEMBER_PLAIN || f.bytes > AT_SIZED_MAX)
         return AT_MEMBER_NOT;
     m->kind = f.kind;
-    m->ours = f.ours;
     m->bytes = (size_t)f.bytes;
     m->header_bytes = FIXED_HEADER + extra;
     if (m->bytes < m->header_bytes + AT_MEMBER_TRAILER)

@@ -216,6 +216,7 @@ static void deliver(struct at_source *src, struct at_job *job)
 {
     if (job->again) {
         src->again = true;
+        src->goes_on = false;
         src->next_ops = src->ops->onward;
         at_input_seek(&src->in, job->again_at);
     }
@@ -264,6 +265,7 @@ enum at_status at_source_restart(struct at_source *src,
     src->ops = src->first_ops;
     src->next_ops = NULL;
     src->again = false;
+    src->goes_on = false;
     at_input_seek(&src->in, 0);
     src->raw_offset = 0;
     src->next_place = 0;
@@ -279,6 +281,7 @@ enum at_status at_source_as_plain(struct at_source *src, struct at_error *err)
     src->first_ops = src->ops;
     src->next_ops = NULL;
     src->again = false;
+    src->goes_on = false;
     src->raw_offset = 0;
     return at_input_rewind(&src->in, err) == AT_OK ? start_codec(src, err)
                                                    : AT_ERR_MISUSE;

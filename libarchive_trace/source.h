@@ -60,12 +60,13 @@ struct at_source {
     const struct at_codec_ops *first_ops; /* what the file begins with */
     const struct at_codec_ops *next_ops;  /* the codec changes when drained */
     bool again;                           /* it changes at once */
-    void *state;                          /* of the codec */
-    uint64_t raw_offset;                  /* of the next piece prepared */
-    size_t target;                        /* decoded bytes for it, about */
-    size_t piece_bytes;                   /* what 'target' is, but at first */
-    size_t slots;                         /* pieces at once */
-    bool ended;                           /* nothing more to prepare */
+    bool goes_on; /* of what the codec before has read; see at_frame_found */
+    void *state;  /* of the codec */
+    uint64_t raw_offset; /* of the next piece prepared */
+    size_t target;       /* decoded bytes for it, about */
+    size_t piece_bytes;  /* what 'target' is, but at first */
+    size_t slots;        /* pieces at once */
+    bool ended;          /* nothing more to prepare */
     bool hesitant;       /* one job at a time: perhaps the rest is not wanted */
     struct at_error err; /* why, AT_OK or AT_END if none */
     const struct at_place *place; /* NULL: everything, in sequence */

@@ -77,6 +77,30 @@ big() {
             awk '/Zstandard Frames/ { print $4 }'))))" ]
 }
 
+@test "codec: lz4 has the same table, and its list" {
+    big
+    at-convert -q big.erf big.erf.lz4
+    at-convert -q "$ERF" one.erf.lz4
+    [ "$(tail -c 4 big.erf.lz4 | od -An -tx1 | tr -d ' \n')" = b1ea928f ]
+    python3 - big.erf.lz4 "$(stat -c %s big.erf)" <<'END'
+import struct, sys
+data, raw = open(sys.argv[1], "rb").read(), int(sys.argv[2])
+n, descriptor = struct.unpack("<IB", data[-9:-4])
+magic, size = struct.unpack("<II", data[-n * 8 - 17:-n * 8 - 9])
+assert (magic, size, descriptor) == (0x184D2A5E, 8 * n + 9, 0) and n > 2
+sizes = list(struct.iter_unpack("<II", data[-n * 8 - 9:-9]))
+assert sum(r for _, r in sizes) == raw
+at = 0
+for frame, r in sizes:
+    assert struct.unpack_from("<I", data, at)[0] == 0x184D2204
+    assert struct.unpack_from("<Q", data, at + 6)[0] == r
+    at += frame
+assert at == len(data) - n * 8 - 17
+END
+    lz4 --list one.erf.lz4 >list
+    [ "$(tail -1 list | awk '{ print $1 }')" = 2 ]
+}
+
 @test "codec: an empty trace is a valid file of each" {
     at-convert -q -f 'host 192.0.2.99' "$PCAP" empty.pcap
     for c in $CODECS; do
@@ -142,6 +166,36 @@ big() {
         at-convert -q -Z $c "$TEST_DATA/http.pcap" http.pcap.gz
         [ "$(capinfos -T -r -c -M http.pcap.gz | cut -f2)" -eq \
             "$(at-info -c "$TEST_DATA/http.pcap" | cut -f1)" ]
+    done
+}
+
+@test "codec: capinfos reads one frame of zstd or lz4 of ours" {
+    need capinfos
+    [ "$(stat -c %s "$PCAP")" -lt 1000000 ]
+    for c in zstd lz4; do
+        at-convert -q -Z $c "$PCAP" "one.pcap$(suffix $c)"
+        [ "$(capinfos -T -r -c -M "one.pcap$(suffix $c)" | cut -f2)" -eq \
+            "$(at-info -c "$PCAP" | cut -f1)" ]
+    done
+}
+
+@test "codec: what closes our files is passed over, in one file or several" {
+    big
+    for c in $CODECS; do
+        at-convert -q -F erf -Z "$c" big.erf part
+        cat part part >joined
+        at-convert -q -F erf joined - | cmp - <(cat big.erf big.erf)
+        cat joined | at-convert -q -F erf - - | cmp - <(cat big.erf big.erf)
+        unpack "$c" <joined | cmp - <(cat big.erf big.erf)
+    done
+    at-convert -q -F erf -Z bzip2 big.erf part
+    python3 -c 'import bz2
+assert bz2.decompress(open("part", "rb").read()) == open("big.erf", "rb").read()'
+    at-convert -q -F erf -Z zstd big.erf part
+    ! command -v pzstd >/dev/null || pzstd -qdc part | cmp - big.erf
+    at-convert -q -F erf -Z bzip2 big.erf part.bz2
+    for t in pbzip2 lbzip2; do
+        ! command -v $t >/dev/null || $t -dc part.bz2 | cmp - big.erf
     done
 }
 
@@ -267,6 +321,40 @@ END
         head -c $(($(stat -c %s whole) - 1)) whole >cut
         run -1 --separate-stderr at-info -c cut
         [[ $stderr == *"cut short"* ]]
+    done
+}
+
+# One that ends with any other frame of the codec does not.
+@test "codec: a file of ours that is cut between two frames says so" {
+    big
+    for c in zstd lz4 bzip2 gzip bgzf; do
+        at-convert -q -Z "$c" big.erf whole
+        python3 - "$c" whole cut <<'END'
+import struct, sys
+codec, whole, cut = sys.argv[1:]
+data = open(whole, "rb").read()
+if codec in ("zstd", "lz4"):
+    n = struct.unpack("<I", data[-9:-5])[0]
+    last = struct.unpack("<I", data[-17:-13])[0]
+    end = len(data) - 8 * n - 17 - last
+else:
+    magic = b"BZh9" if codec == "bzip2" else b"\x1f\x8b\x08\x04"
+    end = data.rindex(magic, 0, data.rindex(magic))
+open(cut, "wb").write(data[:end])
+END
+        unpack "$c" <cut >left
+        [ "$(stat -c %s left)" -lt "$(stat -c %s big.erf)" ]
+        at-convert -q left want.pcap
+        for from in 'at-convert -q -F pcap cut' \
+            'cat cut | at-convert -q -F pcap -'; do
+            run -1 --separate-stderr bash -c "$from got.pcap"
+            one_message
+            [[ $stderr == *"cut short: no closing block at byte "* ]]
+            cmp want.pcap got.pcap
+        done
+        { cat cut && pack "$c" </dev/null; } >closed
+        at-convert -q closed got.pcap
+        cmp want.pcap got.pcap
     done
 }
 
