@@ -11,27 +11,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "anon.h"
 #include "audit.h"
-#include "tool.h"
+#include "tool_anon.h"
 
 struct anon {
     struct tool_copy copy;
-    const char *policy_name;
-    const char *key_path;
-    const char *passphrase_path;
-    const char *salt;
-    const char *scheme;
+    struct tool_anon how;
     const char *new_key;
     bool print_policy;
     bool auditing;
     bool audit_text;
     bool audit_only;
 
-    struct at_policy policy;
-    struct at_key key;
-    bool keyed;
-    struct at_anon *anon;
     struct at_audit *audit; /* NULL unless asked for */
     uint64_t unknown;       /* packets cut where they were not understood */
     uint64_t cut;
@@ -39,64 +30,26 @@ struct anon {
 
 /* ---- policy and key -------------------------------------------------- */
 
-static int load_policy(struct anon *a)
-{
-    char line[64];
-    struct at_error err;
-
-    if (at_policy_load(&a->policy,
-                       a->policy_name != NULL ? a->policy_name : "headers",
-                       &err) != AT_OK)
-        return tool_error(&err);
-    if (a->scheme == NULL)
-        return TOOL_OK;
-    snprintf(line, sizeof(line), "scheme = %s", a->scheme);
-    if (tool_choice(at_scheme_names, a->scheme) < 0)
-        tool_usage_error("no scheme is called '%s'; there are %s", a->scheme,
-                         at_scheme_names);
-    if (at_policy_parse(&a->policy, "--scheme", line, &err) != AT_OK)
-        return tool_error(&err);
-    return TOOL_OK;
-}
-
-static int load_key(struct anon *a)
-{
-    struct at_error err;
-    enum at_status st = AT_OK;
-
-    if (a->key_path != NULL)
-        st = at_key_read(&a->key, a->key_path, &err);
-    else if (a->passphrase_path != NULL)
-        st = at_key_derive(&a->key, a->passphrase_path, a->salt, &err);
-    if (st != AT_OK)
-        return tool_error(&err);
-    a->keyed = a->key_path != NULL || a->passphrase_path != NULL;
-    if (!a->keyed && at_policy_needs_key(&a->policy))
-        tool_usage_error("the policy needs a key: --key FILE or --passphrase "
-                         "FILE; --new-key FILE makes one");
-    return TOOL_OK;
-}
-
 static int make_key(struct anon *a)
 {
     struct at_error err;
     int status = TOOL_OK;
 
-    if (at_key_new(&a->key, a->new_key, &err) != AT_OK)
+    if (at_key_new(&a->how.key, a->new_key, &err) != AT_OK)
         status = tool_error(&err);
     else
-        printf("%s\n", a->key.id);
-    at_key_wipe(&a->key);
+        printf("%s\n", a->how.key.id);
+    at_key_wipe(&a->how.key);
     return status;
 }
 
 static int print_policy(struct anon *a)
 {
     struct at_text text = {0};
-    int status = load_policy(a);
+    int status = tool_anon_policy(&a->how);
 
     if (status == TOOL_OK) {
-        at_policy_print(&text, &a->policy);
+        at_policy_print(&text, &a->how.policy);
         fwrite(text.p, 1, text.n, stdout);
     }
     at_text_close(&text);
@@ -199,43 +152,39 @@ static void finish(void *ctx, struct tool_copy *copy)
                        " not understood as a whole");
     tool_summary_count(&copy->summary, tool_sources_dropped(&copy->in),
                        "packet", " dropped");
-    if (a->keyed)
-        tool_summary_add(&copy->summary, "key %s", a->key.id);
+    if (a->how.keyed)
+        tool_summary_add(&copy->summary, "key %s", a->how.key.id);
 }
 
 static int open_anon(struct anon *a)
 {
     struct at_error err;
+    const int status = tool_anon_open(&a->how);
 
-    if (at_anon_open(&a->anon, &a->policy, a->keyed ? &a->key : NULL, &err) !=
-        AT_OK)
-        return tool_error(&err);
+    if (status != TOOL_OK)
+        return status;
     if (a->auditing && at_audit_open(&a->audit, a->audit_text, &err) != AT_OK)
         return tool_error(&err);
     if (a->audit != NULL)
-        at_anon_watch(a->anon, at_audit_learn, a->audit);
+        at_anon_watch(a->how.anon, at_audit_learn, a->audit);
     return TOOL_OK;
 }
 
 static int run(struct anon *a, char *input[], size_t n, const char *output)
 {
     struct tool_copy *c = &a->copy;
-    int status = load_policy(a);
+    int status = open_anon(a);
 
-    if (status == TOOL_OK)
-        status = load_key(a);
-    if (status == TOOL_OK)
-        status = open_anon(a);
     if (status != TOOL_OK)
         return status;
-    c->plain = a->policy.metadata_keep == 0;
+    c->plain = a->how.policy.metadata_keep == 0;
     c->in.wanted.change = at_anon_packet;
-    c->in.wanted.change_ctx = a->anon;
+    c->in.wanted.change_ctx = a->how.anon;
     c->ctx = a;
     c->take = take;
     c->finish = finish;
     status = tool_copy(c, input, n, a->audit_only ? "/dev/null" : output);
-    if (at_anon_failed(a->anon)) {
+    if (at_anon_failed(a->how.anon)) {
         tool_warn("out of memory");
         status = TOOL_FAIL;
     }
@@ -247,9 +196,8 @@ static int run(struct anon *a, char *input[], size_t n, const char *output)
 
 static void tear_down(struct anon *a)
 {
-    at_anon_close(a->anon);
+    tool_anon_close(&a->how);
     at_audit_close(a->audit);
-    at_key_wipe(&a->key);
 }
 
 static int run_operands(struct anon *a, int argc, char *argv[])
@@ -263,8 +211,6 @@ static int run_operands(struct anon *a, int argc, char *argv[])
     }
     if (argc < 2)
         tool_usage_error(argc == 0 ? "no file is named" : "no output is named");
-    if (a->key_path != NULL && a->passphrase_path != NULL)
-        tool_usage_error("a key is read, or made of a passphrase, not both");
     output = argv[argc - 1];
     a->auditing |= a->audit_only;
     if (a->auditing && strcmp(output, "-") == 0)
@@ -276,17 +222,7 @@ int main(int argc, char *argv[])
 {
     static struct anon a;
     const struct tool_option options[] = {
-        TOOL_TEXT(0, "policy", &a.policy_name, "POLICY",
-                  "headers (default), caida, mawi, waikato, strict, or a file"),
-        TOOL_TEXT(0, "scheme", &a.scheme, "SCHEME",
-                  "cryptopan, cryptopan-libtrace, ipcrypt-pfx, prefix, "
-                  "truncate or none, instead of the policy's"),
-        TOOL_TEXT(0, "key", &a.key_path, "FILE",
-                  "the key: 32 bytes or 64 hex digits; fd:N is a descriptor"),
-        TOOL_TEXT(0, "passphrase", &a.passphrase_path, "FILE",
-                  "make the key of the passphrase in this file"),
-        TOOL_TEXT(0, "salt", &a.salt, "TEXT",
-                  "of the passphrase; another one makes another key"),
+        TOOL_ANON_OPTIONS(&a.how, "policy"),
         TOOL_TEXT(0, "new-key", &a.new_key, "FILE",
                   "make a key, print its id, do nothing else"),
         TOOL_FLAG(0, "print-policy", &a.print_policy,

@@ -161,18 +161,29 @@ static int add_input(struct ask *ask)
                : tool_error(&err);
 }
 
-static int add_targets(struct ask *ask, int words, char *argv[], int i)
+static int add_target(struct ask *ask, const char *path)
 {
     struct at_error err;
 
-    for (; i < words; i++)
-        if (strcmp(argv[i], "-") == 0 && ask->kept < 0 &&
-            (uses_parts(ask) || ask->context_ns > 0 || ask->explain)) {
-            if (add_input(ask) != TOOL_OK)
-                return TOOL_FAIL;
-        } else if (at_targets_add(&ask->targets, &ask->query, argv[i], &err) !=
-                   AT_OK)
-            return tool_error(&err);
+    if (strcmp(path, "-") == 0 && ask->kept < 0 &&
+        (uses_parts(ask) || ask->context_ns > 0 || ask->explain))
+        return add_input(ask);
+    return at_targets_add(&ask->targets, &ask->query, path, &err) == AT_OK
+               ? TOOL_OK
+               : tool_error(&err);
+}
+
+static int add_targets(struct ask *ask, char *word[], size_t n)
+{
+    struct at_paths paths = {.n = 0};
+    struct at_error err;
+    int status = tool_inputs_asked(&paths, word, n);
+
+    for (size_t i = 0; i < paths.n && status == TOOL_OK; i++)
+        status = add_target(ask, paths.path[i]);
+    at_paths_close(&paths);
+    if (status != TOOL_OK)
+        return status;
     if (at_query_open_apps(&ask->query, &ask->targets, NULL, &err) != AT_OK)
         return tool_error(&err);
     if (at_targets_check(&ask->targets, &ask->query, &err) != AT_OK)
@@ -671,7 +682,7 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
     int status = open_question(ask, argc, argv, words);
 
     if (status == TOOL_OK)
-        status = add_targets(ask, words, argv, i);
+        status = add_targets(ask, argv + i, (size_t)(words - i));
     tool_summary_start(&ask->summary);
     tool_progress_start(&ask->progress, &ask->common);
     if (status == TOOL_OK)

@@ -13,7 +13,7 @@
 #include "json.h"
 #include "parts.h"
 #include "replay.h"
-#include "tool.h"
+#include "tool_anon.h"
 
 enum { MOST_WIRES = 16, AHEAD_BYTES = 16 << 20 };
 
@@ -28,6 +28,7 @@ struct play {
     struct tool_common common;
     struct tool_selection selection;
     struct tool_process process;
+    struct tool_anon anon; /* where a policy is given */
     struct at_reader_options reading;
     struct at_edit edit;
     struct at_pace pace;
@@ -46,6 +47,7 @@ struct play {
     struct at_wire wire[MOST_WIRES];
     struct at_replay replay;
     struct at_query query;
+    struct at_paths paths;
     struct at_targets targets;
     struct at_parts parts; /* where flow terms decide */
     bool by_flow;
@@ -235,9 +237,10 @@ static enum at_unsent make_frame(struct play *p, struct at_load *load,
     return AT_UNSENT_NOT;
 }
 
+/* Room for an FCS more, and for the anonymiser's copies of frame and record. */
 static bool make_scratch(struct play *p, const struct at_packet *pkt)
 {
-    const size_t room = (size_t)pkt->cap_bytes + 4;
+    const size_t room = 2 * (size_t)pkt->cap_bytes + pkt->record_bytes + 8;
 
     p->scratch.used = 0;
     if (room > p->scratch.room) {
@@ -248,10 +251,26 @@ static bool make_scratch(struct play *p, const struct at_packet *pkt)
     return p->scratch.p != NULL;
 }
 
+/* What at-convert and at-anon would have written of it. */
+static enum at_unsent change_packet(struct play *p, struct at_packet *pkt)
+{
+    if (p->process.process == NULL && p->anon.anon == NULL)
+        return AT_UNSENT_NOT;
+    if (!make_scratch(p, pkt))
+        return AT_UNSENT_PROCESS;
+    if (p->process.process != NULL &&
+        !at_process_packet(p->process.process, &p->scratch, pkt))
+        return AT_UNSENT_PROCESS;
+    if (p->anon.anon != NULL && !at_anon_packet(p->anon.anon, &p->scratch, pkt))
+        return AT_UNSENT_ANON;
+    return AT_UNSENT_NOT;
+}
+
 static void take_packet(struct play *p, struct at_load *load,
                         struct at_packet *pkt)
 {
     const int64_t ns = at_ts_to_ns(pkt->ts);
+    enum at_unsent why;
 
     if (pkt->kind != AT_KIND_PACKET)
         return;
@@ -260,11 +279,10 @@ static void take_packet(struct play *p, struct at_load *load,
     p->seen = true;
     if (ns - p->first_ns < p->skip_ns)
         return;
-    if (p->process.process != NULL &&
-        (!make_scratch(p, pkt) ||
-         !at_process_packet(p->process.process, &p->scratch, pkt)))
-        return;
-    p->unsent[make_frame(p, load, pkt)]++;
+    why = change_packet(p, pkt);
+    if (why == AT_UNSENT_NOT)
+        why = make_frame(p, load, pkt);
+    p->unsent[why]++;
 }
 
 static enum at_status open_packets(struct play *p, struct at_error *err)
@@ -382,7 +400,37 @@ static int take_parts(struct play *p)
     return st == AT_OK ? TOOL_OK : tool_error(&err);
 }
 
-static int open_question(struct play *p, char *path[], size_t n)
+static int add_targets(struct play *p, char *word[], size_t n)
+{
+    struct at_error err;
+    const int status = tool_inputs_asked(&p->paths, word, n);
+
+    if (status != TOOL_OK)
+        return status;
+    for (size_t i = 0; i < p->paths.n; i++) {
+        if (strcmp(p->paths.path[i], "-") == 0 && p->loops != 1)
+            tool_usage_error("standard input cannot be read again: --loop");
+        if (at_targets_add(&p->targets, &p->query, p->paths.path[i], &err) !=
+            AT_OK)
+            return tool_error(&err);
+    }
+    return TOOL_OK;
+}
+
+static int open_anon(struct play *p)
+{
+    const struct tool_anon *a = &p->anon;
+
+    if (a->policy_name != NULL)
+        return tool_anon_open(&p->anon);
+    if (a->scheme != NULL || a->key_path != NULL ||
+        a->passphrase_path != NULL || a->salt != NULL)
+        tool_usage_error("--scheme, --key, --passphrase and --salt are for "
+                         "--anon");
+    return TOOL_OK;
+}
+
+static int open_question(struct play *p, char *word[], size_t n)
 {
     const char *text = p->selection.filter != NULL ? p->selection.filter : "";
     struct at_pool *pool;
@@ -401,13 +449,17 @@ static int open_question(struct play *p, char *path[], size_t n)
     p->query.from_ns = p->selection.from_ns;
     p->query.to_ns = p->selection.to_ns;
     p->query.stop = tool_stopped;
-    for (size_t i = 0; i < n; i++)
-        if (at_targets_add(&p->targets, &p->query, path[i], &err) != AT_OK)
-            return tool_error(&err);
-    return tool_process_open(&p->process);
+    return add_targets(p, word, n);
 }
 
-static void check_usage(struct play *p, size_t n, char *path[])
+static int open_changes(struct play *p)
+{
+    const int status = tool_process_open(&p->process);
+
+    return status == TOOL_OK ? open_anon(p) : status;
+}
+
+static void check_usage(struct play *p)
 {
     if ((p->ways == 0) == (p->output == NULL))
         tool_usage_error("one of -i and -o says where packets go");
@@ -416,9 +468,6 @@ static void check_usage(struct play *p, size_t n, char *path[])
                          "exclude each other");
     if (p->paces == 0)
         p->pace.rate = 1;
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(path[i], "-") == 0 && p->loops != 1)
-            tool_usage_error("standard input cannot be read again: --loop");
     if (p->output != NULL)
         tool_check_output(p->output);
     if (p->loops == 0)
@@ -574,11 +623,15 @@ static int play(struct play *p)
     report(p);
     if (st < 0)
         return tool_error(&err);
+    if (p->anon.anon != NULL && at_anon_failed(p->anon.anon)) {
+        tool_warn("out of memory");
+        return TOOL_FAIL;
+    }
     return tool_stopped() || p->damaged ? TOOL_FAIL : TOOL_OK;
 }
 
 /* Sockets first: nothing that reads files needs what they need. */
-static int run(struct play *p, char *path[], size_t n)
+static int run(struct play *p, char *word[], size_t n)
 {
     int status;
 
@@ -586,7 +639,9 @@ static int run(struct play *p, char *path[], size_t n)
     status = open_wires(p);
     at_wire_privileges(false);
     if (status == TOOL_OK)
-        status = open_question(p, path, n);
+        status = open_changes(p);
+    if (status == TOOL_OK)
+        status = open_question(p, word, n);
     if (status == TOOL_OK)
         status = take_parts(p);
     if (status == TOOL_OK && p->output != NULL)
@@ -606,8 +661,10 @@ static void tear_down(struct play *p)
     for (unsigned i = 0; i < p->replay.wires; i++)
         at_wire_close(&p->wire[i]);
     at_targets_close(&p->targets);
+    at_paths_close(&p->paths);
     at_query_close(&p->query);
     at_pool_close(p->query.pool);
+    tool_anon_close(&p->anon);
     tool_process_close(&p->process);
     free(p->scratch.p);
 }
@@ -661,6 +718,8 @@ int main(int argc, char *argv[])
         TOOL_CHOICE(0, "oversize", &p.edit.longs, "skip|cut",
                     "frames that are too long for the interface"),
         TOOL_PROCESS(&p.process),
+        TOOL_HEADING("Anonymising:"),
+        TOOL_ANON_OPTIONS(&p.anon, "anon"),
         TOOL_HEADING("Other:"),
         TOOL_FLAG(0, "yes-i-own-this-network", &p.mine,
                   "send to an interface that may lead to one"),
@@ -681,7 +740,7 @@ int main(int argc, char *argv[])
     tool_selection_resolve(&p.selection);
     if (i == argc)
         tool_usage_error("no archive or file is named");
-    check_usage(&p, (size_t)(argc - i), argv + i);
+    check_usage(&p);
     find_start(&p);
     status = run(&p, argv + i, (size_t)(argc - i));
     tear_down(&p);

@@ -387,6 +387,10 @@ const char *tool_format_grouped(char *buf, uint64_t n);
  */
 int tool_inputs(struct at_paths *paths, char *word[], size_t n);
 
+/* The same of what at-query reads: archives are named, too, each by its
+ * directory. */
+int tool_inputs_asked(struct at_paths *paths, char *word[], size_t n);
+
 /* What tool_inputs() takes of a directory: no archives that lie in it. */
 bool tool_take(void *ctx, const char *path, const struct stat *st);
 

@@ -115,6 +115,8 @@ void tool_process_summary(const struct tool_process *p, uint64_t dropped,
     const char *fcs = p->fcs == AT_FCS_ADD ? " with an FCS added"
                                            : " with the FCS taken off";
 
+    if (p->process == NULL)
+        return; /* what was dropped, others did */
     tool_summary_count(s, t->cut, "packet", " cut");
     tool_summary_count(s, t->stripped, "packet", " stripped of tags");
     tool_summary_count(s, t->fcs, "packet", fcs);

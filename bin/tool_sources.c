@@ -45,24 +45,46 @@ bool tool_take(void *ctx, const char *path, const struct stat *st)
     return !S_ISDIR(st->st_mode) || !at_archive_is(path);
 }
 
-int tool_inputs(struct at_paths *paths, char *word[], size_t n)
+static bool is_whole(void *ctx, const char *path)
 {
-    paths->take = tool_take;
-    for (size_t i = 0; i < n; i++) {
-        struct at_error err;
+    (void)ctx;
+    return at_archive_is(path);
+}
 
-        if (at_archive_is(word[i])) {
-            tool_warn("%s: is an archive, which at-query reads", word[i]);
-            return TOOL_FAIL;
-        }
+static int add_inputs(struct at_paths *paths, char *word[], size_t n)
+{
+    struct at_error err;
+
+    for (size_t i = 0; i < n; i++)
         if (at_paths_add(paths, word[i], &err) != AT_OK)
             return tool_error(&err);
-    }
     if (paths->n == 0 && n > 0) {
         tool_warn("%s: no file is in it", word[0]);
         return TOOL_FAIL;
     }
     return TOOL_OK;
+}
+
+int tool_inputs(struct at_paths *paths, char *word[], size_t n)
+{
+    int status;
+
+    paths->take = tool_take;
+    paths->whole = is_whole;
+    status = add_inputs(paths, word, n);
+    for (size_t i = 0; i < paths->n && status == TOOL_OK; i++)
+        if (at_archive_is(paths->path[i])) {
+            tool_warn("%s: is an archive, which at-query reads",
+                      paths->path[i]);
+            status = TOOL_FAIL;
+        }
+    return status;
+}
+
+int tool_inputs_asked(struct at_paths *paths, char *word[], size_t n)
+{
+    paths->whole = is_whole;
+    return add_inputs(paths, word, n);
 }
 
 /* ---- what can be known before ---------------------------------------- */

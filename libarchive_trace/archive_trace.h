@@ -773,6 +773,9 @@ struct at_paths {
     /* Unless NULL, says whether a file or directory is taken that was found
      * in a directory. */
     bool (*take)(void *ctx, const char *path, const struct stat *st);
+    /* Unless NULL, says whether a directory is added itself, as if it were a
+     * file. */
+    bool (*whole)(void *ctx, const char *path);
     void *ctx;
 };
 

@@ -59,6 +59,11 @@ static bool is_wanted(const struct at_paths *p, const FTSENT *e)
            (p->take == NULL || p->take(p->ctx, e->fts_accpath, e->fts_statp));
 }
 
+static bool is_whole(const struct at_paths *p, const char *path)
+{
+    return p->whole != NULL && p->whole(p->ctx, path);
+}
+
 static int by_name(const FTSENT **a, const FTSENT **b)
 {
     return strcmp((*a)->fts_name, (*b)->fts_name);
@@ -69,9 +74,13 @@ static enum at_status add_entry(struct at_paths *p, FTS *fts, FTSENT *e,
 {
     switch (e->fts_info) {
     case FTS_D:
-        if (e->fts_level > 0 && !is_wanted(p, e))
+        if (e->fts_level == 0)
+            return AT_OK;
+        if (!is_wanted(p, e) || is_whole(p, e->fts_path))
             fts_set(fts, e, FTS_SKIP);
-        return AT_OK;
+        return is_wanted(p, e) && is_whole(p, e->fts_path)
+                   ? add_name(p, e->fts_path, err)
+                   : AT_OK;
     case FTS_F:
         return is_wanted(p, e) ? add_name(p, e->fts_path, err) : AT_OK;
     case FTS_DNR:
@@ -181,8 +190,9 @@ static enum at_status add_word(struct at_paths *p, const char *word,
     if (strcmp(word, "-") == 0)
         return add_name(p, word, err);
     if (stat(word, &st) == 0)
-        return S_ISDIR(st.st_mode) ? add_directory(p, word, err)
-                                   : add_name(p, word, err);
+        return S_ISDIR(st.st_mode) && !is_whole(p, word)
+                   ? add_directory(p, word, err)
+                   : add_name(p, word, err);
     if (word[0] == '@' && word[1] != '\0' && !listed)
         return add_list(p, word + 1, err);
     if (strpbrk(word, "*?[") != NULL)

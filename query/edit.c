@@ -145,8 +145,14 @@ enum at_status at_edit_add_net(struct at_edit *e, const char *text,
 const char *at_unsent_name(enum at_unsent why)
 {
     static const char *const name[AT_UNSENTS] = {
-        "sent",         "link_type", "truncated", "longer_than_mtu",
-        "no_interface", "refused",
+        "sent",
+        "dropped_by_processing",
+        "dropped_by_anonymiser",
+        "link_type",
+        "truncated",
+        "longer_than_mtu",
+        "no_interface",
+        "refused",
     };
 
     return why < AT_UNSENTS ? name[why] : "?";

@@ -53,6 +53,8 @@ enum at_status at_mac_parse(uint8_t mac[6], const char *text,
 /* Why a packet is not sent. */
 enum at_unsent {
     AT_UNSENT_NOT = 0,
+    AT_UNSENT_PROCESS,   /* processing dropped it */
+    AT_UNSENT_ANON,      /* the anonymiser dropped it */
     AT_UNSENT_LINKTYPE,  /* neither Ethernet nor IP that could be put in it */
     AT_UNSENT_TRUNCATED, /* and AT_SHORT_SKIP */
     AT_UNSENT_LONG,      /* for the interface */

@@ -110,3 +110,35 @@ count() { # input...
     echo "$(cat kib) KiB"
     [ "$(cat kib)" -lt 200000 ]
 }
+
+@test "inputs: at-query reads directories, patterns and lists, and the archives in them" {
+    at-query -q -w want.pcap spool/b.pcap spool/2026/03/a.pcap
+    echo spool/b.pcap >list
+    echo spool/2026 >>list
+    at-query -q -w got.pcap spool
+    diff <(records got.pcap) <(records want.pcap)
+    at-query -q -w got.pcap @list 'ip or not ip'
+    diff <(records got.pcap) <(records want.pcap)
+    diff <(at-query -q --format csv 'spool/*.pcap' port 53) \
+        <(at-query -q --format csv spool/b.pcap port 53)
+    at-ingest -q spool/archive "$TEST_DATA/icmp.pcap"
+    at-query -q -w want.pcap spool/archive spool/b.pcap spool/2026/03/a.pcap
+    at-query -q -w got.pcap spool
+    diff <(records got.pcap) <(records want.pcap)
+    at-query -q -w got.pcap 'spoo*'
+    diff <(records got.pcap) <(records want.pcap)
+    mkdir empty
+    run at-query empty
+    [ "$status" -eq 1 ]
+    [[ $output == 'at-query: empty: no file is in it' ]]
+}
+
+@test "inputs: an archive that a pattern or a list names is none either" {
+    at-ingest -q spool/archive "$TEST_DATA/dns.pcap"
+    echo spool/archive >list
+    for input in @list 'spool/arch*'; do
+        run at-convert "$input" out.pcap
+        [ "$status" -eq 1 ]
+        [[ $output == 'at-convert: spool/archive: is an archive, which at-query reads' ]]
+    done
+}

@@ -246,6 +246,83 @@ END
     diff <(records asked.pcap) <(records out.pcap)
 }
 
+@test "at-replay: --anon plays what at-anon writes" {
+    printf '1522178d33a4cf80130a5b1649907d10d8988f837979652762574c2d2a842202' >key
+    chmod 600 key
+    at-convert -q "$TEST_DATA/ipv6.pcap" ng.pcapng
+    for in in http.pcap dns.pcap vlan.pcap vxlan.pcap icmp.pcap link.erf ng.pcapng; do
+        [ -e "$in" ] || ln -s "$TEST_DATA/$in" .
+        for policy in headers caida mawi waikato strict; do
+            at-anon -q --policy $policy --key key "$in" changed.pcap
+            at-replay -q --top-speed -o want.pcap changed.pcap
+            at-replay -q --top-speed -j 3 --anon $policy --key key -o got.pcap "$in"
+            cmp got.pcap want.pcap || { echo "$in $policy"; false; }
+        done
+    done
+    # the selection is of what was captured, other changes come after
+    at-query -q -w dns.pcapng dns.pcap 'host 192.0.2.53 or udp port 53'
+    at-anon -q --key key dns.pcapng changed.pcapng
+    at-replay -q --top-speed --vlan 7 -o want.pcap changed.pcapng
+    at-replay -q --top-speed --vlan 7 --anon headers --key key \
+        -f 'host 192.0.2.53 or udp port 53' -o got.pcap dns.pcap
+    cmp got.pcap want.pcap
+    at-replay -q --top-speed --vlan 7 -o plain.pcap dns.pcapng
+    ! cmp -s got.pcap plain.pcap
+}
+
+@test "at-replay: what processing and the anonymiser drop is in the report" {
+    need jq
+    printf 'unknown = drop\nmac = keep\nscheme = truncate\n' >drops
+    at-anon --policy drops "$TEST_DATA/sctp.pcap" out.pcap 2>said
+    [[ "$(cat said)" != *checksum* ]]
+    want=$(sed -n 's/.* \([0-9]*\) packets dropped.*/\1/p' said)
+    [ "$want" -gt 0 ]
+    at-replay -q --json --top-speed --anon drops -o got.pcap "$TEST_DATA/sctp.pcap" >report
+    [ "$(jq .not_sent.dropped_by_anonymiser report)" -eq "$want" ]
+    [ "$(jq .not_sent.dropped_by_processing report)" -eq 0 ]
+    at-replay --top-speed --anon drops -o got.pcap "$TEST_DATA/sctp.pcap" 2>said
+    grep -q "^at-replay: $want packets not sent: dropped_by_anonymiser$" said
+    # a wrong checksum
+    python3 - "$TEST_DATA/dns.pcap" bad.pcap <<'END'
+import struct, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+order = ">" if data[0] == 0xa1 else "<"
+at = 24
+for i in range(3):
+    n = struct.unpack_from(order + "I", data, at + 8)[0]
+    data[at + 16 + 14 + 10] ^= 0x55  # of the IPv4 header
+    at += 16 + n
+open(sys.argv[2], "wb").write(data)
+END
+    at-convert --checksum drop bad.pcap left.pcap 2>/dev/null
+    at-replay -q --json --top-speed --checksum drop -o got.pcap bad.pcap >report
+    diff <(records left.pcap) <(records got.pcap)
+    dropped=$(($(records bad.pcap | wc -l) - $(records left.pcap | wc -l)))
+    [ "$dropped" -gt 0 ]
+    [ "$(jq .not_sent.dropped_by_processing report)" -eq "$dropped" ]
+}
+
+@test "at-replay: directories, patterns and lists are inputs, and archives among them" {
+    mkdir -p in/more
+    cp "$TEST_DATA/dns.pcap" in/a.pcap
+    cp "$TEST_DATA/icmp.pcap" in/more/b.pcap
+    at-replay -q --top-speed -o want.pcap in/a.pcap in/more/b.pcap
+    printf 'in/a.pcap\nin/more\n' >list
+    for input in in @list 'in/*'; do
+        at-replay -q --top-speed -o got.pcap "$input"
+        cmp got.pcap want.pcap
+    done
+    at-ingest -q in/day "$TEST_DATA/tls.pcap"
+    at-replay -q --top-speed -o want.pcap in/a.pcap in/day in/more/b.pcap
+    at-replay -q --top-speed -o got.pcap in
+    diff <(records got.pcap) <(records want.pcap)
+    [ "$(records got.pcap | wc -l)" -gt "$(records "$TEST_DATA/tls.pcap" | wc -l)" ]
+    mkdir empty
+    run at-replay -q --top-speed -o x empty
+    [ "$status" -eq 1 ]
+    [[ $output == 'at-replay: empty: no file is in it' ]]
+}
+
 @test "at-replay: stopped in the middle, the report is true" {
     make_wires 1
     listen r1 got.pcap
@@ -315,7 +392,10 @@ assert 0 < json.load(open("report"))["packets"] < 1000'
 @test "at-replay: wrong usage" {
     for options in '' '-i lo -o x' '-o x --pps 0' '-o x --speed nan' \
         '-o x --speed 1 --top-speed' '-o x --vlan 4095' '-i =lo' \
-        '-o x --net 10.0.0.0/8' '-o x --mac a=b' '-o x --loop 2 -'; do
+        '-o x --net 10.0.0.0/8' '-o x --mac a=b' '-o x --loop 2 -' \
+        '-o x --key key' '-o x --anon caida' \
+        '-o x --anon headers --key a --passphrase b' \
+        '-o x --anon headers --scheme best'; do
         echo "$options"
         # shellcheck disable=SC2086 # several words
         run at-replay $options "$TEST_DATA/dns.pcap"
