@@ -1,212 +1,107 @@
 /*
- * at-archive - what an archive holds
+ * at-archive - what an archive holds, and that it keeps what it should
  */
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "app_renew.h"
-#include "catalog.h"
-#include "files.h"
-#include "json.h"
-#include "tool.h"
+#include "tool_archive.h"
 
-struct archive {
-    struct tool_common common;
-    struct tool_selection selection;
-    const char *stream;
-    const char *rules; /* a file of the user's; NULL: there is none */
-    bool app;
-};
-
-/* ---- init ------------------------------------------------------------ */
-
-static int archive_init(struct archive *ar, const char *path)
+/* One that nobody else is changing gets its seal at once. */
+static int archive_init(struct archive *ar)
 {
-    struct at_error err;
-
-    (void)ar;
-    return at_archive_init(path, &err) == AT_OK ? TOOL_OK : tool_error(&err);
-}
-
-/* ---- list ------------------------------------------------------------ */
-
-/* To the second, as the boundaries of segments are. */
-static void format_time(char *buf, int64_t ns, bool local)
-{
-    char *dot;
-
-    at_time_format(buf, ns, local);
-    dot = strchr(buf, '.');
-    if (dot != NULL)
-        memmove(dot, dot + 10, strlen(dot + 10) + 1);
-}
-
-static void print_head(int stream_width)
-{
-    printf("%-*s %-20s %-20s %11s %11s %10s %10s %7s %s\n", stream_width,
-           "stream", "first", "last", "packets", "bytes", "flows", "size",
-           "index", "path");
-}
-
-static void print_row(const struct archive *ar, const struct at_segment *seg,
-                      int stream_width)
-{
-    char first[AT_TIME_TEXT], last[AT_TIME_TEXT];
-    char bytes[TOOL_NUMBER_TEXT], size[TOOL_NUMBER_TEXT],
-        index[TOOL_NUMBER_TEXT];
-
-    format_time(first, seg->first_ns, ar->common.local);
-    format_time(last, seg->last_ns, ar->common.local);
-    printf("%-*s %-20s %-20s %11" PRIu64 " %11s %10" PRIu64 " %10s %7s %s\n",
-           stream_width, seg->stream, first, last, seg->packets,
-           tool_format_bytes(bytes, seg->captured_bytes), seg->flows,
-           tool_format_bytes(size, seg->file_bytes),
-           tool_format_bytes(index, seg->index_bytes), seg->path);
-}
-
-static void print_json(const struct at_segment *seg)
-{
-    printf("{\"stream\":");
-    at_json_text(stdout, seg->stream);
-    printf(",\"path\":");
-    at_json_text(stdout, seg->path);
-    printf(",\"state\":\"%s\",\"start\":\"%" PRId64 "\",\"end\":\"%" PRId64
-           "\","
-           "\"first\":\"%" PRId64 "\",\"last\":\"%" PRId64 "\","
-           "\"packets\":%" PRIu64 ",\"captured_bytes\":%" PRIu64
-           ",\"wire_bytes\":%" PRIu64 ",\"flows\":%" PRIu64
-           ",\"file_bytes\":%" PRIu64 ",\"index_bytes\":%" PRIu64
-           ",\"format\":\"%s\"}\n",
-           seg->pending ? "pending" : "sealed", seg->start_ns, seg->end_ns,
-           seg->first_ns, seg->last_ns, seg->packets, seg->captured_bytes,
-           seg->wire_bytes, seg->flows, seg->file_bytes, seg->index_bytes,
-           at_format_name(seg->format));
-}
-
-static void print_list(const struct archive *ar, const struct at_segments *list)
-{
-    int width = (int)strlen("stream");
-
-    for (size_t i = 0; i < list->n; i++)
-        if ((int)strlen(list->segment[i].stream) > width)
-            width = (int)strlen(list->segment[i].stream);
-    if (!ar->common.json)
-        print_head(width);
-    for (size_t i = 0; i < list->n; i++) {
-        if (ar->common.json)
-            print_json(&list->segment[i]);
-        else
-            print_row(ar, &list->segment[i], width);
-    }
-}
-
-static int archive_list(struct archive *ar, const char *path)
-{
-    struct at_segments list;
     struct at_archive *a;
     struct at_error err;
-    enum at_status st = at_archive_open(&a, path, false, &err);
+    enum at_status st = at_archive_init(ar->path, &err);
 
     if (st != AT_OK)
         return tool_error(&err);
-    st = at_archive_segments(a, ar->stream, ar->selection.from_ns,
-                             ar->selection.to_ns, &list, &err);
-    at_archive_close(a);
-    if (st != AT_OK)
-        return tool_error(&err);
-    print_list(ar, &list);
-    at_segments_free(&list);
-    return TOOL_OK;
-}
-
-/* ---- reindex --------------------------------------------------------- */
-
-static enum at_status renew_segment(struct at_archive *a,
-                                    const struct at_segment *seg,
-                                    const struct at_apps *apps,
-                                    uint64_t *changed, struct at_error *err)
-{
-    char *trace = at_archive_path(a, seg->path);
-    char *index = trace != NULL ? at_path_append(trace, ".idx") : NULL;
-    enum at_status st = AT_ERR_MEMORY;
-
-    *changed = 0;
-    if (index == NULL)
-        at_error_set(err, st, "out of memory");
-    else
-        st = at_app_renew(index, apps, changed, err);
-    if (st == AT_OK && *changed > 0)
-        st = at_archive_note_index(a, seg->id, at_file_bytes(index), err);
-    free(trace);
-    free(index);
-    return st;
-}
-
-static int renew_all(struct at_archive *a, const struct at_segments *list,
-                     const struct at_apps *apps)
-{
-    char flows[TOOL_NUMBER_TEXT], of[TOOL_NUMBER_TEXT];
-    uint64_t changed, all = 0, total = 0;
-    struct at_error err;
-    int status = TOOL_OK;
-
-    for (size_t i = 0; i < list->n && !tool_stopped(); i++) {
-        /* go on: the other segments may be fine */
-        if (renew_segment(a, &list->segment[i], apps, &changed, &err) != AT_OK)
-            status = tool_error(&err);
-        all += changed;
-        total += list->segment[i].flows;
-    }
-    tool_note("%s of %s flows have another application or confidence",
-              tool_format_grouped(flows, all), tool_format_grouped(of, total));
-    return status;
-}
-
-static int archive_reindex(struct archive *ar, const char *path)
-{
-    struct at_segments list = {.n = 0};
-    struct at_archive *a = NULL;
-    struct at_apps *apps = NULL;
-    struct at_error err;
-    enum at_status st;
-    int status = TOOL_FAIL;
-
-    if (!ar->app)
-        tool_usage_error("reindex does only applications: --app");
-    st = at_apps_open(&apps, ar->rules, &err);
+    st = at_archive_open(&a, ar->path, true, &err);
     if (st == AT_OK)
-        st = at_archive_open(&a, path, true, &err);
-    if (st == AT_OK)
-        st = at_archive_segments(a, ar->stream, ar->selection.from_ns,
-                                 ar->selection.to_ns, &list, &err);
-    if (st == AT_OK)
-        status = renew_all(a, &list, apps);
-    else
-        status = tool_error(&err);
-    at_segments_free(&list);
-    at_archive_close(a);
-    at_apps_close(apps);
-    return status;
+        at_archive_close(a);
+    return st == AT_OK || st == AT_ERR_MISUSE ? TOOL_OK : tool_error(&err);
 }
 
 /* ---- main ------------------------------------------------------------ */
 
+/* The options that a verb knows. */
+enum {
+    RANGE = 1,
+    STREAM = 2,
+    RULES = 4, /* and --app */
+    FORMAT = 8,
+    SIZES = 16,
+    KEEP = 32, /* and --dry-run */
+    DEEP = 64,
+    SALVAGE = 128,
+    WORDS = 256, /* segments may be named */
+};
+
 static const struct {
     const char *name;
-    int (*run)(struct archive *ar, const char *path);
+    int (*run)(struct archive *ar);
+    unsigned knows;
 } verbs[] = {
-    {"init", archive_init},
-    {"list", archive_list},
-    {"reindex", archive_reindex},
+    {"init", archive_init, 0},
+    {"list", tool_archive_list, RANGE | STREAM | FORMAT},
+    {"show", tool_archive_show, FORMAT | WORDS},
+    {"remove", tool_archive_remove, RANGE | STREAM | FORMAT | KEEP | WORDS},
+    {"expire", tool_archive_expire, STREAM | FORMAT | SIZES | KEEP},
+    {"reindex", tool_archive_reindex, RANGE | STREAM | RULES},
 };
+
+static unsigned given(const struct archive *ar)
+{
+    return (tool_selection_given(&ar->selection) ? RANGE : 0) |
+           (ar->stream != NULL ? STREAM : 0) |
+           (ar->rules != NULL || ar->app ? RULES : 0) |
+           (ar->format != AT_PRINT_TABLE ? FORMAT : 0) |
+           (ar->older_ns > 0 || ar->most_bytes != UINT64_MAX ? SIZES : 0) |
+           (ar->keep_index || ar->dry_run ? KEEP : 0) | (ar->deep ? DEEP : 0) |
+           (ar->common.salvage ? SALVAGE : 0) | (ar->words > 0 ? WORDS : 0);
+}
+
+static int run_verb(struct archive *ar, const char *name)
+{
+    for (size_t k = 0; k < sizeof(verbs) / sizeof(verbs[0]); k++) {
+        if (strcmp(name, verbs[k].name) != 0)
+            continue;
+        if ((given(ar) & ~verbs[k].knows & WORDS) != 0)
+            tool_usage_error("%s takes an archive and nothing else", name);
+        if ((given(ar) & ~verbs[k].knows) != 0)
+            tool_usage_error("an option is given that %s does not have", name);
+        return verbs[k].run(ar);
+    }
+    tool_usage_error("there is no '%s' here; there are init, list, show, "
+                     "remove, expire and reindex",
+                     name);
+}
+
+static void set_older(void *ctx, const char *arg)
+{
+    struct archive *ar = ctx;
+    struct at_error err;
+
+    if (at_duration_parse(&ar->older_ns, arg, &err) != AT_OK)
+        tool_usage_error("%s", err.msg);
+    if (ar->older_ns <= 0)
+        tool_usage_error("an age of nothing: '%s'", arg);
+}
 
 int main(int argc, char *argv[])
 {
-    struct archive ar = {.stream = NULL};
+    struct archive ar = {.most_bytes = UINT64_MAX};
     const struct tool_option options[] = {
+        TOOL_CALL(0, "older-than", set_older, &ar, "DURATION",
+                  "expire: segments whose last packet is older, as in 90d"),
+        TOOL_COUNT(0, "max-size", &ar.most_bytes, "SIZE",
+                   "expire: the oldest segments until all take no more, as in "
+                   "2T"),
+        TOOL_FLAG(0, "keep-index", &ar.keep_index,
+                  "expire, remove: only packets go, flows can still be listed"),
+        TOOL_FLAG(0, "dry-run", &ar.dry_run,
+                  "expire, remove: list what would go and change nothing"),
         TOOL_TEXT(0, "stream", &ar.stream, "NAME", "of that stream only"),
+        TOOL_CHOICE(0, "format", &ar.format, "table|csv|json",
+                    "how segments are listed"),
         TOOL_FLAG(0, "app", &ar.app,
                   "reindex: name the applications of flows anew, without "
                   "reading packets"),
@@ -219,16 +114,17 @@ int main(int argc, char *argv[])
         TOOL_END,
     };
     int i = tool_parse(argc, argv,
-                       "init|list|reindex [--json] [--app] "
-                       "[--rules file] archive",
+                       "init|list|show|remove|expire|reindex [options] archive "
+                       "[segment ...]",
                        options);
 
-    if (argc - i != 2)
+    if (argc - i < 2)
         tool_usage_error("a verb and an archive must be named");
+    if (ar.common.json)
+        ar.format = AT_PRINT_JSON;
+    ar.path = argv[i + 1];
+    ar.word = argv + i + 2;
+    ar.words = (size_t)(argc - i - 2);
     tool_selection_resolve(&ar.selection);
-    for (size_t k = 0; k < sizeof(verbs) / sizeof(verbs[0]); k++)
-        if (strcmp(argv[i], verbs[k].name) == 0)
-            return tool_finish(verbs[k].run(&ar, argv[i + 1]));
-    tool_usage_error("there is no '%s' here; there are init, list and reindex",
-                     argv[i]);
+    return tool_finish(run_verb(&ar, argv[i]));
 }

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "catalog.h"
 #include "explain.h"
 #include "order.h"
 #include "parts.h"
@@ -46,7 +47,9 @@ struct ask {
     struct tool_progress progress;
     struct tool_summary summary;
     uint64_t forced; /* flows that ended early in scans */
+    uint64_t unsure; /* flows that only packets that are gone could tell of */
     bool damaged;    /* a target; its holes were said */
+    bool gone;       /* packets of the range were removed, which was said */
 };
 
 /* ---- what is asked --------------------------------------------------- */
@@ -76,6 +79,38 @@ static void holes(void *ctx, const char *trace, const struct at_hole *hole,
     ask->damaged |= total->holes > 0;
 }
 
+/* "2 segments"; 'buf' needs 64 bytes. */
+static const char *counted(char *buf, uint64_t n, const char *what)
+{
+    char digits[TOOL_NUMBER_TEXT];
+
+    snprintf(buf, 64, "%s %s%s", tool_format_grouped(digits, n), what,
+             n == 1 ? "" : "s");
+    return buf;
+}
+
+static void gone(void *ctx, const char *archive, const struct at_gone *gone)
+{
+    struct ask *ask = ctx;
+    const bool local = ask->common.local;
+    char first[AT_TIME_TEXT], last[AT_TIME_TEXT], since[AT_TIME_TEXT];
+    char packets[64], segments[64], with[96] = "", indexed[64] = "";
+
+    ask->gone = true;
+    at_time_format(first, gone->first_ns, local);
+    at_time_format(last, gone->last_ns, local);
+    at_time_format(since, gone->since_ns, local);
+    if (gone->segments > 0)
+        snprintf(with, sizeof(with), " with %s",
+                 counted(segments, gone->segments, "segment"));
+    if (gone->indexed > 0)
+        snprintf(indexed, sizeof(indexed), "; flows are known of %" PRIu64,
+                 gone->indexed);
+    tool_warn("%s: %s from %s to %s are gone%s, since %s%s", archive,
+              counted(packets, gone->packets, "packet"), first, last, with,
+              since, indexed);
+}
+
 static int open_question(struct ask *ask, int argc, char *argv[], int words)
 {
     char *text = ask->expression != NULL ? strdup(ask->expression)
@@ -100,6 +135,9 @@ static int open_question(struct ask *ask, int argc, char *argv[], int words)
     ask->query.holes = holes;
     ask->query.holes_ctx = ask;
     ask->query.forced = &ask->forced;
+    ask->query.gone = gone;
+    ask->query.gone_ctx = ask;
+    ask->query.unsure = &ask->unsure;
     ask->query.from_ns = ask->selection.from_ns;
     ask->query.to_ns = ask->selection.to_ns;
     ask->query.whole_flows = ask->whole_flows;
@@ -624,10 +662,10 @@ static void check_options(const struct ask *ask)
 {
     if (ask->output == NULL &&
         (ask->format_name != NULL || ask->codec_name != NULL ||
-         ask->selection.count != UINT64_MAX || ask->common.strict ||
-         ask->context_ns > 0 || ask->whole_flows))
-        tool_usage_error("-F, -Z, -n, --strict, --context and --whole-flows "
-                         "are for packets, with -w; flows have --limit");
+         ask->selection.count != UINT64_MAX || ask->context_ns > 0 ||
+         ask->whole_flows))
+        tool_usage_error("-F, -Z, -n, --context and --whole-flows are for "
+                         "packets, with -w; flows have --limit");
     if (ask->output != NULL &&
         (ask->fields != NULL || ask->limit != UINT64_MAX ||
          ask->format != AT_PRINT_TABLE || ask->sort_name != NULL))
@@ -693,6 +731,10 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
     if (ask->forced > 0)
         tool_note("%" PRIu64 " flows ended early because too many were open",
                   ask->forced);
+    if (ask->unsure > 0)
+        tool_warn("%" PRIu64 " of the flows may match or not: the packets "
+                  "that tell are gone",
+                  ask->unsure);
     at_steps_close(&ask->steps);
     if (ask->kept >= 0)
         close(ask->kept);
@@ -700,7 +742,8 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
     at_targets_close(&ask->targets);
     at_query_close(&ask->query);
     at_pool_close(ask->query.pool);
-    return ask->damaged ? TOOL_FAIL : status;
+    return ask->damaged || (ask->gone && ask->common.strict) ? TOOL_FAIL
+                                                             : status;
 }
 
 int main(int argc, char *argv[])

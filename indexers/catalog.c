@@ -1,7 +1,7 @@
 /*
  * catalog.c - what an archive holds
  */
-#include "catalog.h"
+#include "catalog_inside.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,45 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "catalog_schema.h"
 #include "errors.h"
 #include "files.h"
-#include "sql.h"
-
-enum { CATALOG_VERSION = 1 };
-
-#define CATALOG_NAME "catalog.sqlite"
-
-/* 1635017569 is "atca".  A path in 'intent' is about to become a file. */
-#define CATALOG_TABLES                                                         \
-    "BEGIN IMMEDIATE;"                                                         \
-    "PRAGMA application_id = 1635017569; PRAGMA user_version = 1;"             \
-    "CREATE TABLE IF NOT EXISTS stream(id INTEGER PRIMARY KEY,"                \
-    " name TEXT UNIQUE NOT NULL);"                                             \
-    "CREATE TABLE IF NOT EXISTS segment(id INTEGER PRIMARY KEY,"               \
-    " stream INT NOT NULL REFERENCES stream(id), path TEXT UNIQUE NOT NULL,"   \
-    " pending INT NOT NULL, start INT NOT NULL, end INT NOT NULL,"             \
-    " first INT NOT NULL, last INT NOT NULL, packets INT NOT NULL,"            \
-    " captured_bytes INT NOT NULL, wire_bytes INT NOT NULL,"                   \
-    " flows INT NOT NULL, file_bytes INT NOT NULL,"                            \
-    " index_bytes INT NOT NULL, format TEXT NOT NULL,"                         \
-    " linktype INT NOT NULL);"                                                 \
-    "CREATE TABLE IF NOT EXISTS input(digest BLOB PRIMARY KEY,"                \
-    " file_bytes INT NOT NULL, name TEXT NOT NULL, records INT NOT NULL,"      \
-    " complete INT NOT NULL, damaged INT NOT NULL) WITHOUT ROWID;"             \
-    "CREATE TABLE IF NOT EXISTS intent(path TEXT PRIMARY KEY) WITHOUT ROWID;"  \
-    "COMMIT;"
-
-/* What there is of inputs that were salvaged; older programs do not mind. */
-#define CATALOG_SALVAGE                                                        \
-    "CREATE TABLE IF NOT EXISTS salvage(digest BLOB PRIMARY KEY,"              \
-    " records INT NOT NULL, complete INT NOT NULL, holes INT NOT NULL,"        \
-    " hole_bytes INT NOT NULL) WITHOUT ROWID"
-
-struct at_archive {
-    char *path;
-    int lock;
-    struct at_sql sql;
-};
+#include "seal.h"
 
 /* ---- opening --------------------------------------------------------- */
 
@@ -61,14 +26,14 @@ char *at_archive_path(const struct at_archive *a, const char *relative)
 
 bool at_archive_is(const char *path)
 {
-    char *catalog = at_path_join(path, CATALOG_NAME);
+    char *catalog = at_path_join(path, AT_CATALOG_NAME);
     const bool is = catalog != NULL && access(catalog, F_OK) == 0;
 
     free(catalog);
     return is;
 }
 
-static enum at_status sql_error(struct at_archive *a, struct at_error *err)
+enum at_status at_catalog_error(struct at_archive *a, struct at_error *err)
 {
     return at_error_copy(err, &a->sql.err);
 }
@@ -76,7 +41,7 @@ static enum at_status sql_error(struct at_archive *a, struct at_error *err)
 static enum at_status open_catalog(struct at_archive *a, bool write,
                                    struct at_error *err)
 {
-    char *path = at_path_join(a->path, CATALOG_NAME);
+    char *path = at_path_join(a->path, AT_CATALOG_NAME);
     enum at_status st;
 
     if (path == NULL)
@@ -84,23 +49,6 @@ static enum at_status open_catalog(struct at_archive *a, bool write,
     st = at_sql_open(&a->sql, path, write ? AT_SQL_SHARED : AT_SQL_READ, err);
     free(path);
     return st;
-}
-
-static enum at_status check_version(struct at_archive *a, struct at_error *err)
-{
-    sqlite3_stmt *st = at_sql_prepare(&a->sql, "PRAGMA user_version");
-    int version = 0;
-
-    if (at_sql_step(&a->sql, st) == AT_OK)
-        version = sqlite3_column_int(st, 0);
-    sqlite3_finalize(st);
-    if (a->sql.err.status != AT_OK)
-        return sql_error(a, err);
-    if (version != CATALOG_VERSION)
-        return at_error_set(err, AT_ERR_FORMAT,
-                            "%s: catalogue version %d; this program reads %d",
-                            a->path, version, CATALOG_VERSION);
-    return AT_OK;
 }
 
 static enum at_status take_lock(struct at_archive *a, struct at_error *err)
@@ -122,31 +70,81 @@ static enum at_status take_lock(struct at_archive *a, struct at_error *err)
     return st;
 }
 
-/* Runs a query of one text column and calls 'fn' for each row. */
-static enum at_status each_path(struct at_archive *a, const char *query,
-                                void (*fn)(struct at_archive *a,
-                                           const char *path))
+enum at_status at_catalog_each_path(struct at_archive *a, const char *query,
+                                    enum at_status (*fn)(struct at_archive *a,
+                                                         const char *path,
+                                                         struct at_error *err),
+                                    struct at_error *err)
 {
     sqlite3_stmt *st = at_sql_prepare(&a->sql, query);
-    enum at_status r;
+    enum at_status r = AT_OK;
 
-    while ((r = at_sql_step(&a->sql, st)) == AT_OK)
-        fn(a, (const char *)sqlite3_column_text(st, 0));
+    while (r == AT_OK && at_sql_step(&a->sql, st) == AT_OK)
+        r = fn(a, (const char *)sqlite3_column_text(st, 0), err);
     sqlite3_finalize(st);
-    return r < 0 ? r : AT_OK;
+    return a->sql.err.status == AT_OK ? r : at_catalog_error(a, err);
 }
 
-static void remove_pair(struct at_archive *a, const char *relative)
+static enum at_status unlink_one(const char *path, struct at_error *err)
+{
+    return unlink(path) == 0 || errno == ENOENT
+               ? AT_OK
+               : at_error_system(err, path, "remove");
+}
+
+/* Removes the directories below "segments/" that 'path' lies in and nothing
+ * else does; 'top' is the length of that directory's name. */
+static void remove_empty(char *path, size_t top)
+{
+    char *slash;
+
+    while ((slash = strrchr(path, '/')) != NULL && slash > path + top) {
+        *slash = 0;
+        if (rmdir(path) != 0)
+            break;
+    }
+}
+
+enum at_status at_catalog_unlink(struct at_archive *a, const char *relative,
+                                 bool index, struct at_error *err)
 {
     char *path = at_path_join(a->path, relative);
-    char *index = path == NULL ? NULL : at_path_append(path, ".idx");
+    char *with = path == NULL ? NULL : at_path_append(path, ".idx");
+    enum at_status st;
 
-    if (path != NULL)
-        unlink(path);
-    if (index != NULL)
-        unlink(index);
+    if (with == NULL) {
+        free(path);
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    }
+    st = unlink_one(path, err);
+    if (st == AT_OK && index)
+        st = unlink_one(with, err);
+    if (st == AT_OK && index && strncmp(relative, "segments/", 9) == 0)
+        remove_empty(path, strlen(a->path) + strlen("/segments"));
     free(path);
-    free(index);
+    free(with);
+    return st;
+}
+
+static enum at_status unlink_pair(struct at_archive *a, const char *path,
+                                  struct at_error *err)
+{
+    return at_catalog_unlink(a, path, true, err);
+}
+
+static enum at_status unlink_trace(struct at_archive *a, const char *path,
+                                   struct at_error *err)
+{
+    return at_catalog_unlink(a, path, false, err);
+}
+
+void at_catalog_begin(struct at_archive *a)
+{
+    if (!a->unsealed && a->sql.err.status == AT_OK) {
+        at_seal_break(a->path, &a->sql.err);
+        a->unsealed = a->sql.err.status == AT_OK;
+    }
+    at_sql_exec(&a->sql, "BEGIN IMMEDIATE");
 }
 
 /* Whether 'name' in pending/ belongs to a segment (or is its index). */
@@ -171,24 +169,107 @@ static bool nothing_is_known(void *ctx, const char *name)
     return false;
 }
 
+static bool has_intents(struct at_archive *a)
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql, "SELECT 1 FROM intent");
+    const bool any = at_sql_step(&a->sql, st) == AT_OK;
+
+    sqlite3_finalize(st);
+    return any;
+}
+
+enum at_status at_catalog_forget_intents(struct at_archive *a,
+                                         struct at_error *err)
+{
+    at_catalog_begin(a);
+    at_sql_exec(&a->sql, "DELETE FROM intent");
+    return at_sql_exec(&a->sql, "COMMIT") == AT_OK ? AT_OK
+                                                   : at_catalog_error(a, err);
+}
+
+/* Undoes what was begun, and completes what was to be removed. */
+static enum at_status carry_out(struct at_archive *a, struct at_error *err)
+{
+    enum at_status st;
+
+    st = at_catalog_each_path(a,
+                              "SELECT path FROM intent WHERE path NOT IN"
+                              " (SELECT path FROM segment)",
+                              unlink_pair, err);
+    if (st == AT_OK)
+        st = at_catalog_each_path(a,
+                                  "SELECT path FROM segment WHERE gone != 0"
+                                  " AND path IN (SELECT path FROM intent)",
+                                  unlink_trace, err);
+    if (st != AT_OK)
+        return st;
+    return at_catalog_forget_intents(a, err);
+}
+
 /* Removes what a crash has left: intents that were not carried out, files
  * that are nobody's. */
 static enum at_status clean_up(struct at_archive *a, struct at_error *err)
 {
-    enum at_status st;
+    enum at_status st = AT_OK;
 
-    st = each_path(a,
-                   "SELECT path FROM intent WHERE path NOT IN"
-                   " (SELECT path FROM segment)",
-                   remove_pair);
+    if (has_intents(a))
+        st = carry_out(a, err);
+    if (st == AT_OK && a->sql.err.status != AT_OK)
+        st = at_catalog_error(a, err);
     if (st == AT_OK)
-        st = at_sql_exec(&a->sql, "DELETE FROM intent");
-    if (st != AT_OK)
-        return sql_error(a, err);
-    st = at_dir_clean(a->path, "tmp", nothing_is_known, a, err);
+        st = at_dir_clean(a->path, "tmp", nothing_is_known, a, err);
     if (st == AT_OK)
         st = at_dir_clean(a->path, "pending", pending_is_known, a, err);
     return st;
+}
+
+static enum at_status damaged(struct at_archive *a, struct at_error *err)
+{
+    return at_error_set(
+        err, AT_ERR_CORRUPT,
+        "%s/" AT_CATALOG_NAME ": damaged: see at-archive repair", a->path);
+}
+
+/* One without a seal was left by a process that was stopped. */
+static enum at_status check_seal(struct at_archive *a, struct at_error *err)
+{
+    enum at_seal seal;
+    const enum at_status st = at_seal_check(a->path, &seal, err);
+
+    if (st != AT_OK)
+        return st;
+    a->unsealed = seal == AT_SEAL_NONE;
+    return seal == AT_SEAL_BROKEN ? damaged(a, err) : AT_OK;
+}
+
+static enum at_status check_structure(struct at_archive *a,
+                                      struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql, "PRAGMA integrity_check(1)");
+    bool good = false;
+
+    if (at_sql_step(&a->sql, st) == AT_OK)
+        good = strcmp((const char *)sqlite3_column_text(st, 0), "ok") == 0;
+    sqlite3_finalize(st);
+    if (a->sql.err.status != AT_OK)
+        return at_catalog_error(a, err);
+    return good ? AT_OK : damaged(a, err);
+}
+
+/* What whoever changes the archive does before anything else. */
+static enum at_status make_ready(struct at_archive *a, struct at_error *err)
+{
+    enum at_status st = a->unsealed ? check_structure(a, err) : AT_OK;
+
+    if (st == AT_OK && a->version < AT_CATALOG_VERSION) {
+        if (!a->unsealed)
+            st = at_seal_break(a->path, err);
+        a->unsealed = true;
+        if (st == AT_OK && at_catalog_upgrade(&a->sql, a->version) != AT_OK)
+            st = at_catalog_error(a, err);
+        a->version = AT_CATALOG_VERSION;
+    }
+    return st == AT_OK ? clean_up(a, err) : st;
 }
 
 enum at_status at_archive_open(struct at_archive **out, const char *path,
@@ -207,14 +288,14 @@ enum at_status at_archive_open(struct at_archive **out, const char *path,
         st = at_error_set(err, AT_ERR_FORMAT, "%s: not an archive", path);
     if (st == AT_OK && write)
         st = take_lock(a, err);
+    if (st == AT_OK && write)
+        st = check_seal(a, err);
     if (st == AT_OK)
         st = open_catalog(a, write, err);
     if (st == AT_OK)
-        st = check_version(a, err);
+        st = at_catalog_version(&a->sql, path, &a->version, err);
     if (st == AT_OK && write)
-        st = clean_up(a, err);
-    if (st == AT_OK && write && at_sql_exec(&a->sql, CATALOG_SALVAGE) != AT_OK)
-        st = sql_error(a, err);
+        st = make_ready(a, err);
     if (st != AT_OK) {
         at_archive_close(a);
         return st;
@@ -228,6 +309,8 @@ void at_archive_close(struct at_archive *a)
     if (a == NULL)
         return;
     at_sql_close(&a->sql);
+    if (a->lock >= 0 && a->unsealed)
+        at_seal_make(a->path, NULL); /* without one it is as after a crash */
     if (a->lock >= 0)
         close(a->lock);
     free(a->path);
@@ -242,8 +325,8 @@ static enum at_status make_catalog(const char *made, struct at_error *err)
 
     if (st != AT_OK)
         return st;
-    if (at_sql_exec(&a.sql, CATALOG_TABLES) != AT_OK)
-        st = sql_error(&a, err);
+    if (at_catalog_make(&a.sql) != AT_OK)
+        st = at_catalog_error(&a, err);
     at_sql_close(&a.sql);
     return st;
 }
@@ -261,7 +344,7 @@ static enum at_status name_catalog(const char *made, const char *path,
 /* The catalogue appears whole or not at all: it makes a folder an archive. */
 static enum at_status add_catalog(const char *path, struct at_error *err)
 {
-    char *to = at_path_join(path, CATALOG_NAME), *made = NULL;
+    char *to = at_path_join(path, AT_CATALOG_NAME), *made = NULL;
     enum at_status st;
 
     if (to == NULL ||
@@ -301,6 +384,16 @@ static char *text_of(sqlite3_stmt *st, int column)
     return strdup(text != NULL ? text : "");
 }
 
+static struct at_digest digest_of(sqlite3_stmt *st, int column)
+{
+    struct at_digest digest = {.known = sqlite3_column_bytes(st, column) ==
+                                        AT_DIGEST_BYTES};
+
+    if (digest.known)
+        memcpy(digest.byte, sqlite3_column_blob(st, column), AT_DIGEST_BYTES);
+    return digest;
+}
+
 static bool take_segment(struct at_segment *seg, sqlite3_stmt *st)
 {
     const char *format = (const char *)sqlite3_column_text(st, 14);
@@ -322,6 +415,9 @@ static bool take_segment(struct at_segment *seg, sqlite3_stmt *st)
         .index_bytes = (uint64_t)sqlite3_column_int64(st, 13),
         .format = format != NULL ? at_format_parse(format) : AT_FORMAT_UNKNOWN,
         .linktype = (uint16_t)sqlite3_column_int(st, 15),
+        .file_digest = digest_of(st, 16),
+        .index_digest = digest_of(st, 17),
+        .gone_ns = sqlite3_column_int64(st, 18),
     };
     if (seg->path != NULL)
         seg->codec = at_codec_by_name(seg->path); /* we chose the suffix */
@@ -343,19 +439,23 @@ static enum at_status add_to_list(struct at_segments *list, size_t *room,
     return take_segment(&list->segment[list->n++], st) ? AT_OK : AT_ERR_MEMORY;
 }
 
+#define DIGESTS "s.file_digest, s.index_digest, s.gone"
+#define NO_DIGESTS "NULL, NULL, 0"
+#define SEGMENTS(digests)                                                      \
+    "SELECT s.id, t.name, s.path, s.pending, s.start, s.end, s.first,"         \
+    " s.last, s.packets, s.captured_bytes, s.wire_bytes, s.flows,"             \
+    " s.file_bytes, s.index_bytes, s.format, s.linktype, " digests             \
+    " FROM segment s JOIN stream t ON t.id = s.stream"                         \
+    " WHERE s.first < ?2 AND s.last >= ?1 AND (?3 IS NULL OR t.name = ?3)"     \
+    " ORDER BY t.name, s.start, s.id"
+
 enum at_status at_archive_segments(struct at_archive *a, const char *stream,
                                    int64_t from_ns, int64_t to_ns,
                                    struct at_segments *list,
                                    struct at_error *err)
 {
     sqlite3_stmt *st = at_sql_prepare(
-        &a->sql,
-        "SELECT s.id, t.name, s.path, s.pending, s.start, s.end, s.first,"
-        " s.last, s.packets, s.captured_bytes, s.wire_bytes, s.flows,"
-        " s.file_bytes, s.index_bytes, s.format, s.linktype"
-        " FROM segment s JOIN stream t ON t.id = s.stream"
-        " WHERE s.first < ?2 AND s.last >= ?1 AND (?3 IS NULL OR t.name = ?3)"
-        " ORDER BY t.name, s.start, s.id");
+        &a->sql, a->version > 1 ? SEGMENTS(DIGESTS) : SEGMENTS(NO_DIGESTS));
     size_t room = 0;
 
     *list = (struct at_segments){.n = 0};
@@ -371,7 +471,7 @@ enum at_status at_archive_segments(struct at_archive *a, const char *stream,
     if (a->sql.err.status == AT_OK)
         return AT_OK;
     at_segments_free(list);
-    return sql_error(a, err);
+    return at_catalog_error(a, err);
 }
 
 void at_segments_free(struct at_segments *list)
@@ -410,7 +510,7 @@ enum at_status at_archive_input(struct at_archive *a,
         input->holes.bytes = (uint64_t)sqlite3_column_int64(st, 6);
     }
     sqlite3_finalize(st);
-    return a->sql.err.status == AT_OK ? AT_OK : sql_error(a, err);
+    return a->sql.err.status == AT_OK ? AT_OK : at_catalog_error(a, err);
 }
 
 /* Nothing for who was never salvaged. */
@@ -455,9 +555,10 @@ enum at_status at_archive_note_inputs(struct at_archive *a,
                                       const struct at_input_state *input,
                                       size_t inputs, struct at_error *err)
 {
-    at_sql_exec(&a->sql, "BEGIN IMMEDIATE");
+    at_catalog_begin(a);
     put_inputs(a, input, inputs);
-    return at_sql_exec(&a->sql, "COMMIT") == AT_OK ? AT_OK : sql_error(a, err);
+    return at_sql_exec(&a->sql, "COMMIT") == AT_OK ? AT_OK
+                                                   : at_catalog_error(a, err);
 }
 
 /* ---- adding ---------------------------------------------------------- */
@@ -503,17 +604,22 @@ static char *choose_path(struct at_archive *a, const struct at_segment *seg)
     return NULL;
 }
 
-/* Notes that 'path' is about to be made, so that a crash can be undone. */
-static enum at_status intend(struct at_archive *a, const char *path)
+void at_catalog_put_intent(struct at_archive *a, const char *path)
 {
     sqlite3_stmt *st = at_sql_prepare(
         &a->sql, "INSERT OR REPLACE INTO intent VALUES(?)");
-    enum at_status r;
 
     at_sql_bind_text(st, 1, path);
-    r = at_sql_run(&a->sql, st);
+    at_sql_run(&a->sql, st);
     sqlite3_finalize(st);
-    return r;
+}
+
+/* Notes that 'path' is about to be made, so that a crash can be undone. */
+static enum at_status intend(struct at_archive *a, const char *path)
+{
+    at_catalog_begin(a);
+    at_catalog_put_intent(a, path);
+    return at_sql_exec(&a->sql, "COMMIT");
 }
 
 /* Brings a trace and its index from 'made' to their places. */
@@ -558,6 +664,14 @@ static int64_t stream_id(struct at_archive *a, const char *name)
     return id;
 }
 
+static void bind_digest(sqlite3_stmt *st, int i, const struct at_digest *digest)
+{
+    if (digest->known)
+        at_sql_bind_blob(st, i, digest->byte, AT_DIGEST_BYTES);
+    else if (st != NULL)
+        sqlite3_bind_null(st, i);
+}
+
 static void put_segment(struct at_archive *a, const struct at_segment *seg)
 {
     const int64_t stream = stream_id(a, seg->stream);
@@ -565,8 +679,8 @@ static void put_segment(struct at_archive *a, const struct at_segment *seg)
         &a->sql,
         "INSERT INTO segment(stream, path, pending, start, end, first, last,"
         " packets, captured_bytes, wire_bytes, flows, file_bytes, index_bytes,"
-        " format, linktype)"
-        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        " format, linktype, file_digest, index_digest)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
     at_sql_bind(st, 1, stream);
     at_sql_bind_text(st, 2, seg->path);
@@ -583,6 +697,8 @@ static void put_segment(struct at_archive *a, const struct at_segment *seg)
     at_sql_bind(st, 13, (int64_t)seg->index_bytes);
     at_sql_bind_text(st, 14, at_format_name(seg->format));
     at_sql_bind(st, 15, seg->linktype);
+    bind_digest(st, 16, &seg->file_digest);
+    bind_digest(st, 17, &seg->index_digest);
     at_sql_run(&a->sql, st);
     sqlite3_finalize(st);
 }
@@ -624,36 +740,50 @@ enum at_status at_archive_add(struct at_archive *a, struct at_segment *seg,
         at_error_set(&a->sql.err, AT_ERR_MEMORY, "out of memory");
     if (a->sql.err.status != AT_OK || intend(a, seg->path) != AT_OK) {
         free(old);
-        return sql_error(a, err);
+        return at_catalog_error(a, err);
     }
     st = move_in(a, made, seg->path, err);
     if (st == AT_OK) {
-        at_sql_exec(&a->sql, "BEGIN IMMEDIATE");
+        at_catalog_begin(a);
         if (replaces != 0)
             drop_segment(a, replaces);
         put_segment(a, seg);
         put_inputs(a, input, inputs);
         at_sql_exec(&a->sql, "DELETE FROM intent");
+        if (old != NULL && strncmp(old, "pending/", 8) != 0)
+            at_catalog_put_intent(a, old); /* in pending/ it is nobody's */
         if (at_sql_exec(&a->sql, "COMMIT") != AT_OK)
-            st = sql_error(a, err);
+            st = at_catalog_error(a, err);
     }
-    if (st == AT_OK && old != NULL)
-        remove_pair(a, old);
+    if (st == AT_OK && old != NULL) /* or the next writer will */
+        at_catalog_unlink(a, old, true, NULL);
     free(old);
     return st;
 }
 
-enum at_status at_archive_note_index(struct at_archive *a, int64_t segment,
-                                     uint64_t index_bytes, struct at_error *err)
+static void note_index(struct at_archive *a, const struct at_segment *seg)
 {
     sqlite3_stmt *st = at_sql_prepare(
-        &a->sql, "UPDATE segment SET index_bytes = ? WHERE id = ?");
+        &a->sql, "UPDATE segment SET index_bytes = ?, index_digest = ?,"
+                 " file_digest = ? WHERE id = ?");
 
-    at_sql_bind(st, 1, (int64_t)index_bytes);
-    at_sql_bind(st, 2, segment);
+    at_sql_bind(st, 1, (int64_t)seg->index_bytes);
+    bind_digest(st, 2, &seg->index_digest);
+    bind_digest(st, 3, &seg->file_digest);
+    at_sql_bind(st, 4, seg->id);
     at_sql_run(&a->sql, st);
     sqlite3_finalize(st);
-    return a->sql.err.status == AT_OK ? AT_OK : at_error_copy(err, &a->sql.err);
+}
+
+enum at_status at_archive_note_indexes(struct at_archive *a,
+                                       const struct at_segments *list,
+                                       struct at_error *err)
+{
+    at_catalog_begin(a);
+    for (size_t i = 0; i < list->n; i++)
+        note_index(a, &list->segment[i]);
+    return at_sql_exec(&a->sql, "COMMIT") == AT_OK ? AT_OK
+                                                   : at_catalog_error(a, err);
 }
 
 enum at_status at_archive_seal(struct at_archive *a,

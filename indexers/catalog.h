@@ -3,6 +3,7 @@
  *
  *     ARCHIVE/
  *       catalog.sqlite   streams, segments, inputs: the truth
+ *       catalog.sha256   its digest while nobody changes it: seal.h
  *       lock             held by who writes
  *       segments/YYYY/MM/DD/STREAM-YYYYMMDDTHHMMSSZ.erf.gz   and .idx
  *       pending/         the last segment of each stream, not yet full
@@ -19,6 +20,7 @@
 #ifndef AT_CATALOG_H
 #define AT_CATALOG_H
 
+#include "digest.h"
 #include "identity.h"
 
 struct at_archive;
@@ -38,8 +40,11 @@ struct at_segment {
     uint64_t file_bytes;
     uint64_t index_bytes;
     enum at_format format;
-    enum at_codec codec; /* its name tells */
-    uint16_t linktype;   /* of pcap files */
+    enum at_codec codec;                        /* its name tells */
+    uint16_t linktype;                          /* of pcap files */
+    struct at_digest file_digest, index_digest; /* not known of old ones */
+    int64_t gone_ns; /* when its packets were removed, and only its index was
+                        kept; 0: they are there */
 };
 
 struct at_segments {
@@ -107,10 +112,46 @@ enum at_status at_archive_note_inputs(struct at_archive *a,
                                       const struct at_input_state *input,
                                       size_t inputs, struct at_error *err);
 
-/* Notes how large the index of a segment is now. */
-enum at_status at_archive_note_index(struct at_archive *a, int64_t segment,
-                                     uint64_t index_bytes,
-                                     struct at_error *err);
+/* Notes the sizes of indexes, and the digests, as the list has them now. */
+enum at_status at_archive_note_indexes(struct at_archive *a,
+                                       const struct at_segments *list,
+                                       struct at_error *err);
+
+/*
+ * Takes segments out of the archive, with their indexes or, with 'keep_index',
+ * without; what was kept before can go later.  'time_ns' is noted, and
+ * 'reason', one word; a question about their time is told of it.  Files are
+ * removed once the catalogue does not name them; one that cannot be is an
+ * error, and is tried again by whoever changes the archive next.
+ */
+enum at_status at_archive_remove(struct at_archive *a,
+                                 const struct at_segments *list,
+                                 bool keep_index, int64_t time_ns,
+                                 const char *reason, struct at_error *err);
+
+/* What is not there any more of some time. */
+struct at_gone {
+    uint64_t segments; /* whose packets were removed */
+    uint64_t indexed;  /* of these, those whose index was kept */
+    uint64_t packets;  /* of those segments, and others lost to damage */
+    int64_t first_ns, last_ns;   /* of them */
+    int64_t since_ns, latest_ns; /* when they were removed */
+};
+
+/* Of all streams or one, with packets of from_ns <= time < to_ns; of
+ * those lost to damage only the packets are counted. */
+enum at_status at_archive_gone(struct at_archive *a, const char *stream,
+                               int64_t from_ns, int64_t to_ns,
+                               struct at_gone *gone, struct at_error *err);
+
+/* The inputs that were taken, and what was left out of those salvaged. */
+struct at_input_totals {
+    uint64_t inputs, damaged;
+    struct at_salvaged holes;
+};
+enum at_status at_archive_inputs(struct at_archive *a,
+                                 struct at_input_totals *totals,
+                                 struct at_error *err);
 
 /* Makes a pending segment a sealed one, as it is. */
 enum at_status at_archive_seal(struct at_archive *a,

@@ -121,6 +121,68 @@ enum at_status at_dir_clean(const char *dir, const char *name,
     return st;
 }
 
+/* ---- walking --------------------------------------------------------- */
+
+typedef enum at_status walk_fn(void *ctx, const char *path,
+                               struct at_error *err);
+
+static bool is_directory(const char *dir, const char *path)
+{
+    char *full = at_path_join(dir, path);
+    struct stat st;
+    const bool is = full != NULL && lstat(full, &st) == 0 &&
+                    S_ISDIR(st.st_mode);
+
+    free(full);
+    return is;
+}
+
+static int not_dots(const struct dirent *e)
+{
+    return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+}
+
+static enum at_status walk_entry(const char *dir, const char *below,
+                                 const char *name, walk_fn *fn, void *ctx,
+                                 struct at_error *err)
+{
+    char *path = at_path_join(below, name);
+    enum at_status st;
+
+    if (path == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = is_directory(dir, path) ? at_dir_walk(dir, path, fn, ctx, err)
+                                 : fn(ctx, path, err);
+    free(path);
+    return st;
+}
+
+enum at_status at_dir_walk(const char *dir, const char *below, walk_fn *fn,
+                           void *ctx, struct at_error *err)
+{
+    char *full = at_path_join(dir, below);
+    struct dirent **entry;
+    enum at_status st = AT_OK;
+    int n;
+
+    if (full == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    n = scandir(full, &entry, not_dots, alphasort);
+    if (n < 0)
+        st = at_error_system(err, full, "read");
+    for (int i = 0; i < n; i++) {
+        if (st == AT_OK)
+            st = walk_entry(dir, below, entry[i]->d_name, fn, ctx, err);
+        free(entry[i]);
+    }
+    if (n >= 0)
+        free(entry);
+    free(full);
+    return st;
+}
+
+/* ---- names ----------------------------------------------------------- */
+
 static enum at_status copy_bytes(int in, int out, const char *from,
                                  const char *to, struct at_error *err)
 {

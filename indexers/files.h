@@ -27,6 +27,15 @@ enum at_status at_dir_clean(const char *dir, const char *name,
                             bool (*keep)(void *ctx, const char *name),
                             void *ctx, struct at_error *err);
 
+/*
+ * Calls 'fn' with each file in DIR/BELOW and the directories below it, by name;
+ * 'path' is from DIR on.  What returns an error ends it.
+ */
+enum at_status at_dir_walk(const char *dir, const char *below,
+                           enum at_status (*fn)(void *ctx, const char *path,
+                                                struct at_error *err),
+                           void *ctx, struct at_error *err);
+
 /* Gives the file another name, or where that cannot be, copies it; a file
  * that was 'to' is replaced.  The old name stays. */
 enum at_status at_file_link(const char *from, const char *to,

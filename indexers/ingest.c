@@ -30,7 +30,8 @@ struct draft {
     enum at_format format;
     uint16_t linktype;
     uint32_t snap_bytes;
-    uint64_t bytes; /* of records */
+    uint64_t bytes;                 /* of records */
+    struct at_digesting *digesting; /* of the bytes of the file */
 };
 
 struct ingest {
@@ -58,6 +59,7 @@ static void close_draft(struct draft *d)
 {
     at_writer_close(d->writer);
     at_builder_close(d->builder);
+    at_digesting_close(d->digesting);
     free(d->folder);
     free(d->path);
     *d = (struct draft){.writer = NULL};
@@ -91,8 +93,13 @@ static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
         .linktype = pkt->linktype,
         .snap_bytes = in->trace->snap_bytes,
         .sync = true,
+        .written = at_digesting_add,
     };
+    enum at_status st = at_digesting_open(&d->digesting, err);
 
+    if (st != AT_OK)
+        return st;
+    opts.written_ctx = d->digesting;
     d->start_ns = boundary_before(ns, in->how->rotate_ns);
     d->end_ns = d->start_ns + in->how->rotate_ns;
     d->format = opts.format;
@@ -137,6 +144,15 @@ static enum at_status finish_draft(struct ingest *in, const char *index,
     return at_builder_write(d->builder, index, &about, place, places, err);
 }
 
+/* Of the trace it was taken on the way; the index was just written by SQLite,
+ * not from its beginning to its end, and is small. */
+static enum at_status find_digests(struct ingest *in, struct at_segment *seg,
+                                   const char *index, struct at_error *err)
+{
+    seg->file_digest = at_digesting_end(in->draft.digesting);
+    return at_digest_of(&seg->index_digest, index, &seg->index_bytes, err);
+}
+
 static enum at_status add_draft(struct ingest *in, const char *index,
                                 bool pending, struct at_error *err)
 {
@@ -154,14 +170,15 @@ static enum at_status add_draft(struct ingest *in, const char *index,
         .wire_bytes = t->wire_bytes,
         .flows = t->flows,
         .file_bytes = at_file_bytes(d->path),
-        .index_bytes = at_file_bytes(index),
         .format = d->format,
         .codec = codec_of(in->how),
         .linktype = d->linktype,
     };
-    const enum at_status st = at_archive_add(
-        in->archive, &seg, d->path, in->taken_up, in->input, in->inputs, err);
+    enum at_status st = find_digests(in, &seg, index, err);
 
+    if (st == AT_OK)
+        st = at_archive_add(in->archive, &seg, d->path, in->taken_up, in->input,
+                            in->inputs, err);
     in->done->forced += t->forced;
     free(seg.path);
     return st;

@@ -1051,6 +1051,12 @@ struct at_writer_options {
     struct at_losses losses;   /* counted already, before it was opened */
     bool strict;               /* a fact that cannot be held is AT_ERR_LOSS */
     bool sync;                 /* at_writer_commit() makes it durable */
+
+    /* Unless NULL, called with the bytes of the file as they have been
+     * written, in order, by one thread at a time: to sum them up, not to
+     * change them. */
+    void (*written)(void *ctx, const uint8_t *p, size_t n);
+    void *written_ctx;
 };
 
 /*

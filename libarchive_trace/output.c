@@ -77,6 +77,9 @@ enum at_status at_output_open(struct at_output *out, const char *path,
 enum at_status at_output_append(struct at_output *out, const uint8_t *p,
                                 size_t n, struct at_error *err)
 {
+    const uint8_t *all = p;
+    const size_t bytes = n;
+
     while (n > 0 && out->failed == 0) {
         const ssize_t r = write(out->fd, p, n);
 
@@ -90,7 +93,11 @@ enum at_status at_output_append(struct at_output *out, const uint8_t *p,
         n -= (size_t)r;
     }
     errno = out->failed;
-    return n == 0 ? AT_OK : at_error_system(err, out->name, "write");
+    if (n > 0)
+        return at_error_system(err, out->name, "write");
+    if (out->written != NULL)
+        out->written(out->written_ctx, all, bytes);
+    return AT_OK;
 }
 
 enum at_status at_output_write(struct at_output *out, const uint8_t *p,

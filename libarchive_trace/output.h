@@ -12,6 +12,9 @@ struct at_output {
     char *temporary; /* NULL: written in place */
     uint64_t bytes;  /* written so far, as far as the owner knows */
     int failed;      /* errno of the last write: nothing more is written */
+    /* The owner's, may be NULL: called with all that was written, in order. */
+    void (*written)(void *ctx, const uint8_t *p, size_t n);
+    void *written_ctx;
 };
 
 /*

@@ -375,6 +375,8 @@ enum at_status at_writer_open(struct at_writer **out, const char *path,
     }
     if (st == AT_OK)
         st = at_output_open(&w->out, path, &w->err);
+    w->out.written = opts->written;
+    w->out.written_ctx = opts->written_ctx;
     if (st == AT_OK)
         st = start(w);
     if (st == AT_OK && w->opts.strict)

@@ -291,6 +291,18 @@ static enum at_status places_of_doubts(struct search *s,
                                          AT_TIME_MAX, place, n, err);
 }
 
+/* Packets that are gone cannot be asked: the flow may match. */
+static enum at_status find_unsure(struct search *s, struct at_error *err)
+{
+    enum at_status st = AT_OK;
+
+    for (size_t i = 0; i < s->doubts.n && st == AT_OK; i++)
+        st = at_finds_add(s->finds, &s->doubts.doubt[i].row, s->target);
+    if (s->q->unsure != NULL)
+        *s->q->unsure += s->doubts.n;
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
+}
+
 static enum at_status settle_doubts(struct search *s,
                                     const struct at_target *target,
                                     struct at_error *err)
@@ -299,6 +311,8 @@ static enum at_status settle_doubts(struct search *s,
     size_t n;
     enum at_status st;
 
+    if (target->gone)
+        return find_unsure(s, err);
     if (s->doubts.n == 0)
         return at_target_tell(s->q, target, s->ix, NULL, err);
     if (doubts_hash(&s->doubts) != AT_OK)
@@ -343,7 +357,7 @@ static enum at_status find_by_index(const struct at_query *q,
         st = at_set_open(&s.blocks, at_index_info(s.ix)->blocks, false);
     if (st == AT_OK)
         st = judge_rows(&s, &flows, err);
-    *scan = st == AT_OK && is_beyond(&s);
+    *scan = st == AT_OK && !target->gone && is_beyond(&s);
     if (*scan)
         finds->n = before;
     else if (st == AT_OK)

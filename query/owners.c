@@ -365,6 +365,8 @@ enum at_status at_owners_pick(struct at_owners *owners, enum at_wanted wanted,
     *rd = NULL;
     *pick = NULL;
     owners->wanted = wanted;
+    if (target->gone)
+        return AT_OK;
     if (wanted == AT_WANT_FLOWS || owners->fragments) {
         sel.filter = NULL;
         sel.from_ns = AT_TIME_MIN;

@@ -144,10 +144,12 @@ static enum at_status open_target(struct lane *lane, struct at_error *err)
     const struct at_selection sel = {.filter = lane->q->filter,
                                      .from_ns = lane->q->from_ns,
                                      .to_ns = lane->q->to_ns};
-    enum at_status st = target->index != NULL
-                            ? open_places(lane, target, err)
-                            : at_target_open(&lane->rd, lane->q, target, err);
+    enum at_status st = AT_OK;
 
+    if (!target->gone)
+        st = target->index != NULL
+                 ? open_places(lane, target, err)
+                 : at_target_open(&lane->rd, lane->q, target, err);
     if (st == AT_OK && lane->rd == NULL)
         st = at_target_tell(lane->q, target, lane->ix, NULL, err);
     else if (st == AT_OK)

@@ -213,6 +213,22 @@ enum at_status at_parts_judge(struct at_parts *p, const struct at_query *q,
     return AT_OK;
 }
 
+/* Packets that are gone cannot be asked: the flows may match. */
+static void settle_gone(struct at_parts *p, const struct at_query *q,
+                        size_t number)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct at_joined *flow = &p->flow[p->part[i].flow];
+
+        if (p->part[i].target != number || p->part[i].verdict != AT_MAYBE ||
+            flow->matched)
+            continue;
+        flow->matched = true;
+        if (q->unsure != NULL)
+            ++*q->unsure;
+    }
+}
+
 enum at_status at_parts_settle(struct at_parts *p, const struct at_query *q,
                                const struct at_targets *t, size_t number,
                                struct at_error *err)
@@ -222,8 +238,13 @@ enum at_status at_parts_settle(struct at_parts *p, const struct at_query *q,
     struct at_pick *pick = NULL;
     struct at_packet pkt;
     const struct at_part *part;
-    enum at_status st = at_owners_open(&owners, q, p, number, err);
+    enum at_status st;
 
+    if (t->target[number].gone) {
+        settle_gone(p, q, number);
+        return AT_OK;
+    }
+    st = at_owners_open(&owners, q, p, number, err);
     if (st != AT_OK)
         return st;
     st = at_owners_pick(owners, AT_WANT_DOUBTS, t, &rd, &pick, err);

@@ -82,7 +82,7 @@ enum at_wanted {
 
 /*
  * Opens the packets of target 'number' that are wanted.  *pick and *rd are
- * NULL if none can be.  'owners' must live as long.
+ * NULL if none can be, as where they are gone.  'owners' must live as long.
  */
 enum at_status at_owners_pick(struct at_owners *owners, enum at_wanted wanted,
                               const struct at_targets *t, struct at_reader **rd,

@@ -15,6 +15,8 @@
 #include "index.h"
 #include "indexing.h"
 
+struct at_gone;
+
 struct at_query {
     struct at_pool *pool;
     struct at_expr *expr;
@@ -31,8 +33,14 @@ struct at_query {
     /* With reading.salvage: called once a target has been read to its end. */
     at_holes_fn *holes;
     void *holes_ctx;
-    bool (*stop)(void);         /* asked now and then: true ends the work */
-    bool alone;                 /* no flow goes on from one target to another */
+    /* Unless NULL: called for each archive from which packets of the range
+     * were removed (catalog.h). */
+    void (*gone)(void *ctx, const char *archive, const struct at_gone *gone);
+    void *gone_ctx;
+    uint64_t *unsure;   /* unless NULL: flows are added that were found although
+                           only packets that are gone could tell */
+    bool (*stop)(void); /* asked now and then: true ends the work */
+    bool alone;         /* no flow goes on from one target to another */
     struct at_apps *apps;       /* by which flows without an index get a name */
     struct at_app_names *names; /* that indexes have; found flows use them */
     uint64_t *forced; /* unless NULL: flows of scans that ended early because
@@ -65,6 +73,7 @@ struct at_target {
     char *stream; /* name, as shown */
     size_t lane;  /* number of its stream: targets of one are in sequence */
     bool segment; /* of an archive, which says itself what it is */
+    bool gone;    /* its packets were removed, and there is only the index */
     int linktype; /* of all its packets; -1: there may be several */
 };
 

@@ -75,8 +75,23 @@ static enum at_status add_segment(struct at_targets *t,
     }
     st = add(t, trace, index, strdup(seg->stream),
              link_of(seg->format, seg->linktype));
-    if (st == AT_OK)
+    if (st == AT_OK) {
         t->target[t->n - 1].segment = true;
+        t->target[t->n - 1].gone = seg->gone_ns != 0;
+    }
+    return st;
+}
+
+/* Tells what the archive has had of the range. */
+static enum at_status tell_gone(struct at_archive *a, const char *path,
+                                const struct at_query *q, struct at_error *err)
+{
+    struct at_gone gone;
+    const enum at_status st = at_archive_gone(a, NULL, q->from_ns, q->to_ns,
+                                              &gone, err);
+
+    if (st == AT_OK && q->gone != NULL && gone.packets > 0)
+        q->gone(q->gone_ctx, path, &gone);
     return st;
 }
 
@@ -84,7 +99,7 @@ static enum at_status add_archive(struct at_targets *t, const char *path,
                                   const struct at_query *q,
                                   struct at_error *err)
 {
-    struct at_segments list;
+    struct at_segments list = {.n = 0};
     struct at_archive *a;
     enum at_status st = at_archive_open(&a, path, false, err);
 
@@ -99,7 +114,8 @@ static enum at_status add_archive(struct at_targets *t, const char *path,
             st = out_of_memory(err);
     }
     if (st == AT_OK)
-        at_segments_free(&list);
+        st = tell_gone(a, path, q, err);
+    at_segments_free(&list);
     at_archive_close(a);
     return st;
 }
@@ -204,7 +220,9 @@ enum at_status at_target_check(struct at_index *ix,
                                const struct at_target *target,
                                struct at_error *err)
 {
-    return target->segment ? at_index_check(ix, target->trace, err) : AT_OK;
+    return target->segment && !target->gone
+               ? at_index_check(ix, target->trace, err)
+               : AT_OK;
 }
 
 enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,

@@ -1,0 +1,48 @@
+/*
+ * catalog_inside.h - what the files of the catalogue share
+ */
+#ifndef AT_CATALOG_INSIDE_H
+#define AT_CATALOG_INSIDE_H
+
+#include "catalog.h"
+#include "sql.h"
+
+struct at_archive {
+    char *path;
+    int lock;
+    int version;   /* of the catalogue, which may be older than we are */
+    bool unsealed; /* a seal is to be made when it is closed */
+    struct at_sql sql;
+};
+
+/* The error of the last statement that failed. */
+enum at_status at_catalog_error(struct at_archive *a, struct at_error *err);
+
+/* Begins a transaction that changes something; "COMMIT" ends it.  An error is
+ * that of the statements that follow, too. */
+void at_catalog_begin(struct at_archive *a);
+
+/* Inside of a transaction: the files of 'path' are to be made, or removed. */
+void at_catalog_put_intent(struct at_archive *a, const char *path);
+
+/* The files of all intents are as they were to be. */
+enum at_status at_catalog_forget_intents(struct at_archive *a,
+                                         struct at_error *err);
+
+/* Calls 'fn' with the first column of each row. */
+enum at_status at_catalog_each_path(struct at_archive *a, const char *query,
+                                    enum at_status (*fn)(struct at_archive *a,
+                                                         const char *path,
+                                                         struct at_error *err),
+                                    struct at_error *err);
+
+/* Removes a trace, and with 'index' its index; what is not there need not be
+ * removed.  Directories that are empty then go too. */
+enum at_status at_catalog_unlink(struct at_archive *a, const char *relative,
+                                 bool index, struct at_error *err);
+
+/* Whether a segment or an intent names the file, a trace or an index; true
+ * after an error. */
+bool at_catalog_names(struct at_archive *a, const char *path);
+
+#endif

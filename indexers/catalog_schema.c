@@ -1,0 +1,100 @@
+/*
+ * catalog_schema.c - the tables of the catalogue
+ *
+ *   stream   names
+ *   segment  what is in the archive.  'gone' is the time at which its packets
+ *            were removed, 0 if they are there; where they are gone, its index
+ *            is kept, and file_bytes is 0.  The digests are SHA-256 of the two
+ *            files, NULL where they are not known
+ *   gone     segments that were removed with their indexes, and packets that
+ *            damage took from one that was salvaged
+ *   input    how far files were taken in; salvage: those that were salvaged
+ *   intent   a path that is about to become a file, or to be one no longer
+ */
+#include "catalog_schema.h"
+
+#include "errors.h"
+
+#define SEGMENT_V2                                                             \
+    " file_digest BLOB, index_digest BLOB, gone INT NOT NULL DEFAULT 0"
+
+#define SALVAGE                                                                \
+    "CREATE TABLE IF NOT EXISTS salvage(digest BLOB PRIMARY KEY,"              \
+    " records INT NOT NULL, complete INT NOT NULL, holes INT NOT NULL,"        \
+    " hole_bytes INT NOT NULL) WITHOUT ROWID;"
+
+#define GONE                                                                   \
+    "CREATE TABLE gone(id INTEGER PRIMARY KEY,"                                \
+    " stream INT NOT NULL REFERENCES stream(id), path TEXT NOT NULL,"          \
+    " first INT NOT NULL, last INT NOT NULL, packets INT NOT NULL,"            \
+    " captured_bytes INT NOT NULL, time INT NOT NULL, reason TEXT NOT NULL);"
+
+#define VERSION "PRAGMA user_version = 2;"
+
+static const char tables[] =
+    "BEGIN IMMEDIATE; PRAGMA application_id = 1635017569;"
+    "CREATE TABLE stream(id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);"
+    "CREATE TABLE segment(id INTEGER PRIMARY KEY,"
+    " stream INT NOT NULL REFERENCES stream(id), path TEXT UNIQUE NOT NULL,"
+    " pending INT NOT NULL, start INT NOT NULL, end INT NOT NULL,"
+    " first INT NOT NULL, last INT NOT NULL, packets INT NOT NULL,"
+    " captured_bytes INT NOT NULL, wire_bytes INT NOT NULL,"
+    " flows INT NOT NULL, file_bytes INT NOT NULL,"
+    " index_bytes INT NOT NULL, format TEXT NOT NULL,"
+    " linktype INT NOT NULL," SEGMENT_V2 ");"
+    "CREATE TABLE input(digest BLOB PRIMARY KEY, file_bytes INT NOT NULL,"
+    " name TEXT NOT NULL, records INT NOT NULL, complete INT NOT NULL,"
+    " damaged INT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE intent(path TEXT PRIMARY KEY) WITHOUT ROWID;" SALVAGE GONE
+        VERSION "COMMIT;";
+
+/* One column a statement: SQLite adds no more. */
+static const char from_1
+    [] = "ALTER TABLE segment ADD COLUMN file_digest BLOB;"
+         "ALTER TABLE segment ADD COLUMN index_digest BLOB;"
+         "ALTER TABLE segment ADD COLUMN gone INT NOT NULL DEFAULT 0;" SALVAGE
+             GONE VERSION;
+
+enum at_status at_catalog_make(struct at_sql *sql)
+{
+    return at_sql_exec(sql, tables);
+}
+
+static int64_t number(struct at_sql *sql, const char *query)
+{
+    sqlite3_stmt *st = at_sql_prepare(sql, query);
+    int64_t v = 0;
+
+    if (at_sql_step(sql, st) == AT_OK)
+        v = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    return v;
+}
+
+enum at_status at_catalog_version(struct at_sql *sql, const char *archive,
+                                  int *version, struct at_error *err)
+{
+    const int64_t id = number(sql, "PRAGMA application_id");
+
+    *version = (int)number(sql, "PRAGMA user_version");
+    if (sql->err.status != AT_OK)
+        return at_error_copy(err, &sql->err);
+    if (id != AT_CATALOG_APPLICATION_ID)
+        return at_error_set(err, AT_ERR_FORMAT, "%s: not a catalogue",
+                            sql->name);
+    if (*version < 1 || *version > AT_CATALOG_VERSION)
+        return at_error_set(err, AT_ERR_FORMAT,
+                            "%s: catalogue version %d; this program reads 1 "
+                            "to %d",
+                            archive, *version, AT_CATALOG_VERSION);
+    return AT_OK;
+}
+
+enum at_status at_catalog_upgrade(struct at_sql *sql, int version)
+{
+    if (version == AT_CATALOG_VERSION)
+        return AT_OK;
+    at_sql_exec(sql, "BEGIN IMMEDIATE");
+    at_sql_exec(sql, from_1);
+    return at_sql_exec(sql, "COMMIT");
+}

@@ -1,0 +1,31 @@
+/*
+ * catalog_schema.h - the tables of the catalogue, and who may read which
+ * version
+ *
+ * The one place where they stand; man/archive_trace.5 tells them to people,
+ * and the two change in the same commit.  An older catalogue is read as it is,
+ * and becomes one of this version when it is opened to be changed.
+ */
+#ifndef AT_CATALOG_SCHEMA_H
+#define AT_CATALOG_SCHEMA_H
+
+#include "sql.h"
+
+enum {
+    AT_CATALOG_APPLICATION_ID = 1635017569, /* "atca" */
+    AT_CATALOG_VERSION = 2, /* 1 had no digests and no segments whose packets
+                               are gone */
+};
+
+/* Makes the tables of this version in an empty database. */
+enum at_status at_catalog_make(struct at_sql *sql);
+
+/* What version it is of; AT_ERR_FORMAT if it is none that can be read, which
+ * the message says of 'archive'. */
+enum at_status at_catalog_version(struct at_sql *sql, const char *archive,
+                                  int *version, struct at_error *err);
+
+/* Makes one of this version of one of 'version', in one transaction. */
+enum at_status at_catalog_upgrade(struct at_sql *sql, int version);
+
+#endif

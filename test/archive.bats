@@ -1,0 +1,375 @@
+#!/usr/bin/env bats
+# at-archive: what an archive holds, and what leaves it
+
+setup_file() {
+    load helpers
+    cd "$BATS_FILE_TMPDIR" || return
+    at-ingest -q archive "$TEST_DATA"/*.pcap "$TEST_DATA"/link.erf
+    at-ingest -q --stream other archive "$TEST_DATA/link-s94.erf.gz"
+    read -ra cc <<<"${CC:-cc}"
+    "${cc[@]}" -shared -fPIC -o failing.so "$TOP/test/failing.c" -ldl
+}
+
+setup() {
+    load helpers
+    cd "$BATS_TEST_TMPDIR" || return
+    SHARED=$BATS_FILE_TMPDIR
+    cp -a "$SHARED/archive" a
+    STEP=1
+    fast_build || STEP=5
+}
+
+paths() { # archive: of all segments, the oldest first
+    at-archive list --json "$1" | jq -r '"\(.last) \(.path)"' | sort |
+        cut -d' ' -f2
+}
+
+# What of an archive must not depend on how it came to be
+contents() { # archive
+    (cd "$1" && find segments pending tmp -type f -exec sha256sum {} + |
+        sort -k 2)
+    (cd "$1" && sha256sum -c --quiet catalog.sha256)
+    sqlite3 -readonly "$1/catalog.sqlite" 'SELECT name FROM stream ORDER BY 1;
+        SELECT t.name, path, pending, start, end, first, last, packets,
+            captured_bytes, wire_bytes, flows, file_bytes, index_bytes, format,
+            linktype, hex(file_digest), hex(index_digest), gone != 0
+            FROM segment s JOIN stream t ON t.id = s.stream ORDER BY 2;
+        SELECT t.name, path, first, last, packets, captured_bytes, reason
+            FROM gone g JOIN stream t ON t.id = g.stream ORDER BY 2;
+        SELECT hex(digest), file_bytes, records, complete FROM input
+            ORDER BY 1; SELECT * FROM intent'
+}
+
+same_contents() { # archive archive
+    diff <(contents "$1") <(contents "$2")
+}
+
+# An archive as it was before there were digests
+make_old() { # archive
+    sqlite3 "$1/catalog.sqlite" 'ALTER TABLE segment DROP COLUMN file_digest;
+        ALTER TABLE segment DROP COLUMN index_digest;
+        ALTER TABLE segment DROP COLUMN gone; DROP TABLE gone;
+        DROP TABLE salvage; PRAGMA user_version = 1'
+    rm -f "$1/catalog.sha256"
+}
+
+# ---- list and show
+
+@test "archive: show adds up streams, and all of them" {
+    need jq
+    at-archive show --json a >shown
+    [ "$(wc -l <shown)" -eq 3 ]
+    at-archive list --json a | jq -s '[length, (map(.packets) | add),
+        (map(.file_bytes) | add), (map(.index_bytes) | add),
+        (map(.flows) | add), (map(.first | tonumber) | min)]' >want
+    jq 'select(.stream == "total") | [.segments, .packets, .file_bytes,
+        .index_bytes, .flows, (.first | tonumber)]' shown | diff want -
+    [ "$(jq 'select(.stream == "total") | .inputs' shown)" -eq \
+        "$(sqlite3 a/catalog.sqlite 'SELECT count(*) FROM input')" ]
+    [ "$(jq 'select(.stream == "other") | .pending' shown)" -eq 1 ]
+    run at-archive show a
+    [ "$status" -eq 0 ]
+    [[ "${lines[0]}" == stream*segments*codec ]]
+    [[ "$output" == *'2 of the segments are pending'* ]]
+}
+
+@test "archive: show tells of a segment by its path or name" {
+    need jq
+    path=$(paths a | head -n 1)
+    at-archive show --json a "$path" >one
+    at-archive show --json a "a/$path" | diff one -
+    at-archive show --json a "${path##*/}" | diff one -
+    [ "$(jq -r .sha256 one)" = "$(sha256sum <"a/$path" | cut -d' ' -f1)" ]
+    [ "$(jq -r .index_sha256 one)" = \
+        "$(sha256sum <"a/$path.idx" | cut -d' ' -f1)" ]
+    [ "$(jq .blocks one)" -eq \
+        "$(sqlite3 "a/$path.idx" 'SELECT count(*) FROM block')" ]
+    run at-archive show a "$path"
+    [ "$status" -eq 0 ]
+    [ "${lines[0]}" = "$path" ]
+    run --separate-stderr at-archive show a nothing
+    [ "$status" -eq 1 ]
+    one_message
+    [ "$(at-archive show --format csv a "$path" | wc -l)" -eq 2 ]
+}
+
+@test "archive: a segment of each codec has the digest of its file" {
+    need jq
+    for codec in bgzf gzip zstd xz bzip2 lz4; do
+        at-ingest -q --flush -Z $codec c-$codec "$TEST_DATA/http.pcap"
+        path=$(paths c-$codec)
+        [ "$(at-archive show --json c-$codec "$path" | jq -r .sha256)" = \
+            "$(sha256sum <"c-$codec/$path" | cut -d' ' -f1)" ]
+    done
+}
+
+# ---- remove
+
+@test "archive: remove takes out what is named, with its index" {
+    need jq
+    mapfile -t path < <(paths a)
+    at-query --count -w x a >all
+    gone=$(at-archive show --json a "${path[1]}" | jq .packets)
+    run --separate-stderr at-archive remove a "${path[1]}"
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+    one_message
+    [ ! -e "a/${path[1]}" ]
+    [ ! -e "a/${path[1]}.idx" ]
+    run --separate-stderr at-query --count -w x a
+    [ "$status" -eq 0 ]
+    [ "$output" -eq $(($(cat all) - gone)) ]
+    [[ "$stderr" == "at-query: a: "*" packets from "*" are gone with 1 segment, since "* ]]
+    [ "$(paths a | wc -l)" -eq $((${#path[@]} - 1)) ]
+}
+
+@test "archive: remove by a name that is not there removes nothing" {
+    need jq
+    mapfile -t path < <(paths a)
+    run --separate-stderr at-archive remove a "${path[0]}" nothing
+    [ "$status" -eq 1 ]
+    one_message
+    same_contents a "$SHARED/archive"
+}
+
+@test "archive: remove by range takes what lies in it as a whole" {
+    need jq
+    at-archive list --json a | jq -r 'select((.first | tonumber) >= 1772359200e9
+        and (.last | tonumber) < 1772366400e9) | .path' | sort >want
+    [ "$(wc -l <want)" -ge 2 ]
+    at-archive remove --dry-run --json --from 2026-03-01T10:00Z \
+        --to 2026-03-01T12:00Z a 2>words | jq -r .path | sort | diff want -
+    [[ "$(cat words)" == *'would be removed'* ]]
+    same_contents a "$SHARED/archive"
+    paths a | sort | comm -23 - want >stays
+    at-archive remove -q --from 2026-03-01T10:00Z --to 2026-03-01T12:00Z a
+    paths a | sort | diff stays -
+    at-archive remove -q --stream other a
+    [ "$(at-archive list --json --stream other a | wc -l)" -eq 0 ]
+}
+
+@test "archive: what was removed is not taken in again" {
+    at-archive remove -q --to 2026-03-02 a
+    [ "$(at-archive list --json a | wc -l)" -eq 0 ]
+    at-ingest -q a "$TEST_DATA/http.pcap"
+    [ "$(at-query --count -w x a)" -eq 0 ]
+    at-ingest -q --stream new a "$TEST_DATA/link-s94.erf.gz"
+    [ "$(at-query --count -w x a)" -eq 0 ]
+}
+
+# ---- expire
+
+@test "archive: expire by age is by the last packet" {
+    need jq
+    # The age of the second segment, a second more and a second less
+    mapfile -t path < <(paths a)
+    last=$(at-archive show --json a "${path[1]}" | jq -r '.last | tonumber / 1e9 | floor')
+    age=$(($(date +%s) - last))
+    at-archive expire --json --dry-run --older-than $((age + 30))s a |
+        jq -r .path >gone
+    [ "$(cat gone)" = "${path[0]}" ]
+    at-archive expire --json --dry-run --older-than $((age - 30))s a |
+        jq -r .path >gone
+    diff <(printf '%s\n' "${path[@]:0:2}") gone
+    same_contents a "$SHARED/archive"
+    at-archive expire -q --older-than $((age - 30))s a
+    diff <(printf '%s\n' "${path[@]:2}") <(paths a)
+    run --separate-stderr at-archive expire --older-than 3650d a
+    [ "$status" -eq 0 ]
+    one_message
+    [[ "$stderr" == 'at-archive: 0 segments expired'* ]]
+}
+
+@test "archive: expire by size removes the oldest until it fits" {
+    need jq
+    mapfile -t path < <(paths a)
+    for most in 2M 1M 300k 0; do
+        at-archive expire -q --max-size $most a
+        bytes=$(find a/segments a/pending -type f -printf '%s\n' |
+            awk '{ n += $1 } END { print n + 0 }')
+        case $most in
+        2M) [ "$bytes" -le 2000000 ] && [ "$bytes" -gt 1000000 ] ;;
+        1M) [ "$bytes" -le 1000000 ] && [ "$bytes" -gt 300000 ] ;;
+        300k) [ "$bytes" -le 300000 ] && [ "$bytes" -gt 0 ] ;;
+        0) [ "$bytes" -eq 0 ] ;;
+        esac
+        n=$(paths a | wc -l)
+        printf '%s\n' "${path[@]}" | tail -n "$n" | diff - <(paths a)
+    done
+    # No empty directory stays behind.
+    [ "$(find a/segments -mindepth 1 | wc -l)" -eq 0 ]
+}
+
+@test "archive: expire --keep-index: flows are listed, packets are gone" {
+    need jq
+    at-query --format csv a >flows
+    at-query --format csv a tcp and host 192.0.2.10 >some
+    at-query --count -w x --from 2026-03-01T12:00Z a >left
+    mapfile -t old < <(at-archive list --json --to 2026-03-01T12:00Z a |
+        jq -r .path)
+    at-archive remove -q --keep-index --to 2026-03-01T12:00Z a
+    for path in "${old[@]}"; do
+        [ ! -e "a/$path" ]
+        [ -e "a/$path.idx" ]
+    done
+    [ "$(at-archive list --json a | jq -r 'select(.state == "expired") |
+        .path' | wc -l)" -eq ${#old[@]} ]
+    run --separate-stderr at-query --format csv a
+    [ "$status" -eq 0 ]
+    one_message
+    [[ "$stderr" == *"; flows are known of ${#old[@]}" ]]
+    diff flows <(printf '%s\n' "$output")
+    run --separate-stderr at-query --format csv a tcp and host 192.0.2.10
+    [ "$status" -eq 0 ]
+    diff some <(printf '%s\n' "$output")
+    # Of packets, what is left
+    run --separate-stderr at-query -w left.erf a
+    [ "$status" -eq 0 ]
+    [ "$(at-info -c left.erf | grep -o '[0-9]\+' | head -n 1)" -eq "$(cat left)" ]
+    run at-query --strict -w left.erf a
+    [ "$status" -eq 1 ]
+    run at-query --strict --count a
+    [ "$status" -eq 1 ]
+    run at-query --strict --count --from 2026-03-01T12:00Z a
+    [ "$status" -eq 0 ]
+    # Where only packets could tell, flows may match
+    run --separate-stderr at-query --count --to 2026-03-01T12:00Z a 'greater 1000'
+    [ "$status" -eq 0 ]
+    [ "$output" -ge "$(at-query --count --to 2026-03-01T12:00Z \
+        "$SHARED/archive" 'greater 1000')" ]
+    [[ "${stderr_lines[1]}" == *'may match or not'* ]]
+    # Other ways to ask
+    for args in '--whole-flows -w o.erf' '--context 1s -w o.erf' '--explain' \
+        '--series 1h' '--top 3:host' '-w o.erf'; do
+        # shellcheck disable=SC2086 # several arguments
+        run --separate-stderr at-query $args a 'bytes > 1000'
+        [ "$status" -eq 0 ]
+        [[ "${stderr_lines[0]}" == *' are gone with '* ]]
+    done
+}
+
+@test "archive: an index that was kept goes with the next expire" {
+    need jq
+    at-archive expire -q --keep-index --older-than 1d a
+    [ "$(find a/segments a/pending -type f ! -name '*.idx' | wc -l)" -eq 0 ]
+    at-archive expire -q --older-than 3650d a
+    [ "$(at-archive list --json a | wc -l)" -gt 0 ]
+    run --separate-stderr at-archive expire --keep-index --max-size 1 a
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *'indexes without packets take them' ]]
+    at-archive expire -q --older-than 1d a
+    [ "$(find a/segments a/pending -type f | wc -l)" -eq 0 ]
+    run --separate-stderr at-query --count a
+    [ "$output" -eq 0 ]
+    one_message
+    # A stream goes on after all of it has gone.
+    at-ingest -q a "$TEST_DATA/bittorrent.pcap.gz"
+    [ "$(at-query -q --count -w x a)" -gt 0 ]
+}
+
+@test "archive: a pending segment whose packets are gone is not taken up" {
+    need jq
+    at-convert -q -n 300 "$TEST_DATA/link.erf" one.erf
+    at-ingest -q b one.erf
+    [ "$(at-archive list --json b | jq -r .state)" = pending ]
+    at-archive expire -q --keep-index --older-than 1d b
+    at-ingest -q b "$TEST_DATA/link.erf"
+    [ "$(at-query -q --count -w x b)" -eq 2323 ]
+    [ "$(at-archive list --json b | jq -r 'select(.state == "expired") |
+        .packets')" -eq 300 ]
+}
+
+@test "archive: one that expires while another runs leaves with a message" {
+    exec 9>>a/lock
+    flock -n 9
+    run --separate-stderr at-archive expire --older-than 1d a
+    [ "$status" -eq 1 ]
+    one_message
+    [[ "$stderr" == *'another process'* ]]
+    at-archive expire -q --dry-run --older-than 1d a
+    exec 9>&-
+}
+
+@test "archive: expire stopped before any system call, or failing in it" {
+    need sqlite3
+    for how in exit full once; do
+        for keep in '' --keep-index; do
+            rm -rf want
+            cp -a "$SHARED/archive" want
+            at-archive expire -q $keep --max-size 1M want || [ -n "$keep" ]
+            stopped=0
+            for ((n = 1; n < 200; n += STEP)); do
+                rm -rf a
+                cp -a "$SHARED/archive" a
+                status=0
+                # shellcheck disable=SC2086 # may be empty
+                env LD_PRELOAD="$SHARED/failing.so" FAIL_HOW=$how FAIL_AT=$n \
+                    ASAN_OPTIONS="${ASAN_OPTIONS-}:verify_asan_link_order=0" \
+                    at-archive expire -q $keep --max-size 1M a 2>words ||
+                    status=$?
+                [ $how != once ] || [ "$status" -eq 0 ] || [ -s words ]
+                # What is there can be asked.
+                at-query -q --count -w x a >count 2>words || {
+                    cat words
+                    return 1
+                }
+                # shellcheck disable=SC2086 # may be empty
+                at-archive expire -q $keep --max-size 1M a || [ -n "$keep" ]
+                same_contents want a || { echo "$how at call $n"; return 1; }
+                [ "$status" -ne 0 ] && stopped=$n
+                [ $((n - stopped)) -lt 10 ] || break
+            done
+            [ "$stopped" -ge 10 ]
+        done
+    done
+}
+
+# ---- older catalogues
+
+@test "archive: one without digests is read as it is, and upgraded when changed" {
+    need sqlite3
+    make_old a
+    at-archive list --json a | diff - <(at-archive list --json "$SHARED/archive")
+    at-archive show --json a | diff - <(at-archive show --json "$SHARED/archive")
+    [ "$(at-query --count a)" -eq "$(at-query --count "$SHARED/archive")" ]
+    [ "$(sqlite3 a/catalog.sqlite 'PRAGMA user_version')" -eq 1 ]
+    at-ingest -q a "$TEST_DATA/bittorrent.pcap.gz"
+    [ "$(sqlite3 a/catalog.sqlite 'PRAGMA user_version')" -eq 2 ]
+    cp -a "$SHARED/archive" new
+    at-ingest -q new "$TEST_DATA/bittorrent.pcap.gz"
+    diff <(sqlite3 a/catalog.sqlite 'SELECT name FROM sqlite_master ORDER BY 1') \
+        <(sqlite3 new/catalog.sqlite 'SELECT name FROM sqlite_master ORDER BY 1')
+    diff <(at-archive list --json a) <(at-archive list --json new)
+    at-archive expire -q --max-size 1M a
+    [ "$(at-archive show --json a | jq 'select(.stream == "total") |
+        .gone_segments')" -gt 0 ]
+    sqlite3 a/catalog.sqlite 'PRAGMA user_version = 3'
+    run --separate-stderr at-archive list a
+    [ "$status" -eq 1 ]
+    one_message
+    [[ "$stderr" == *'catalogue version 3; this program reads 1 to 2' ]]
+}
+
+@test "archive: a damaged catalogue is not changed any more" {
+    printf 'x' | dd of=a/catalog.sqlite bs=1 conv=notrunc seek=96 status=none
+    run --separate-stderr at-ingest -q a "$TEST_DATA/bittorrent.pcap.gz"
+    [ "$status" -eq 1 ]
+    one_message
+    [[ "$stderr" == *'catalog.sqlite: damaged'* ]]
+    run at-archive expire -q --older-than 1d a
+    [ "$status" -eq 1 ]
+    [ "$(at-query --count a)" -eq "$(at-query --count "$SHARED/archive")" ]
+}
+
+@test "archive: an option that a verb does not have is a mistake" {
+    for args in 'init --older-than 1d a' 'list --dry-run a' 'show --app a' \
+        'expire a' 'expire --keep-index a' 'remove a' 'list a b' \
+        'expire --older-than 0 a' 'expire --older-than soon a' \
+        'expire --max-size lots a' 'remove --keep-index a'; do
+        # shellcheck disable=SC2086 # several arguments
+        run --separate-stderr at-archive $args
+        [ "$status" -eq 2 ]
+        [[ "${stderr_lines[0]}" == 'at-archive: '* ]]
+    done
+    same_contents a "$SHARED/archive"
+}
