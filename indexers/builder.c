@@ -37,6 +37,7 @@ struct at_builder {
     size_t blocks, block_room;
     struct at_index_totals total;
     uint64_t lost_datagrams;
+    const struct at_carry *carry; /* of earlier parts; NULL: there are none */
 };
 
 /* ---- taking packets in ----------------------------------------------- */
@@ -76,6 +77,26 @@ static enum at_status tracked(const struct at_builder *b, enum at_status st,
         return AT_OK;
     return b->err.status != AT_OK ? at_error_copy(err, &b->err)
                                   : at_error_set(err, st, "out of memory");
+}
+
+enum at_status at_builder_resume(struct at_builder *b,
+                                 const struct at_carry *carry,
+                                 struct at_error *err)
+{
+    struct at_flow flow;
+    struct at_flow_past past;
+    enum at_status st = AT_OK;
+
+    b->carry = carry;
+    for (size_t i = 0; i < carry->n && st == AT_OK; i++)
+        st = at_carry_get(carry, i, &flow, &past)
+                 ? at_tracker_resume(b->tracker, &flow, &past)
+                 : AT_ERR_FORMAT;
+    return st != AT_ERR_FORMAT
+               ? tracked(b, st, err)
+               : at_error_set(err, AT_ERR_CORRUPT,
+                              "what is known of the flows that go on from "
+                              "earlier segments is damaged");
 }
 
 /* The statistics of a block; those before it that had no records are zero. */
@@ -157,6 +178,12 @@ struct host {
     uint32_t id;
 };
 
+/* A flow that goes on from an earlier part, where it has this number. */
+struct carried {
+    uint32_t id;
+    uint32_t number;
+};
+
 /* Everything in the order in which it is written.  Flows have numbers, as the
  * store has them, and ids. */
 struct sorted {
@@ -171,6 +198,8 @@ struct sorted {
     struct lists host_flows;  /* by host id - 1 */
     struct lists port_flows;  /* by port */
     struct at_app_part *apps; /* by number */
+    struct carried *carried;  /* by id */
+    size_t carries, carried_room;
 };
 
 enum { NO_PORT = 0xffff };
@@ -189,6 +218,7 @@ static void sorted_free(struct sorted *s)
     free(s->end[1]);
     free(s->host_id);
     free(s->port);
+    free(s->carried);
     lists_free(&s->host_flows);
     lists_free(&s->port_flows);
     at_app_part_close(s->apps);
@@ -439,12 +469,24 @@ static enum at_status make_arrays(struct sorted *s)
                : AT_ERR_MEMORY;
 }
 
-/* Sorts all flows there were; the tracker's memory is wanted for that. */
-static enum at_status sort_all(struct at_builder *b, struct sorted *s,
-                               const struct at_apps *apps, struct at_error *err)
+static enum at_status keep_open(void *ctx, const struct at_flow *flow,
+                                const struct at_flow_past *past)
 {
-    struct host_table table = {.seed = at_flow_key_seed()};
-    enum at_status st = tracked(b, at_tracker_finish(b->tracker), err);
+    return at_carry_add(ctx, flow, past);
+}
+
+/* All flows there were go to the store; the tracker's memory is wanted for
+ * what comes then. */
+static enum at_status finish_tracker(struct at_builder *b,
+                                     const struct at_index_about *about,
+                                     struct at_error *err)
+{
+    const enum at_status st = tracked(
+        b,
+        about->open == NULL
+            ? at_tracker_finish(b->tracker)
+            : at_tracker_finish_part(b->tracker, keep_open, about->open),
+        err);
 
     if (st != AT_OK)
         return st;
@@ -452,6 +494,15 @@ static enum at_status sort_all(struct at_builder *b, struct sorted *s,
     b->total.forced = at_tracker_forced(b->tracker);
     at_tracker_close(b->tracker);
     b->tracker = NULL;
+    return AT_OK;
+}
+
+static enum at_status sort_all(struct at_builder *b, struct sorted *s,
+                               const struct at_apps *apps, struct at_error *err)
+{
+    struct host_table table = {.seed = at_flow_key_seed()};
+    enum at_status st;
+
     s->flow = b->finished;
     s->flows = at_finished_count(b->finished);
     if (s->flows >= UINT32_MAX)
@@ -475,7 +526,7 @@ static enum at_status sort_all(struct at_builder *b, struct sorted *s,
 
 struct writing {
     struct at_sql sql;
-    const struct sorted *s;
+    struct sorted *s;
     int64_t base_ns;
     uint8_t *blob;
     size_t blob_room;
@@ -605,6 +656,7 @@ static void write_meta(struct writing *w, const struct at_index_about *about,
     put_meta(w, AT_META_PORT_LIMIT, AT_INDEX_PORT_LIMIT);
     put_link_flows(w);
     put_meta(w, AT_META_COMPLETE, about->complete);
+    put_meta(w, AT_META_PART, about->open != NULL);
     if (about->salvaged.holes == 0)
         return;
     put_meta(w, AT_META_HOLES, (int64_t)about->salvaged.holes);
@@ -672,7 +724,27 @@ static void bind_extras(sqlite3_stmt *st, const struct at_flow_row *row)
     at_sql_bind(st, 22, both(row->errors, row->bad_checksums));
 }
 
-static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t number)
+/* Notes that the flow of the row to be written goes on from an earlier part. */
+static void note_carried(struct writing *w, uint32_t id, uint32_t number)
+{
+    struct sorted *s = w->s;
+
+    if (s->carries == s->carried_room) {
+        const size_t room = s->carried_room * 2 + 256;
+        struct carried *p = realloc(s->carried, room * sizeof(*p));
+
+        if (p == NULL) {
+            at_error_set(&w->sql.err, AT_ERR_MEMORY, "out of memory");
+            return;
+        }
+        s->carried = p;
+        s->carried_room = room;
+    }
+    s->carried[s->carries++] = (struct carried){id, number};
+}
+
+static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t id,
+                      uint32_t number)
 {
     const struct sorted *s = w->s;
     struct at_flow flow;
@@ -683,7 +755,10 @@ static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t number)
     if (at_finished_get(s->flow, number, &flow, &list, &list_bytes,
                         &w->sql.err) != AT_OK)
         return;
+    if (flow.carried != 0)
+        note_carried(w, id, flow.carried);
     at_flow_row_of(&row, &flow);
+    at_sql_bind(st, 1, id);
     at_sql_bind(st, 2, row.start_ns - w->base_ns);
     at_sql_bind(st, 3, row.end_ns - row.start_ns);
     for (int end = 0; end < 2; end++) {
@@ -702,7 +777,9 @@ static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t number)
     at_sql_bind(st, 13, row.tcp_flags[0] | row.tcp_flags[1] << 8);
     at_sql_bind(st, 14,
                 row.state | row.end << AT_INDEX_END_SHIFT |
-                    (row.checksums == AT_CHECKSUM_OK) << AT_INDEX_SUMS_SHIFT);
+                    (row.checksums == AT_CHECKSUM_OK) << AT_INDEX_SUMS_SHIFT |
+                    (flow.carried != 0) << AT_INDEX_CONTINUES_SHIFT |
+                    flow.continued << AT_INDEX_CONTINUED_SHIFT);
     at_sql_bind(st, 15, row.vlan);
     at_sql_bind(st, 16,
                 row.marks | (int64_t)at_app_part_value(s->apps, number)
@@ -718,8 +795,7 @@ static void write_flows(struct writing *w)
                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 
     for (size_t i = 0; i < w->s->flows && w->sql.err.status == AT_OK; i++) {
-        at_sql_bind(st, 1, (int64_t)i + 1);
-        bind_flow(w, st, w->s->order[i]);
+        bind_flow(w, st, (uint32_t)i + 1, w->s->order[i]);
         at_sql_run(&w->sql, st);
     }
     sqlite3_finalize(st);
@@ -801,6 +877,29 @@ static void write_holes(struct writing *w, const struct at_index_about *about)
     sqlite3_finalize(st);
 }
 
+/* What is known of the flows that go on, from before this part. */
+static void write_carried(struct writing *w, const struct at_builder *b)
+{
+    sqlite3_stmt *st;
+
+    if (w->s->carries == 0)
+        return;
+    at_sql_exec(&w->sql, AT_INDEX_CARRIED);
+    st = at_sql_prepare(&w->sql, "INSERT INTO carried VALUES(?, ?)");
+    for (size_t i = 0; i < w->s->carries && w->sql.err.status == AT_OK; i++) {
+        const struct carried *c = &w->s->carried[i];
+
+        at_sql_bind(st, 1, c->id);
+        at_sql_bind_blob(st, 2,
+                         b->carry->record +
+                             (size_t)(c->number - 1) * AT_CARRY_BYTES +
+                             AT_CARRY_KEY_BYTES,
+                         AT_CARRY_STATE_BYTES);
+        at_sql_run(&w->sql, st);
+    }
+    sqlite3_finalize(st);
+}
+
 static enum at_status sync_file(const char *path, struct at_error *err)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -844,6 +943,7 @@ static enum at_status write_all(struct at_builder *b, struct writing *w,
     at_app_part_write_openings(w->s->apps, &w->sql, w->s->order);
     write_access(w, about);
     write_holes(w, about);
+    write_carried(w, b);
     return at_sql_exec(&w->sql, "COMMIT");
 }
 
@@ -859,7 +959,9 @@ enum at_status at_builder_write(struct at_builder *b, const char *path,
     if (places < b->blocks)
         return at_error_set(err, AT_ERR_MISUSE, "%s: %zu blocks, %zu places",
                             path, b->blocks, places);
-    st = sort_all(b, &s, about->apps, err);
+    st = finish_tracker(b, about, err);
+    if (st == AT_OK)
+        st = sort_all(b, &s, about->apps, err);
     unlink(path);
     if (st == AT_OK)
         st = at_sql_open(&w.sql, path, AT_SQL_CREATE, err);

@@ -8,6 +8,7 @@
 #define AT_BUILDER_H
 
 #include "app.h"
+#include "carry.h"
 #include "identity.h"
 #include "tracker.h"
 
@@ -28,6 +29,8 @@ struct at_index_about {
     const struct at_hole *hole; /* the first of those that 'salvaged' counts */
     size_t holes;
     struct at_salvaged salvaged;
+    struct at_carry *open; /* NULL: the trace is a capture of its own; else it
+                              is a part, and gets the flows that go on */
 };
 
 /* Sums over what is in. */
@@ -44,6 +47,12 @@ struct at_index_totals {
  * has no name and is gone with the builder.  'seed' is that of the sights. */
 struct at_builder *at_builder_open(const struct at_tracking *rules,
                                    uint64_t seed, const char *folder);
+
+/* Before the first record: the flows that earlier parts of the capture left
+ * go on.  'carry' is not copied, and must live as long. */
+enum at_status at_builder_resume(struct at_builder *b,
+                                 const struct at_carry *carry,
+                                 struct at_error *err);
 
 /* Adds the records of block number 'block', or some of them; blocks come in
  * ascending order.  'quote' is what their links number. */

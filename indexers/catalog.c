@@ -308,6 +308,8 @@ void at_archive_close(struct at_archive *a)
 {
     if (a == NULL)
         return;
+    sqlite3_finalize(a->hosts_of);
+    sqlite3_finalize(a->line_of);
     at_sql_close(&a->sql);
     if (a->lock >= 0 && a->unsealed)
         at_seal_make(a->path, NULL); /* without one it is as after a crash */
@@ -672,7 +674,8 @@ static void bind_digest(sqlite3_stmt *st, int i, const struct at_digest *digest)
         sqlite3_bind_null(st, i);
 }
 
-static void put_segment(struct at_archive *a, const struct at_segment *seg)
+/* Returns its id. */
+static int64_t put_segment(struct at_archive *a, const struct at_segment *seg)
 {
     const int64_t stream = stream_id(a, seg->stream);
     sqlite3_stmt *st = at_sql_prepare(
@@ -701,6 +704,7 @@ static void put_segment(struct at_archive *a, const struct at_segment *seg)
     bind_digest(st, 17, &seg->index_digest);
     at_sql_run(&a->sql, st);
     sqlite3_finalize(st);
+    return sqlite3_last_insert_rowid(a->sql.db);
 }
 
 /* The path of a segment, which the caller frees; NULL if there is none. */
@@ -717,18 +721,28 @@ static char *path_of(struct at_archive *a, int64_t id)
     return path;
 }
 
-static void drop_segment(struct at_archive *a, int64_t id)
+/* The rows of a segment, in the place of those of 'replaces'.  What was 'made'
+ * still has its index. */
+static void put_in_place(struct at_archive *a, const struct at_segment *seg,
+                         const char *made, int64_t replaces,
+                         const struct at_carry *open)
 {
-    sqlite3_stmt *st = at_sql_prepare(&a->sql,
-                                      "DELETE FROM segment WHERE id = ?");
+    char *index = at_path_append(made, ".idx");
+    int64_t id;
 
-    at_sql_bind(st, 1, id);
-    at_sql_run(&a->sql, st);
-    sqlite3_finalize(st);
+    if (index == NULL) {
+        at_error_set(&a->sql.err, AT_ERR_MEMORY, "out of memory");
+        return;
+    }
+    at_catalog_run_for(a, "DELETE FROM segment WHERE id = ?", replaces);
+    id = put_segment(a, seg);
+    at_catalog_put_parts(a, id, replaces, open, seg->pending, index);
+    free(index);
 }
 
 enum at_status at_archive_add(struct at_archive *a, struct at_segment *seg,
                               const char *made, int64_t replaces,
+                              const struct at_carry *open,
                               const struct at_input_state *input, size_t inputs,
                               struct at_error *err)
 {
@@ -745,9 +759,7 @@ enum at_status at_archive_add(struct at_archive *a, struct at_segment *seg,
     st = move_in(a, made, seg->path, err);
     if (st == AT_OK) {
         at_catalog_begin(a);
-        if (replaces != 0)
-            drop_segment(a, replaces);
-        put_segment(a, seg);
+        put_in_place(a, seg, made, replaces, open);
         put_inputs(a, input, inputs);
         at_sql_exec(&a->sql, "DELETE FROM intent");
         if (old != NULL && strncmp(old, "pending/", 8) != 0)
@@ -797,7 +809,7 @@ enum at_status at_archive_seal(struct at_archive *a,
     if (made == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     seg.pending = false;
-    st = at_archive_add(a, &seg, made, pending->id, NULL, 0, err);
+    st = at_archive_add(a, &seg, made, pending->id, NULL, NULL, 0, err);
     free(seg.path);
     free(made);
     return st;

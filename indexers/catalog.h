@@ -20,8 +20,10 @@
 #ifndef AT_CATALOG_H
 #define AT_CATALOG_H
 
+#include "carry.h"
 #include "digest.h"
 #include "identity.h"
+#include "sieve.h"
 
 struct at_archive;
 
@@ -91,6 +93,18 @@ enum at_status at_archive_segments(struct at_archive *a, const char *stream,
                                    struct at_error *err);
 void at_segments_free(struct at_segments *list);
 
+/* Whether a segment may hold packets from or to an address of this network;
+ * false only if it surely holds none.  Its index is not opened. */
+bool at_archive_may_hold(struct at_archive *a, int64_t segment,
+                         const struct at_sieve_key *key);
+
+/* Adds the flows that are open when a segment of a stream begins at
+ * 'start_ns', other than 'segment': what the one before it has left. */
+enum at_status at_archive_open_flows(struct at_archive *a, const char *stream,
+                                     int64_t segment, int64_t start_ns,
+                                     struct at_carry *carry,
+                                     struct at_error *err);
+
 /* Fills in what is known of 'identity'; zero if it is not known. */
 enum at_status at_archive_input(struct at_archive *a,
                                 struct at_input_state *input,
@@ -99,11 +113,13 @@ enum at_status at_archive_input(struct at_archive *a,
 /*
  * Makes a finished trace (at 'made', with its index at 'made'.idx, both
  * synced) part of the archive, in the place of the pending segment
- * 'replaces' (0: none), together with how far the inputs are now.  seg->path
- * is chosen here by stream, start and format; the caller frees it.
+ * 'replaces' (0: none), together with how far the inputs are now and the
+ * flows that are open at its end (NULL: those of the segment it replaces).
+ * seg->path is chosen here by stream, start and format; the caller frees it.
  */
 enum at_status at_archive_add(struct at_archive *a, struct at_segment *seg,
                               const char *made, int64_t replaces,
+                              const struct at_carry *open,
                               const struct at_input_state *input, size_t inputs,
                               struct at_error *err);
 

@@ -52,6 +52,7 @@ static void take_out(struct at_archive *a, const struct at_segment *seg,
     }
     note_gone(a, seg, time_ns, reason);
     run_on(a, "DELETE FROM segment WHERE id = ?1", seg->id, time_ns);
+    at_catalog_drop_parts(a, seg->id);
 }
 
 enum at_status at_archive_remove(struct at_archive *a,

@@ -13,6 +13,7 @@ struct at_archive {
     int version;   /* of the catalogue, which may be older than we are */
     bool unsealed; /* a seal is to be made when it is closed */
     struct at_sql sql;
+    sqlite3_stmt *hosts_of, *line_of; /* of sieves; NULL: not asked yet */
 };
 
 /* The error of the last statement that failed. */
@@ -44,5 +45,20 @@ enum at_status at_catalog_unlink(struct at_archive *a, const char *relative,
 /* Whether a segment or an intent names the file, a trace or an index; true
  * after an error. */
 bool at_catalog_names(struct at_archive *a, const char *path);
+
+/* Runs a statement about what has this id; errors are in a->sql. */
+void at_catalog_run_for(struct at_archive *a, const char *sql, int64_t id);
+
+/*
+ * Inside of the transaction that adds the segment 'id' in the place of
+ * 'replaces' (0: none), whose rows go: the flows that are open at its end
+ * (NULL: those of the segment it replaces), and the hosts of its index.
+ */
+void at_catalog_put_parts(struct at_archive *a, int64_t id, int64_t replaces,
+                          const struct at_carry *open, bool pending,
+                          const char *index);
+
+/* Inside of a transaction that takes segment 'id' away. */
+void at_catalog_drop_parts(struct at_archive *a, int64_t id);
 
 #endif

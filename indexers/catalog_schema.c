@@ -9,6 +9,11 @@
  *   gone     segments that were removed with their indexes, and packets that
  *            damage took from one that was salvaged
  *   input    how far files were taken in; salvage: those that were salvaged
+ *   open_flow  the flows that are open at the end of a segment (carry.h), a
+ * number of them in each row; its id is the segment's and, below, the number of
+ * the row.  Of a stream only the newest segments have any: the pending one, and
+ * the sealed one before sieve    which hosts a segment may hold (sieve.h), some
+ * lines in each row, with ids like those; hosts: how many lines there are
  *   intent   a path that is about to become a file, or to be one no longer
  */
 #include "catalog_schema.h"
@@ -29,6 +34,12 @@
     " first INT NOT NULL, last INT NOT NULL, packets INT NOT NULL,"            \
     " captured_bytes INT NOT NULL, time INT NOT NULL, reason TEXT NOT NULL);"
 
+#define PARTS                                                                  \
+    "CREATE TABLE open_flow(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"      \
+    "CREATE TABLE hosts(segment INTEGER PRIMARY KEY, lines INT NOT NULL,"      \
+    " strange INT NOT NULL);"                                                  \
+    "CREATE TABLE sieve(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+
 #define VERSION "PRAGMA user_version = 2;"
 
 static const char tables[] =
@@ -46,14 +57,14 @@ static const char tables[] =
     " name TEXT NOT NULL, records INT NOT NULL, complete INT NOT NULL,"
     " damaged INT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE intent(path TEXT PRIMARY KEY) WITHOUT ROWID;" SALVAGE GONE
-        VERSION "COMMIT;";
+        PARTS VERSION "COMMIT;";
 
 /* One column a statement: SQLite adds no more. */
 static const char from_1
     [] = "ALTER TABLE segment ADD COLUMN file_digest BLOB;"
          "ALTER TABLE segment ADD COLUMN index_digest BLOB;"
          "ALTER TABLE segment ADD COLUMN gone INT NOT NULL DEFAULT 0;" SALVAGE
-             GONE VERSION;
+             GONE PARTS VERSION;
 
 enum at_status at_catalog_make(struct at_sql *sql)
 {

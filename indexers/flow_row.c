@@ -119,9 +119,12 @@ void at_flow_row_join(struct at_flow_row *a, const struct at_flow_row *b,
     if (a->rtt_us < 0)
         a->rtt_us = b->rtt_us;
     a->end = b->end;
-    a->state = (uint8_t)at_flow_state_of((enum at_flow_state)a->state,
-                                         a->tcp_flags[0], a->tcp_flags[1],
-                                         a->packets[1] > 0);
+    a->continued = b->continued;
+    a->state = b->continues == AT_GOES_ON
+                   ? b->state
+                   : (uint8_t)at_flow_state_of((enum at_flow_state)a->state,
+                                               a->tcp_flags[0], a->tcp_flags[1],
+                                               a->packets[1] > 0);
 }
 
 bool at_flow_row_key(struct at_flow_key *key, const struct at_flow_row *row)

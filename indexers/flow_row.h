@@ -6,6 +6,9 @@
 
 #include "tracker.h"
 
+/* Whether a flow goes on from one part of a capture into the next. */
+enum at_goes_on { AT_GOES_ON_UNKNOWN, AT_GOES_ON, AT_GOES_NOT };
+
 struct at_flow_row {
     int64_t start_ns, end_ns;
     uint64_t packets[2]; /* [0] out, from the source; [1] in, to it */
@@ -32,6 +35,8 @@ struct at_flow_row {
     uint16_t errors;           /* ICMP errors that quote it */
     uint16_t bad_checksums;    /* packets */
     uint8_t confidence;        /* enum at_app_confidence */
+    uint8_t continues;         /* enum at_goes_on: from an earlier part, */
+    uint8_t continued;         /* and into a later one */
     const char *app;           /* its name; NULL: nobody has asked.  The */
     const char *category; /* strings are of the rules, or of at_app_names */
 };

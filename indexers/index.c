@@ -101,6 +101,8 @@ static void take_meta(struct at_index *ix, const char *name, sqlite3_stmt *st)
         info->lost_datagrams = (uint64_t)v;
     else if (strcmp(name, AT_META_COMPLETE) == 0)
         info->complete = v != 0;
+    else if (strcmp(name, AT_META_PART) == 0)
+        info->part = v != 0;
     else if (strcmp(name, AT_META_HOLES) == 0)
         info->salvaged.holes = (uint64_t)v;
     else if (strcmp(name, AT_META_HOLE_BYTES) == 0)
@@ -161,10 +163,12 @@ static enum at_status check_version(struct at_index *ix, struct at_error *err)
     if (id != AT_INDEX_APPLICATION_ID)
         return at_error_set(err, AT_ERR_FORMAT, "%s: not an index",
                             ix->sql.name);
-    if (version != AT_INDEX_VERSION)
+    if (version < AT_INDEX_OLDEST || version > AT_INDEX_VERSION)
         return at_error_set(err, AT_ERR_FORMAT,
-                            "%s: index version %lld; this program reads %d",
-                            ix->sql.name, (long long)version, AT_INDEX_VERSION);
+                            "%s: index version %lld; this program reads %d to "
+                            "%d",
+                            ix->sql.name, (long long)version, AT_INDEX_OLDEST,
+                            AT_INDEX_VERSION);
     return AT_OK;
 }
 
@@ -240,12 +244,13 @@ bool at_index_is_other(const char *path)
     uint8_t header[HEADER];
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     const ssize_t n = fd < 0 ? -1 : pread(fd, header, HEADER, 0);
+    const uint32_t version = n == HEADER ? at_load_be32(header + VERSION) : 0;
 
     if (fd >= 0)
         close(fd);
     return n == HEADER && memcmp(header, "SQLite format 3", 16) == 0 &&
            at_load_be32(header + APPLICATION) == AT_INDEX_APPLICATION_ID &&
-           at_load_be32(header + VERSION) != AT_INDEX_VERSION;
+           (version < AT_INDEX_OLDEST || version > AT_INDEX_VERSION);
 }
 
 const struct at_index_info *at_index_info(const struct at_index *ix)
@@ -539,10 +544,20 @@ static void take_both(sqlite3_stmt *st, int column, uint16_t *low,
     *high = (uint16_t)(v >> 16);
 }
 
-static void take_state(sqlite3_stmt *st, struct at_flow_row *row)
+static uint8_t goes_on(int64_t mark)
 {
+    return (mark & 1) != 0 ? AT_GOES_ON : AT_GOES_NOT;
+}
+
+static void take_state(const struct at_index *ix, struct at_flow_row *row)
+{
+    sqlite3_stmt *st = ix->row;
     const int64_t v = sqlite3_column_int64(st, COL_STATE);
 
+    if (ix->info.part) {
+        row->continues = goes_on(v >> AT_INDEX_CONTINUES_SHIFT);
+        row->continued = goes_on(v >> AT_INDEX_CONTINUED_SHIFT);
+    }
     row->state = (uint8_t)(v & 7);
     row->end = (uint8_t)(v >> AT_INDEX_END_SHIFT & 7);
     row->checksums = row->bad_checksums > 0         ? AT_CHECKSUM_BAD
@@ -550,8 +565,10 @@ static void take_state(sqlite3_stmt *st, struct at_flow_row *row)
                                                     : AT_CHECKSUM_UNKNOWN;
 }
 
-static void take_extras(sqlite3_stmt *st, struct at_flow_row *row)
+static void take_extras(const struct at_index *ix, struct at_flow_row *row)
 {
+    sqlite3_stmt *st = ix->row;
+
     row->payload[0] = (uint64_t)sqlite3_column_int64(st, COL_PAYLOAD_OUT);
     row->payload[1] = (uint64_t)sqlite3_column_int64(st, COL_PAYLOAD_IN);
     row->rtt_us = sqlite3_column_type(st, COL_RTT) == SQLITE_NULL
@@ -562,7 +579,7 @@ static void take_extras(sqlite3_stmt *st, struct at_flow_row *row)
     take_both(st, COL_ZERO_WINDOWS, &row->zero_windows[0],
               &row->zero_windows[1]);
     take_both(st, COL_TROUBLES, &row->errors, &row->bad_checksums);
-    take_state(st, row);
+    take_state(ix, row);
 }
 
 /* 'v' is the application's id and the confidence. */
@@ -610,7 +627,7 @@ static void take_numbers(struct at_index *ix, struct at_flow_row *row)
     row->vlan = (uint16_t)sqlite3_column_int64(st, COL_VLAN);
     row->marks = (uint8_t)marks;
     take_app(ix, row, marks >> AT_INDEX_APP_SHIFT);
-    take_extras(st, row);
+    take_extras(ix, row);
     if (row->net == AT_NET_OTHER || row->net == AT_NET_ARP) {
         row->ethertype = row->sport;
         row->sport = row->dport = 0;
@@ -963,5 +980,158 @@ enum at_status at_index_holes(struct at_index *ix, const struct at_hole **hole,
         st = read_holes(ix, err);
     *hole = ix->hole;
     *n = ix->holes;
+    return st;
+}
+
+/* ---- parts of a capture ---------------------------------------------- */
+
+static enum at_status carried_ids(struct at_index *ix, struct at_set *ids,
+                                  struct at_error *err)
+{
+    sqlite3_stmt *st;
+    enum at_status r = at_set_open(ids, (size_t)ix->info.rows + 1, false);
+
+    if (r != AT_OK)
+        return at_error_set(err, r, "out of memory");
+    if (one_number(ix, "SELECT count(*) FROM sqlite_master"
+                       " WHERE type = 'table' AND name = 'carried'") != 1)
+        return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
+    st = at_sql_prepare(&ix->sql, "SELECT id FROM carried");
+    while ((r = at_sql_step(&ix->sql, st)) == AT_OK)
+        at_set_add(ids, (size_t)sqlite3_column_int64(st, 0));
+    sqlite3_finalize(st);
+    return r < 0 ? sql_error(ix, err) : AT_OK;
+}
+
+/* Adds a flow, as it was before this part. */
+static enum at_status add_carried(struct at_index *ix, struct at_carry *carry,
+                                  const struct at_flow_row *row,
+                                  sqlite3_stmt *st, struct at_error *err)
+{
+    struct at_flow flow = {.first_ns = 0};
+    struct at_flow_past past;
+    bool good;
+
+    at_sql_bind(st, 1, at_index_flow_id(ix));
+    at_flow_row_key(&flow.key, row);
+    good = at_sql_step(&ix->sql, st) == AT_OK &&
+           sqlite3_column_bytes(st, 0) == AT_CARRY_STATE_BYTES &&
+           at_carry_unpack_state(&flow, &past, sqlite3_column_blob(st, 0));
+    sqlite3_reset(st);
+    if (!good)
+        return corrupt(ix, "what is known of a flow that goes on", err);
+    return at_carry_add(carry, &flow, &past) == AT_OK
+               ? AT_OK
+               : at_error_set(err, AT_ERR_MEMORY, "out of memory");
+}
+
+enum at_status at_index_carried(struct at_index *ix, struct at_carry *carry,
+                                struct at_error *err)
+{
+    struct at_set ids = {.n = 0};
+    struct at_flow_row row;
+    sqlite3_stmt *by_id;
+    enum at_status st = carried_ids(ix, &ids, err);
+
+    if (st != AT_OK || at_set_count(&ids) == 0) {
+        at_set_close(&ids);
+        return st;
+    }
+    by_id = at_sql_prepare(&ix->sql, "SELECT state FROM carried WHERE id = ?");
+    st = at_index_flows(ix, &ids, err);
+    while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK)
+        st = add_carried(ix, carry, &row, by_id, err);
+    sqlite3_finalize(by_id);
+    at_set_close(&ids);
+    return st < 0 ? st : AT_OK;
+}
+
+/* ---- the sieve of hosts ---------------------------------------------- */
+
+/* Calls 'fn' for each host in order, with the one before it if that is of the
+ * same kind. */
+static enum at_status each_host(struct at_index *ix,
+                                void (*fn)(void *ctx, const uint8_t *addr,
+                                           const uint8_t *before, unsigned n),
+                                void *ctx, struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(&ix->sql,
+                                      "SELECT addr FROM host ORDER BY id");
+    uint8_t addr[2][16];
+    unsigned now = 0, before_bytes = 0;
+    enum at_status r;
+
+    while ((r = at_sql_step(&ix->sql, st)) == AT_OK) {
+        const unsigned n = (unsigned)sqlite3_column_bytes(st, 0);
+
+        if (n != 4 && n != 16)
+            break;
+        memcpy(addr[now], sqlite3_column_blob(st, 0), n);
+        fn(ctx, addr[now], before_bytes == n ? addr[!now] : NULL, n);
+        before_bytes = n;
+        now = !now;
+    }
+    sqlite3_finalize(st);
+    if (r < 0)
+        return sql_error(ix, err);
+    return r == AT_END ? AT_OK : corrupt(ix, "a host has no address", err);
+}
+
+static void count_keys(void *ctx, const uint8_t *addr, const uint8_t *before,
+                       unsigned n)
+{
+    *(size_t *)ctx += at_sieve_keys(addr, before, n);
+}
+
+static void add_keys(void *ctx, const uint8_t *addr, const uint8_t *before,
+                     unsigned n)
+{
+    (void)before;
+    at_sieve_add(ctx, addr, n);
+}
+
+/* Whether libpcap may find an address in a frame where we have none. */
+static bool is_strange(const struct at_flow_row *row)
+{
+    return (row->marks & AT_DECODED_FOREIGN) != 0 || row->ethertype == 0x0800 ||
+           row->ethertype == 0x0806 || row->ethertype == 0x8035 ||
+           row->ethertype == 0x86dd;
+}
+
+static enum at_status find_strange(struct at_index *ix, bool *strange,
+                                   struct at_error *err)
+{
+    struct at_set links = {.n = 0};
+    struct at_flow_row row;
+    enum at_status st = at_set_open(&links, (size_t)ix->info.rows + 1, false);
+
+    *strange = false;
+    if (st != AT_OK)
+        return at_error_set(err, st, "out of memory");
+    st = at_index_link_flows(ix, &links, err);
+    if (st == AT_OK)
+        st = at_index_flows(ix, &links, err);
+    while (st == AT_OK && !*strange &&
+           (st = at_index_next_flow(ix, &row, err)) == AT_OK)
+        *strange = is_strange(&row);
+    at_set_close(&links);
+    return st < 0 ? st : AT_OK;
+}
+
+enum at_status at_index_sieve(struct at_index *ix, struct at_sieve *sieve,
+                              bool *strange, struct at_error *err)
+{
+    size_t keys = 0;
+    enum at_status st = each_host(ix, count_keys, &keys, err);
+
+    *sieve = (struct at_sieve){.lines = 0};
+    if (st == AT_OK && at_sieve_open(sieve, keys) != AT_OK)
+        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    if (st == AT_OK)
+        st = each_host(ix, add_keys, sieve, err);
+    if (st == AT_OK)
+        st = find_strange(ix, strange, err);
+    if (st != AT_OK)
+        at_sieve_close(sieve);
     return st;
 }

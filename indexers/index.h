@@ -8,8 +8,10 @@
 #define AT_INDEX_H
 
 #include "app_names.h"
+#include "carry.h"
 #include "flow_row.h"
 #include "identity.h"
+#include "sieve.h"
 
 struct at_index;
 
@@ -28,6 +30,7 @@ struct at_index_info {
     uint32_t snap_bytes;
     char stream[64];
     bool complete;
+    bool part;                   /* of a capture in parts; see schema.h */
     struct at_salvaged salvaged; /* what it leaves out of a damaged trace */
     struct at_identity identity;
 };
@@ -59,6 +62,16 @@ enum at_status at_index_access(struct at_index *ix, struct at_access *access,
  */
 enum at_status at_index_holes(struct at_index *ix, const struct at_hole **hole,
                               size_t *n, struct at_error *err);
+
+/* The addresses of all hosts; *strange if there are frames without addresses
+ * of which libpcap may think otherwise.  The caller closes the sieve. */
+enum at_status at_index_sieve(struct at_index *ix, struct at_sieve *sieve,
+                              bool *strange, struct at_error *err);
+
+/* Adds the flows that go on from earlier parts of the capture, as they were
+ * before this one: with them its index can be made again. */
+enum at_status at_index_carried(struct at_index *ix, struct at_carry *carry,
+                                struct at_error *err);
 
 /* A set of numbers from 0 to below 'n'. */
 struct at_set {

@@ -130,6 +130,7 @@ static enum at_status index_reader(struct job *job, struct at_reader *rd,
     struct at_index_about about = {
         .stream = job->how->stream,
         .apps = job->how->apps,
+        .open = job->how->open,
     };
     struct at_error later;
     const enum at_status st = at_run(rd, job->how->pool, &run, err);
@@ -187,7 +188,9 @@ enum at_status at_index_file(const char *trace, const char *path,
                                  : NULL;
     if (job.builder == NULL)
         st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    else
+    else if (how->carry != NULL)
+        st = at_builder_resume(job.builder, how->carry, err);
+    if (st == AT_OK)
         st = index_reader(&job, rd, trace, path, written, err);
     if (*written)
         *totals = *at_builder_totals(job.builder);

@@ -25,6 +25,10 @@ struct at_indexing {
     struct at_tracking tracking;
     const char *stream;         /* "" if it has no name */
     const struct at_apps *apps; /* NULL: flows get no applications */
+    /* NULL if the trace is a capture of its own; else it is a part of one:
+     * the flows that go on from earlier parts, and those that then do. */
+    const struct at_carry *carry;
+    struct at_carry *open;
     at_progress_fn *progress;
     void *progress_ctx;
     /* With reading.salvage: called once the trace has been read. */

@@ -32,6 +32,8 @@ struct draft {
     uint32_t snap_bytes;
     uint64_t bytes;                 /* of records */
     struct at_digesting *digesting; /* of the bytes of the file */
+    struct at_carry carry; /* flows that go on from the segment before */
+    struct at_carry open;  /* flows that are open at the end */
 };
 
 struct ingest {
@@ -60,6 +62,8 @@ static void close_draft(struct draft *d)
     at_writer_close(d->writer);
     at_builder_close(d->builder);
     at_digesting_close(d->digesting);
+    at_carry_close(&d->carry);
+    at_carry_close(&d->open);
     free(d->folder);
     free(d->path);
     *d = (struct draft){.writer = NULL};
@@ -77,6 +81,17 @@ static int64_t boundary_before(int64_t ns, int64_t step)
 static enum at_codec codec_of(const struct at_ingest *how)
 {
     return how->codec == AT_CODEC_UNKNOWN ? AT_CODEC_BGZF : how->codec;
+}
+
+/* Flows that were open at the end of the segment before go on. */
+static enum at_status resume_flows(struct ingest *in, struct at_error *err)
+{
+    struct draft *d = &in->draft;
+    const enum at_status st = at_archive_open_flows(
+        in->archive, in->how->stream, in->taken_up, d->start_ns, &d->carry,
+        err);
+
+    return st == AT_OK ? at_builder_resume(d->builder, &d->carry, err) : st;
 }
 
 static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
@@ -112,7 +127,8 @@ static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
                                      d->folder);
     if (d->path == NULL || d->builder == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    return at_writer_open(&d->writer, d->path, &opts, err);
+    st = resume_flows(in, err);
+    return st == AT_OK ? at_writer_open(&d->writer, d->path, &opts, err) : st;
 }
 
 /* Writes the draft's trace and index under tmp/. */
@@ -128,6 +144,7 @@ static enum at_status finish_draft(struct ingest *in, const char *index,
         .stream = in->how->stream,
         .apps = in->how->apps,
         .complete = true,
+        .open = &d->open,
     };
     const struct at_place *place;
     size_t places;
@@ -177,8 +194,8 @@ static enum at_status add_draft(struct ingest *in, const char *index,
     enum at_status st = find_digests(in, &seg, index, err);
 
     if (st == AT_OK)
-        st = at_archive_add(in->archive, &seg, d->path, in->taken_up, in->input,
-                            in->inputs, err);
+        st = at_archive_add(in->archive, &seg, d->path, in->taken_up, &d->open,
+                            in->input, in->inputs, err);
     in->done->forced += t->forced;
     free(seg.path);
     return st;

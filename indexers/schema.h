@@ -33,6 +33,8 @@
  *   app    id is the rank by flow_count, from 1; flows is the list of its
  *          flows, NULL if they are more than one in AT_INDEX_FREQUENT
  *   opening what the flows id * 8192 + 1 and on began with (app_part.h)
+ *   carried what is known, from before this part of the capture, of the flow
+ *          of this id (carry.h, without the key); not there if there is none
  *   access of a gzip file: where decoding can begin (struct at_access_point),
  *          history being the window; not there if there are no points, so an
  *          index from before there were any is one without
@@ -42,13 +44,16 @@
 
 enum {
     AT_INDEX_APPLICATION_ID = 0x61746978, /* "atix" */
-    AT_INDEX_VERSION = 3,     /* 2 had no applications; 1 no columns from
-                                 payload_out to troubles */
+    AT_INDEX_VERSION = 4,     /* 3 knew nothing of parts, 2 no applications;
+                                 1 had no columns from payload_out to troubles */
+    AT_INDEX_OLDEST = 3,      /* that can be read */
     AT_INDEX_KIND_IPV6 = 256, /* in the column kind; IPv4 is 0 */
     AT_INDEX_KIND_ARP = 512,
     AT_INDEX_KIND_OTHER = 768,
     AT_INDEX_END_SHIFT = 3, /* in the column state */
     AT_INDEX_SUMS_SHIFT = 6,
+    AT_INDEX_CONTINUES_SHIFT = 7,
+    AT_INDEX_CONTINUED_SHIFT = 8,
     AT_INDEX_APP_SHIFT = 8,      /* in the column marks */
     AT_INDEX_APP_BITS = 3,       /* of the confidence, below the application */
     AT_INDEX_FREQUENT = 32,      /* an application that more than a 32nd of the
@@ -57,7 +62,7 @@ enum {
 };
 
 #define AT_INDEX_TABLES                                                        \
-    "PRAGMA application_id = 1635019128; PRAGMA user_version = 3;"             \
+    "PRAGMA application_id = 1635019128; PRAGMA user_version = 4;"             \
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"           \
     "CREATE TABLE block(id INTEGER PRIMARY KEY, file_offset INT,"              \
     " file_bytes INT, raw_offset INT, skip INT, bytes INT, records INT,"       \
@@ -77,6 +82,9 @@ enum {
     "CREATE TABLE access(id INTEGER PRIMARY KEY, file_bit INT,"                \
     " raw_offset INT, member_offset INT, member_raw INT, crc INT,"             \
     " history BLOB);"
+
+#define AT_INDEX_CARRIED                                                       \
+    "CREATE TABLE carried(id INTEGER PRIMARY KEY, state BLOB);"
 
 #define AT_INDEX_HOLES                                                         \
     "CREATE TABLE hole(id INTEGER PRIMARY KEY, offset INT, bytes INT,"         \
@@ -117,7 +125,8 @@ enum {
     " CASE WHEN f.marks >> 11 THEN CASE f.marks >> 8 & 7"                      \
     " WHEN 0 THEN 'none' WHEN 1 THEN 'port' WHEN 2 THEN 'weak'"                \
     " WHEN 3 THEN 'pattern' WHEN 4 THEN 'pattern+port' WHEN 5 THEN 'both'"     \
-    " ELSE 'protocol' END END AS confidence"                                   \
+    " ELSE 'protocol' END END AS confidence,"                                  \
+    " f.state >> 7 & 1 AS continues, f.state >> 8 & 1 AS continued"            \
     " FROM flow f JOIN host a ON a.id = f.src JOIN host b ON b.id = f.dst"     \
     " WHERE f.kind < 512;"
 
@@ -146,6 +155,7 @@ enum {
 #define AT_META_LINK_FLOWS "link_flows" /* list of the flows without a host */
 #define AT_META_HOLES "holes"           /* of all of them, if there are any */
 #define AT_META_HOLE_BYTES "hole_bytes"
+#define AT_META_PART "part" /* 1: of a capture in parts; flows may go on */
 #define AT_META_COMPLETE                                                       \
     "complete" /* 0: the trace was cut short or damaged                        \
                 */

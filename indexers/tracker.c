@@ -83,7 +83,10 @@ struct at_tracker {
     struct seen *log;
     size_t logged, log_room;
     struct at_datagrams *datagrams;
-    int64_t now_ns; /* the latest packet so far */
+    int64_t now_ns;    /* the latest packet so far */
+    uint32_t *carried; /* numbers, by flow; NULL: no flow is from earlier */
+    struct at_flow_past *past; /* of those, by number - 1 */
+    size_t pasts, past_room;
     uint64_t forced;
 };
 
@@ -310,6 +313,8 @@ void at_tracker_close(struct at_tracker *t)
     free(t->table);
     free(t->flow);
     free(t->log);
+    free(t->carried);
+    free(t->past);
     at_datagrams_close(t->datagrams);
     free(t);
 }
@@ -401,6 +406,8 @@ static struct at_flow *begin_flow(struct at_tracker *t, uint32_t *e,
         return NULL;
     t->used += *e == 0;
     *e = entry_of(t, s->hash, t->flows);
+    if (t->carried != NULL)
+        t->carried[t->flows] = 0;
     flow = &t->flow[t->flows++];
     *flow = (struct at_flow){
         .key = s->key,
@@ -415,6 +422,15 @@ static struct at_flow *begin_flow(struct at_tracker *t, uint32_t *e,
         flow->message[1] = (uint8_t)s->dport;
     }
     return flow;
+}
+
+static struct at_flow_past past_of(const struct at_tracker *t,
+                                   const struct at_flow *f)
+{
+    const uint32_t n = t->carried != NULL ? t->carried[f - t->flow] : 0;
+
+    return n != 0 ? t->past[n - 1]
+                  : (struct at_flow_past){.began_ns = f->first_ns};
 }
 
 /* ---- ends ------------------------------------------------------------ */
@@ -435,7 +451,7 @@ static bool begins_anew(const struct at_tracker *t, const struct at_flow *f,
         return true;
     *end = AT_FLOW_END_ACTIVE;
     return (limits->active_ns > 0 &&
-            s->ts_ns - f->first_ns > limits->active_ns) ||
+            s->ts_ns - past_of(t, f).began_ns > limits->active_ns) ||
            f->way[0].packets == UINT32_MAX || f->way[1].packets == UINT32_MAX;
 }
 
@@ -510,19 +526,19 @@ static void follow_sequence(struct at_flow_way *w, uint32_t *missing,
     }
 }
 
-static uint32_t us_since(const struct at_flow *f, int64_t ts_ns)
+static uint32_t us_since(int64_t began_ns, int64_t ts_ns)
 {
-    const int64_t us = (ts_ns - f->first_ns) / 1000;
+    const int64_t us = (ts_ns - began_ns) / 1000;
 
     return us < 0 ? 0 : us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
 /* From the last SYN to the ACK that answers its answer. */
 static void follow_handshake(struct at_flow *f, const struct at_sight *s,
-                             unsigned dir)
+                             unsigned dir, int64_t began_ns)
 {
     const uint8_t flags = s->tcp_flags & (SYN | ACK | RST);
-    const uint32_t now = us_since(f, s->ts_ns);
+    const uint32_t now = us_since(began_ns, s->ts_ns);
 
     if (dir == 0 && flags == SYN && f->handshake <= AT_SYN) {
         f->handshake = AT_SYN;
@@ -536,14 +552,14 @@ static void follow_handshake(struct at_flow *f, const struct at_sight *s,
 }
 
 static void follow_tcp(struct at_flow *f, const struct at_sight *s,
-                       unsigned dir)
+                       unsigned dir, int64_t began_ns)
 {
     struct at_flow_way *w = &f->way[dir];
     const bool syn = (s->tcp_flags & SYN) != 0;
 
     follow_sequence(w, &f->missing[dir], s, syn);
     if (f->handshake != AT_SHAKEN)
-        follow_handshake(f, s, dir);
+        follow_handshake(f, s, dir, began_ns);
     if (syn && w->first_len == 0) {
         w->syn = true;
         w->first_seq = s->tcp_seq + 1;
@@ -576,19 +592,22 @@ static void take_checksum(struct at_flow *f, const struct at_sight *s)
         f->bad_checksums++;
 }
 
-static void add_to_flow(struct at_flow *f, const struct at_sight *s)
+static void add_to_flow(const struct at_tracker *t, struct at_flow *f,
+                        const struct at_sight *s)
 {
     const unsigned dir = s->from_hi != f->source_is_hi;
     struct at_flow_way *w = &f->way[dir];
+    struct at_flow_past past;
 
-    if (s->ts_ns < f->first_ns)
+    if (s->ts_ns < f->first_ns || !at_flow_is_here(f))
         f->first_ns = s->ts_ns;
     if (s->ts_ns > f->last_ns)
         f->last_ns = s->ts_ns;
     w->packets++;
     w->bytes += s->bytes;
+    past = past_of(t, f);
     if (f->state >= AT_FLOW_SYN)
-        follow_tcp(f, s, dir);
+        follow_tcp(f, s, dir, past.began_ns);
     if (s->payload_bytes > 0) {
         w->payload += s->payload_bytes;
         if (w->first_len == 0)
@@ -598,8 +617,9 @@ static void add_to_flow(struct at_flow *f, const struct at_sight *s)
     f->wanted |= s->wanted;
     take_checksum(f, s);
     f->state = (uint8_t)at_flow_state_of(
-        (enum at_flow_state)f->state, f->way[0].tcp_flags, f->way[1].tcp_flags,
-        f->way[1].packets > 0);
+        (enum at_flow_state)f->state, f->way[0].tcp_flags | past.tcp_flags[0],
+        f->way[1].tcp_flags | past.tcp_flags[1],
+        past.answered || f->way[1].packets > 0);
 }
 
 static enum at_status see_block(struct at_tracker *t, uint32_t flow,
@@ -653,7 +673,7 @@ static enum at_status add_one(struct at_tracker *t, const struct at_sight *s,
     if (st != AT_OK)
         return st;
     t->latest = flow;
-    add_to_flow(&t->flow[flow], s);
+    add_to_flow(t, &t->flow[flow], s);
     if ((s->flags & (AT_DECODED_FRAGMENT | AT_DECODED_LATER)) ==
         AT_DECODED_FRAGMENT)
         st = at_datagrams_put(t->datagrams, s, flow);
@@ -671,7 +691,7 @@ static enum at_status add_quote(struct at_tracker *t, const struct at_sight *s,
     if (*e == 0)
         return AT_OK;
     f = &t->flow[flow_of(t, *e)];
-    if (is_over(t, f, s->ts_ns))
+    if (is_over(t, f, s->ts_ns) || !at_flow_is_here(f))
         return AT_OK;
     if (f->errors < UINT16_MAX)
         f->errors++;
@@ -810,10 +830,14 @@ static enum at_status hand_out(struct at_tracker *t, bool all)
         const size_t left = t->flows - first, n = left < SPAN ? left : SPAN;
 
         st = list_blocks(t, first, &l);
-        for (size_t i = 0; i < n && st == AT_OK; i++)
-            if (t->flow[first + i].over)
-                st = t->over(t->ctx, &t->flow[first + i], l.item + l.at[i],
-                             l.at[i + 1] - l.at[i]);
+        for (size_t i = 0; i < n && st == AT_OK; i++) {
+            struct at_flow *f = &t->flow[first + i];
+
+            if (!f->over || !at_flow_is_here(f))
+                continue;
+            f->carried = t->carried != NULL ? t->carried[first + i] : 0;
+            st = t->over(t->ctx, f, l.item + l.at[i], l.at[i + 1] - l.at[i]);
+        }
         if (all)
             forget(t, first + SPAN);
     }
@@ -834,8 +858,11 @@ static enum at_status close_up(struct at_tracker *t)
         const bool stays = !t->flow[i].over;
 
         to[i] = stays ? (uint32_t)left : GONE;
-        if (stays)
-            t->flow[left++] = t->flow[i];
+        if (!stays)
+            continue;
+        if (t->carried != NULL)
+            t->carried[left] = t->carried[i];
+        t->flow[left++] = t->flow[i];
     }
     for (size_t i = 0; i < t->logged; i++) {
         const struct seen *s = &t->log[i];
@@ -850,6 +877,16 @@ static enum at_status close_up(struct at_tracker *t)
     return AT_OK;
 }
 
+static enum at_status grow_carried(struct at_tracker *t, size_t room)
+{
+    uint32_t *p = realloc(t->carried, room * sizeof(*p));
+
+    if (p == NULL)
+        return AT_ERR_MEMORY;
+    t->carried = p;
+    return AT_OK;
+}
+
 static enum at_status grow(struct at_tracker *t, size_t most)
 {
     size_t room = t->flow_room == 0 ? FLOWS_LEAST : t->flow_room * 2;
@@ -860,18 +897,25 @@ static enum at_status grow(struct at_tracker *t, size_t most)
     if (flow == NULL)
         return AT_ERR_MEMORY;
     t->flow = flow;
+    if (t->carried != NULL && grow_carried(t, room) != AT_OK)
+        return AT_ERR_MEMORY;
     t->flow_room = room;
     while (t->numbers < room)
         t->numbers = t->numbers * 2 + 1;
     return AT_OK;
 }
 
+static size_t most_flows(const struct at_tracker *t)
+{
+    return t->rules.conformance || t->rules.most_flows > GONE - 1
+               ? GONE - 1
+               : (size_t)t->rules.most_flows;
+}
+
 /* Makes room for another flow. */
 static enum at_status sweep(struct at_tracker *t, int64_t now_ns)
 {
-    const size_t most = t->rules.conformance || t->rules.most_flows > GONE - 1
-                            ? GONE - 1
-                            : (size_t)t->rules.most_flows;
+    const size_t most = most_flows(t);
     const size_t enough = most - most / 8 - 1;
     size_t left = end_idle(t, now_ns);
     enum at_status st;
@@ -888,17 +932,128 @@ static enum at_status sweep(struct at_tracker *t, int64_t now_ns)
     return st == AT_OK ? make_table(t, t->mask + 1) : st;
 }
 
-enum at_status at_tracker_finish(struct at_tracker *t)
+static enum at_status end_trace(struct at_tracker *t, bool continued)
 {
     enum at_status st;
 
-    end_idle(t, t->now_ns);
     for (size_t i = 0; i < t->flows; i++)
-        if (!t->flow[i].over)
+        if (!t->flow[i].over) {
             end_flow(&t->flow[i], AT_FLOW_END_TRACE);
+            t->flow[i].continued = continued;
+        }
     st = hand_out(t, true);
     t->flows = t->logged = 0;
     return st;
+}
+
+enum at_status at_tracker_finish(struct at_tracker *t)
+{
+    end_idle(t, t->now_ns);
+    return end_trace(t, false);
+}
+
+/* ---- parts of a capture ---------------------------------------------- */
+
+enum at_status at_tracker_finish_part(struct at_tracker *t, at_open_fn *open,
+                                      void *ctx)
+{
+    enum at_status st = AT_OK;
+
+    end_idle(t, t->now_ns);
+    for (size_t i = 0; i < t->flows && st == AT_OK; i++) {
+        const struct at_flow *f = &t->flow[i];
+        const struct at_flow_past past = past_of(t, f);
+
+        if (!f->over)
+            st = open(ctx, f, &past);
+    }
+    return st == AT_OK ? end_trace(t, true) : st;
+}
+
+/* What of a flow is of all its parts; the rest begins at zero. */
+static struct at_flow next_part(const struct at_flow *f)
+{
+    struct at_flow next = {
+        .key = f->key,
+        .first_ns = f->last_ns,
+        .last_ns = f->last_ns,
+        .missing = {f->missing[0], f->missing[1]},
+        .syn_us = f->syn_us,
+        .last_block = UINT32_MAX,
+        .state = f->state,
+        .source_is_hi = f->source_is_hi,
+        .handshake = f->handshake,
+    };
+
+    for (int dir = 0; dir < 2; dir++) {
+        next.way[dir] = f->way[dir];
+        next.way[dir].packets = 0;
+        next.way[dir].bytes = next.way[dir].payload = 0;
+        next.way[dir].retransmitted = next.way[dir].zero_windows = 0;
+        next.way[dir].tcp_flags = 0;
+    }
+    return next;
+}
+
+static enum at_status keep_past(struct at_tracker *t,
+                                const struct at_flow_past *past)
+{
+    if (t->pasts == t->past_room) {
+        const size_t room = t->past_room + t->past_room / 2 + 1024;
+        struct at_flow_past *p = realloc(t->past, room * sizeof(*p));
+
+        if (p == NULL)
+            return AT_ERR_MEMORY;
+        t->past = p;
+        t->past_room = room;
+    }
+    t->past[t->pasts++] = *past;
+    return AT_OK;
+}
+
+/* Room for one more flow, before there are packets. */
+static enum at_status make_room(struct at_tracker *t)
+{
+    enum at_status st = AT_OK;
+
+    if (t->flows == t->flow_room) {
+        st = grow(t, most_flows(t));
+        if (st == AT_OK)
+            st = make_table(t, t->mask + 1);
+    }
+    if (st == AT_OK && t->carried == NULL)
+        st = grow_carried(t, t->flow_room);
+    if (st == AT_OK && t->used * 2 > t->mask)
+        st = make_table(t, (t->mask + 1) * 2);
+    return st;
+}
+
+enum at_status at_tracker_resume(struct at_tracker *t,
+                                 const struct at_flow *flow,
+                                 const struct at_flow_past *past)
+{
+    const uint32_t hash = at_flow_key_hash(&flow->key, t->seed);
+    enum at_status st;
+    uint32_t *e;
+
+    if (t->flows == most_flows(t))
+        return AT_ERR_FORMAT;
+    st = make_room(t);
+    if (st != AT_OK)
+        return st;
+    e = find(t, &flow->key, hash);
+    if (*e != 0)
+        return AT_ERR_FORMAT;
+    st = keep_past(t, past);
+    if (st != AT_OK)
+        return st;
+    *e = entry_of(t, hash, t->flows);
+    t->used++;
+    t->carried[t->flows] = (uint32_t)t->pasts;
+    t->flow[t->flows++] = next_part(flow);
+    if (flow->last_ns > t->now_ns)
+        t->now_ns = flow->last_ns;
+    return AT_OK;
 }
 
 const struct at_flow *at_tracker_latest(const struct at_tracker *t)

@@ -7,6 +7,11 @@
  * where the first packet is the answer to a SYN its receiver is.  Later
  * fragments are of the flow of the first.  Everything is decided by the
  * packets and their order: the same packets give the same flows.
+ *
+ * A capture may come in parts, each with a tracker of its own.  A flow that is
+ * open at the end of one goes on in the next (carry.h): it has the numbers of
+ * each part for itself, but its state, what TCP was about to send, and how it
+ * began are those of all parts so far.
  */
 #ifndef AT_TRACKER_H
 #define AT_TRACKER_H
@@ -75,11 +80,15 @@ struct at_flow {
     struct at_flow_way way[2]; /* [0] from the source, [1] to it */
     uint32_t missing[2];       /* TCP: bytes in gaps that were not filled yet */
     union {
-        uint32_t syn_us;    /* TCP; AT_SYN, AT_SYN_ACK: when, after first_ns;
+        uint32_t syn_us;    /* TCP; AT_SYN, AT_SYN_ACK: when, after its begin;
                                AT_SHAKEN: from there to the first ACK */
         uint8_t message[2]; /* ICMP: type and code of the first packet */
     };
-    uint32_t last_block;    /* that it was seen in */
+    union {
+        uint32_t last_block; /* that it was seen in */
+        uint32_t carried;    /* when it is over: its number in what earlier
+                                parts left; 0: it began here */
+    };
     uint16_t errors;        /* ICMP errors that quote it; 65535: or more */
     uint16_t bad_checksums; /* packets; 65535: or more */
     uint8_t state;          /* enum at_flow_state */
@@ -91,7 +100,22 @@ struct at_flow {
     bool unverified : 1;   /* one could not be verified */
     bool wanted : 1;       /* one of its packets was marked so */
     bool over : 1;         /* nothing is added any more */
+    bool continued : 1;    /* it may go on in the next part */
 };
+
+/* What a flow was in the parts before this one; of one that begins here, its
+ * first packet, and nothing. */
+struct at_flow_past {
+    int64_t began_ns;
+    uint8_t tcp_flags[2];
+    bool answered; /* there were packets to the source */
+};
+
+/* Whether the flow has packets in this part. */
+static inline bool at_flow_is_here(const struct at_flow *f)
+{
+    return f->way[0].packets > 0 || f->way[1].packets > 0;
+}
 
 struct at_timeouts {
     int64_t tcp_opening_ns; /* SYN, half-closed */
@@ -161,8 +185,23 @@ enum at_status at_tracker_add(struct at_tracker *t, const struct at_sight *s,
  */
 const struct at_flow *at_tracker_latest(const struct at_tracker *t);
 
+/* Before the first packet: a flow goes on that earlier parts of the capture
+ * left.  Their numbers count from 1 as they come.  AT_ERR_FORMAT
+ * if there is one with its key, or there are too many. */
+enum at_status at_tracker_resume(struct at_tracker *t,
+                                 const struct at_flow *flow,
+                                 const struct at_flow_past *past);
+
 /* No more packets come: all flows are over. */
 enum at_status at_tracker_finish(struct at_tracker *t);
+
+/* No more packets come in this part.  The flows that are open are shown to
+ * 'open', those without packets in this part too; then all are over that have
+ * some, with 'continued' set of those that are open. */
+typedef enum at_status at_open_fn(void *ctx, const struct at_flow *flow,
+                                  const struct at_flow_past *past);
+enum at_status at_tracker_finish_part(struct at_tracker *t, at_open_fn *open,
+                                      void *ctx);
 
 /* Flows that ended because there were too many. */
 uint64_t at_tracker_forced(const struct at_tracker *t);

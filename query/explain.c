@@ -133,8 +133,11 @@ void at_explain_places(struct at_explained *x, const struct at_place *place,
 
 /* ---- printing -------------------------------------------------------- */
 
-static const char *how(const struct at_explained_leaf *l)
+static const char *how(const struct at_explained_leaf *l,
+                       const struct at_targets *t)
 {
+    if (t->n == 0 && t->without > 0)
+        return "by the catalogue";
     if (l->postings)
         return "by postings";
     if (l->leaf->loose || l->leaf->leaf == AT_LEAF_OPAQUE)
@@ -143,7 +146,7 @@ static const char *how(const struct at_explained_leaf *l)
 }
 
 static void print_plan(const struct at_explanation *e, FILE *out,
-                       const struct at_query *q)
+                       const struct at_query *q, const struct at_targets *t)
 {
     const char *text = at_expr_text(q->expr);
 
@@ -153,11 +156,14 @@ static void print_plan(const struct at_explanation *e, FILE *out,
         fprintf(out, "%*s%-.*s: %s", 2 * (int)e->leaf[i].depth, "",
                 leaf->length > 0 ? (int)leaf->length : 10,
                 leaf->length > 0 ? text + leaf->column : "everything",
-                how(&e->leaf[i]));
+                how(&e->leaf[i], t));
         if (e->leaf[i].postings)
             fprintf(out, ", %llu flows", (unsigned long long)e->leaf[i].flows);
         putc('\n', out);
     }
+    if (t->without > 0)
+        fprintf(out, "%zu more segments: not opened, without such a host\n",
+                t->without);
     putc('\n', out);
 }
 
@@ -202,10 +208,10 @@ bool at_explain_print(const struct at_explanation *e, FILE *out,
     };
     struct at_table table = {
         .out = out, .format = format, .column = columns, .columns = 8};
-    struct at_explained sum = {.indexed = false};
+    struct at_explained sum = {.indexed = t->without > 0};
 
     if (format == AT_PRINT_TABLE)
-        print_plan(e, out, q);
+        print_plan(e, out, q, t);
     for (size_t i = 0; i < t->n; i++) {
         add(&sum, &e->target[i]);
         put_row(&table, &e->target[i],

@@ -540,7 +540,7 @@ static enum at_status join_parts(struct at_finds *finds,
         st = at_parts_add(&parts, t, finds->found[i].target,
                           &finds->found[i].row, 0);
     if (st == AT_OK)
-        st = at_parts_join(&parts);
+        st = at_parts_join(&parts, t);
     for (size_t i = 0; i < parts.flows && st == AT_OK; i++)
         finds->found[i] = (struct at_found){parts.flow[i].row,
                                             parts.flow[i].target};

@@ -67,22 +67,41 @@ static int by_flow(const void *a, const void *b)
 
 /*
  * Whether 'b', of a later target, goes on with the flow so far, of which 'a'
- * was the last part.  A row has the flags of all its packets: where its
- * source sent a SYN, the SYN came first.
+ * was the last part.  Where it is not written down, the rules of flows tell: a
+ * row has the flags of all its packets, and where its source sent a SYN, the
+ * SYN came first.
  */
 static bool goes_on(const struct at_flow_row *flow, const struct at_part *a,
                     const struct at_part *b)
 {
-    return a->lane == b->lane && a->target != b->target &&
-           memcmp(&a->key, &b->key, sizeof(a->key)) == 0 &&
-           b->row.start_ns - flow->end_ns <=
+    if (a->lane != b->lane || a->target == b->target ||
+        memcmp(&a->key, &b->key, sizeof(a->key)) != 0)
+        return false;
+    if (flow->continued != AT_GOES_ON_UNKNOWN &&
+        b->row.continues != AT_GOES_ON_UNKNOWN)
+        return flow->continued == AT_GOES_ON && b->row.continues == AT_GOES_ON;
+    return b->row.start_ns - flow->end_ns <=
                at_timeout_of(&at_tracking_default.timeouts,
                              (enum at_flow_state)flow->state, flow->proto) &&
            !at_flow_begins_anew((enum at_flow_state)flow->state,
                                 b->row.tcp_flags[0] & SYN);
 }
 
-enum at_status at_parts_join(struct at_parts *p)
+/* A segment does not know that nothing came of a flow after it; the later
+ * ones of its stream have the time. */
+static void end_silent(struct at_joined *flow, const struct at_targets *t)
+{
+    struct at_flow_row *row = &flow->row;
+    const int64_t limit = at_timeout_of(&at_tracking_default.timeouts,
+                                        (enum at_flow_state)row->state,
+                                        row->proto);
+
+    if (row->continued == AT_GOES_ON && row->end == AT_FLOW_END_TRACE &&
+        t->target[flow->target].stream_last_ns > row->end_ns + limit)
+        row->end = AT_FLOW_END_IDLE;
+}
+
+enum at_status at_parts_join(struct at_parts *p, const struct at_targets *t)
 {
     const struct at_part *first = NULL; /* of the flow so far */
 
@@ -108,6 +127,8 @@ enum at_status at_parts_join(struct at_parts *p)
         flow->target = part->target;
         part->flow = (uint32_t)(p->flows - 1);
     }
+    for (size_t i = 0; i < p->flows; i++)
+        end_silent(&p->flow[i], t);
     return AT_OK;
 }
 
@@ -196,7 +217,7 @@ static int by_target(const void *a, const void *b)
 enum at_status at_parts_judge(struct at_parts *p, const struct at_query *q,
                               const struct at_targets *t, struct at_error *err)
 {
-    if (at_parts_join(p) != AT_OK)
+    if (at_parts_join(p, t) != AT_OK)
         return out_of_memory(err);
     for (size_t i = 0; i < p->flows; i++)
         p->flow[i].vector = at_query_vector(

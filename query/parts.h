@@ -43,7 +43,7 @@ enum at_status at_parts_add(struct at_parts *p, const struct at_targets *t,
                             uint32_t id);
 
 /* Joins those of one flow; p->part is then by flow, in sequence. */
-enum at_status at_parts_join(struct at_parts *p);
+enum at_status at_parts_join(struct at_parts *p, const struct at_targets *t);
 void at_parts_close(struct at_parts *p);
 
 /*

@@ -251,6 +251,53 @@ enum at_status at_plan_leaf(const struct at_query *q, struct at_index *ix,
     return st;
 }
 
+/* ---- segments -------------------------------------------------------- */
+
+static bool leaf_may_hold(const struct at_query *q,
+                          const struct at_expr_node *leaf,
+                          at_may_hold_fn *may_hold, void *ctx)
+{
+    struct at_sieve_key key;
+    size_t n;
+
+    if (leaf->leaf == AT_LEAF_FLOW) {
+        const struct at_term *term = &at_expr_terms(q->expr, &n)[leaf->term];
+
+        return term->what != AT_TERM_NET ||
+               !at_sieve_key_of(&key, term->addr, term->addr_bytes,
+                                term->prefix) ||
+               may_hold(ctx, &key);
+    }
+    return leaf->loose || leaf->leaf != AT_LEAF_NET ||
+           !at_sieve_key_of(&key, leaf->addr, leaf->addr_bytes, leaf->prefix) ||
+           may_hold(ctx, &key);
+}
+
+static bool node_may_hold(const struct at_query *q,
+                          const struct at_expr_node *node,
+                          at_may_hold_fn *may_hold, void *ctx)
+{
+    const struct at_expr_node *child = node->child;
+    const bool all = node->op == AT_EXPR_AND;
+
+    if (node->op == AT_EXPR_LEAF)
+        return leaf_may_hold(q, node, may_hold, ctx);
+    if (node->op == AT_EXPR_NOT)
+        return true;
+    for (; child != NULL; child = child->next)
+        if (node_may_hold(q, child, may_hold, ctx) != all)
+            return !all;
+    return all;
+}
+
+bool at_plan_may_hold(const struct at_query *q, at_may_hold_fn *may_hold,
+                      void *ctx)
+{
+    const struct at_expr_node *root = at_expr_root(q->expr);
+
+    return names_geneve(root) || node_may_hold(q, root, may_hold, ctx);
+}
+
 /* ---- rows ------------------------------------------------------------ */
 
 /* What the packets of one direction have in common. */

@@ -75,12 +75,15 @@ struct at_target {
     bool segment; /* of an archive, which says itself what it is */
     bool gone;    /* its packets were removed, and there is only the index */
     int linktype; /* of all its packets; -1: there may be several */
+    int64_t stream_last_ns; /* last packet of its stream in the archive that
+                               was asked for; AT_TIME_MIN: not known */
 };
 
 struct at_targets {
     struct at_target *target; /* by lane, then in sequence */
     size_t n, room;
     size_t lanes;
+    size_t without; /* segments in the range that surely have no answer */
 };
 
 /*
@@ -202,6 +205,14 @@ const struct at_flow_row *at_packets_flow(const struct at_packets *p,
 void at_packets_close(struct at_packets *p);
 
 /* ---- the index's part in both ---------------------------------------- */
+
+/*
+ * Whether there can be an answer where 'may_hold' says which networks there
+ * may be packets of.  What an index knows beside hosts is not asked.
+ */
+typedef bool at_may_hold_fn(void *ctx, const struct at_sieve_key *key);
+bool at_plan_may_hold(const struct at_query *q, at_may_hold_fn *may_hold,
+                      void *ctx);
 
 /*
  * The flows that may have a matching packet, as far as the postings tell: a

@@ -32,7 +32,8 @@ static enum at_status add(struct at_targets *t, char *trace, char *index,
                                .index = index,
                                .stream = stream,
                                .lane = t->lanes - 1,
-                               .linktype = linktype};
+                               .linktype = linktype,
+                               .stream_last_ns = AT_TIME_MIN};
 
     if (t->n == t->room) {
         const size_t room = t->room * 2 + 16;
@@ -63,7 +64,7 @@ static int link_of(enum at_format format, uint16_t linktype)
 /* A segment whose index is of another version is read whole. */
 static enum at_status add_segment(struct at_targets *t,
                                   const struct at_archive *a,
-                                  const struct at_segment *seg)
+                                  const struct at_segment *seg, int64_t last_ns)
 {
     char *trace = at_archive_path(a, seg->path);
     char *index = trace == NULL ? NULL : at_index_path(trace);
@@ -78,6 +79,7 @@ static enum at_status add_segment(struct at_targets *t,
     if (st == AT_OK) {
         t->target[t->n - 1].segment = true;
         t->target[t->n - 1].gone = seg->gone_ns != 0;
+        t->target[t->n - 1].stream_last_ns = last_ns;
     }
     return st;
 }
@@ -95,12 +97,46 @@ static enum at_status tell_gone(struct at_archive *a, const char *path,
     return st;
 }
 
+/* The time of the last packet of the stream that segment 'i' is of. */
+static int64_t last_of_stream(const struct at_segments *list, size_t i)
+{
+    const char *stream = list->segment[i].stream;
+    int64_t last_ns = AT_TIME_MIN;
+
+    for (; i < list->n && strcmp(list->segment[i].stream, stream) == 0; i++)
+        if (list->segment[i].last_ns > last_ns)
+            last_ns = list->segment[i].last_ns;
+    return last_ns;
+}
+
+struct segment {
+    struct at_archive *archive;
+    int64_t id;
+};
+
+static bool may_hold(void *ctx, const struct at_sieve_key *key)
+{
+    const struct segment *s = ctx;
+
+    return at_archive_may_hold(s->archive, s->id, key);
+}
+
+static bool may_answer(const struct at_query *q, struct at_archive *a,
+                       const struct at_segment *seg)
+{
+    struct segment s = {a, seg->id};
+
+    return at_plan_may_hold(q, may_hold, &s);
+}
+
 static enum at_status add_archive(struct at_targets *t, const char *path,
                                   const struct at_query *q,
                                   struct at_error *err)
 {
     struct at_segments list = {.n = 0};
     struct at_archive *a;
+    int64_t last_ns = AT_TIME_MIN;
+    bool lane = false; /* the stream has one */
     enum at_status st = at_archive_open(&a, path, false, err);
 
     if (st != AT_OK)
@@ -108,9 +144,17 @@ static enum at_status add_archive(struct at_targets *t, const char *path,
     st = at_archive_segments(a, NULL, q->from_ns, q->to_ns, &list, err);
     for (size_t i = 0; i < list.n && st == AT_OK; i++) {
         if (i == 0 ||
-            strcmp(list.segment[i].stream, list.segment[i - 1].stream) != 0)
-            t->lanes++;
-        if (add_segment(t, a, &list.segment[i]) != AT_OK)
+            strcmp(list.segment[i].stream, list.segment[i - 1].stream) != 0) {
+            last_ns = last_of_stream(&list, i);
+            lane = false;
+        }
+        if (!may_answer(q, a, &list.segment[i])) {
+            t->without++;
+            continue;
+        }
+        t->lanes += !lane;
+        lane = true;
+        if (add_segment(t, a, &list.segment[i], last_ns) != AT_OK)
             st = out_of_memory(err);
     }
     if (st == AT_OK)

@@ -28,6 +28,7 @@ contents() { # archive
             captured_bytes, wire_bytes, flows, file_bytes, index_bytes, format,
             linktype FROM segment s JOIN stream t ON t.id = s.stream
             ORDER BY 2;
+        SELECT id, hex(data) FROM open_flow ORDER BY 1;
         SELECT hex(digest), file_bytes, records, complete FROM input
             ORDER BY 1; SELECT * FROM intent'
 }

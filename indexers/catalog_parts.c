@@ -1,0 +1,253 @@
+/*
+ * catalog_parts.c - what the catalogue knows of a segment beside its row
+ *
+ * The flows that go on into the next segment, and which hosts are in its
+ * index, so that a question about a host opens no other.
+ */
+#include "catalog_inside.h"
+#include "errors.h"
+#include "index.h"
+
+enum {
+    SHIFT = 20, /* the number of a segment in an id is above that of the row */
+    OPEN_FLOWS = 4096,
+    LINES = 30, /* of a sieve in a row; two such rows fill a page of SQLite */
+};
+
+void at_catalog_run_for(struct at_archive *a, const char *sql, int64_t id)
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql, sql);
+
+    at_sql_bind(st, 1, id);
+    at_sql_run(&a->sql, st);
+    sqlite3_finalize(st);
+}
+
+/* ---- flows that are open --------------------------------------------- */
+
+static void put_open(struct at_archive *a, int64_t segment,
+                     const struct at_carry *open)
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql,
+                                      "INSERT INTO open_flow VALUES(?, ?)");
+
+    for (size_t i = 0; i < open->n; i += OPEN_FLOWS) {
+        const size_t left = open->n - i;
+
+        at_sql_bind(st, 1, segment << SHIFT | (int64_t)(i / OPEN_FLOWS));
+        at_sql_bind_blob(st, 2, open->record + i * AT_CARRY_BYTES,
+                         (left < OPEN_FLOWS ? left : OPEN_FLOWS) *
+                             AT_CARRY_BYTES);
+        at_sql_run(&a->sql, st);
+    }
+    sqlite3_finalize(st);
+}
+
+/* Only the newest of the sealed segments of a stream keeps them, and what is
+ * pending after it. */
+static void drop_old_open(struct at_archive *a, int64_t segment)
+{
+    at_catalog_run_for(
+        a,
+        "DELETE FROM open_flow WHERE id >> 20 IN (SELECT o.id"
+        " FROM segment s JOIN segment o ON o.stream = s.stream"
+        " WHERE s.id = ? AND o.id != s.id AND o.start <= s.start)",
+        segment);
+    at_catalog_run_for(
+        a,
+        "DELETE FROM open_flow WHERE id >> 20 = ?1 AND EXISTS (SELECT 1"
+        " FROM segment s JOIN segment o ON o.stream = s.stream"
+        " JOIN open_flow f ON f.id >> 20 = o.id"
+        " WHERE s.id = ?1 AND o.start > s.start)",
+        segment);
+}
+
+static void drop_open(struct at_archive *a, int64_t segment)
+{
+    at_catalog_run_for(a, "DELETE FROM open_flow WHERE id >> 20 = ?", segment);
+}
+
+static void replace_open(struct at_archive *a, int64_t id, int64_t replaces,
+                         const struct at_carry *open)
+{
+    drop_open(a, replaces);
+    put_open(a, id, open);
+}
+
+static void move_open(struct at_archive *a, int64_t to, int64_t from)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql, "UPDATE open_flow SET id = (?1 << 20) | (id & 1048575)"
+                 " WHERE id >> 20 = ?2");
+
+    at_sql_bind(st, 1, to);
+    at_sql_bind(st, 2, from);
+    at_sql_run(&a->sql, st);
+    sqlite3_finalize(st);
+}
+
+enum at_status at_archive_open_flows(struct at_archive *a, const char *stream,
+                                     int64_t segment, int64_t start_ns,
+                                     struct at_carry *carry,
+                                     struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql, "SELECT data FROM open_flow WHERE id >> 20 = (SELECT s.id"
+                 " FROM segment s JOIN stream t ON t.id = s.stream"
+                 " WHERE t.name = ?1 AND s.id != ?2 AND s.start <= ?3"
+                 " ORDER BY s.start DESC, s.id DESC LIMIT 1) ORDER BY id");
+    enum at_status r = AT_OK;
+
+    at_sql_bind_text(st, 1, stream);
+    at_sql_bind(st, 2, segment);
+    at_sql_bind(st, 3, start_ns);
+    while (r == AT_OK && at_sql_step(&a->sql, st) == AT_OK)
+        r = at_carry_add_bytes(carry, sqlite3_column_blob(st, 0),
+                               (size_t)sqlite3_column_bytes(st, 0));
+    sqlite3_finalize(st);
+    if (a->sql.err.status != AT_OK)
+        return at_catalog_error(a, err);
+    return r == AT_ERR_FORMAT
+               ? at_error_set(err, AT_ERR_CORRUPT,
+                              "%s: what is known of open flows is damaged",
+                              a->sql.name)
+           : r != AT_OK ? at_error_set(err, r, "out of memory")
+                        : AT_OK;
+}
+
+/* ---- hosts ----------------------------------------------------------- */
+
+static void put_sieve(struct at_archive *a, int64_t segment,
+                      const struct at_sieve *sieve)
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql,
+                                      "INSERT INTO sieve VALUES(?, ?)");
+
+    for (size_t i = 0; i < sieve->lines; i += LINES) {
+        const size_t left = sieve->lines - i;
+
+        at_sql_bind(st, 1, segment << SHIFT | (int64_t)(i / LINES));
+        at_sql_bind_blob(st, 2, sieve->line + i * AT_SIEVE_LINE,
+                         (left < LINES ? left : LINES) * AT_SIEVE_LINE);
+        at_sql_run(&a->sql, st);
+    }
+    sqlite3_finalize(st);
+}
+
+static void put_lines(struct at_archive *a, int64_t segment, size_t lines,
+                      bool strange)
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql,
+                                      "INSERT INTO hosts VALUES(?, ?, ?)");
+
+    at_sql_bind(st, 1, segment);
+    at_sql_bind(st, 2, (int64_t)lines);
+    at_sql_bind(st, 3, strange);
+    at_sql_run(&a->sql, st);
+    sqlite3_finalize(st);
+}
+
+/* An index that cannot be read gives no rows: then anything may be in it. */
+static void put_hosts(struct at_archive *a, int64_t segment, const char *index)
+{
+    struct at_sieve sieve;
+    struct at_index *ix;
+    bool strange;
+
+    if (at_index_open(&ix, index, NULL, NULL) != AT_OK)
+        return;
+    if (at_index_sieve(ix, &sieve, &strange, NULL) == AT_OK) {
+        put_sieve(a, segment, &sieve);
+        put_lines(a, segment, sieve.lines, strange);
+        at_sieve_close(&sieve);
+    }
+    at_index_close(ix);
+}
+
+static void drop_hosts(struct at_archive *a, int64_t segment)
+{
+    at_catalog_run_for(a, "DELETE FROM hosts WHERE segment = ?", segment);
+    at_catalog_run_for(a,
+                       "DELETE FROM sieve WHERE id BETWEEN ?1 << 20 AND"
+                       " (?1 << 20) + 1048575",
+                       segment);
+}
+
+static bool has_sieves(struct at_archive *a)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql, "SELECT 1 FROM sqlite_master WHERE name = 'sieve'");
+    const bool has = at_sql_step(&a->sql, st) == AT_OK;
+
+    sqlite3_finalize(st);
+    return has;
+}
+
+/* How many lines the sieve of a segment has; 0 if it has none, or has frames
+ * without addresses that libpcap may take for others. */
+static size_t lines_of(struct at_archive *a, int64_t segment)
+{
+    size_t lines = 0;
+
+    at_sql_bind(a->hosts_of, 1, segment);
+    if (at_sql_step(&a->sql, a->hosts_of) == AT_OK &&
+        sqlite3_column_int(a->hosts_of, 1) == 0)
+        lines = (size_t)sqlite3_column_int64(a->hosts_of, 0);
+    sqlite3_reset(a->hosts_of);
+    return lines;
+}
+
+static bool line_has(struct at_archive *a, int64_t segment, size_t line,
+                     const struct at_sieve_key *key)
+{
+    const size_t at = line % LINES * AT_SIEVE_LINE;
+    bool has = true;
+
+    at_sql_bind(a->line_of, 1, segment << SHIFT | (int64_t)(line / LINES));
+    if (at_sql_step(&a->sql, a->line_of) == AT_OK &&
+        (size_t)sqlite3_column_bytes(a->line_of, 0) >= at + AT_SIEVE_LINE)
+        has = at_sieve_line_has(
+            (const uint8_t *)sqlite3_column_blob(a->line_of, 0) + at, key);
+    sqlite3_reset(a->line_of);
+    return has;
+}
+
+bool at_archive_may_hold(struct at_archive *a, int64_t segment,
+                         const struct at_sieve_key *key)
+{
+    size_t lines;
+
+    if (a->hosts_of == NULL && has_sieves(a)) {
+        a->hosts_of = at_sql_prepare(
+            &a->sql, "SELECT lines, strange FROM hosts WHERE segment = ?");
+        a->line_of = at_sql_prepare(&a->sql,
+                                    "SELECT data FROM sieve WHERE id = ?");
+    }
+    if (a->hosts_of == NULL || a->line_of == NULL)
+        return true;
+    lines = lines_of(a, segment);
+    return lines == 0 ||
+           line_has(a, segment, at_sieve_line_of(key, lines), key);
+}
+
+/* ---- both ------------------------------------------------------------ */
+
+void at_catalog_put_parts(struct at_archive *a, int64_t id, int64_t replaces,
+                          const struct at_carry *open, bool pending,
+                          const char *index)
+{
+    drop_hosts(a, replaces);
+    put_hosts(a, id, index);
+    if (open == NULL)
+        move_open(a, id, replaces);
+    else
+        replace_open(a, id, replaces, open);
+    if (!pending)
+        drop_old_open(a, id);
+}
+
+void at_catalog_drop_parts(struct at_archive *a, int64_t id)
+{
+    drop_hosts(a, id);
+    drop_open(a, id);
+}

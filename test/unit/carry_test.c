@@ -1,0 +1,304 @@
+/*
+ * carry_test.c - flows that go on from one part of a capture into the next
+ *
+ * The same packets are tracked whole, and in parts that are cut anywhere;
+ * joined, the parts must be the flows.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "carry.h"
+#include "flow_row.h"
+
+enum { TCP = 6, UDP = 17, PACKETS = 4000, ENDS = 12, ROWS = PACKETS };
+
+struct part {
+    struct at_flow_key key;
+    struct at_flow_row row;
+    bool source_is_hi, joined;
+};
+
+struct parts {
+    struct part part[ROWS];
+    size_t n;
+};
+
+static enum at_status over(void *ctx, const struct at_flow *flow,
+                           const uint32_t *block, size_t blocks)
+{
+    struct parts *p = ctx;
+    struct part *part = &p->part[p->n++];
+
+    (void)block;
+    assert_true(p->n < ROWS);
+    assert_true(blocks > 0);
+    *part = (struct part){.key = flow->key, .source_is_hi = flow->source_is_hi};
+    at_flow_row_of(&part->row, flow);
+    part->row.continues = flow->carried != 0 ? AT_GOES_ON : AT_GOES_NOT;
+    part->row.continued = flow->continued ? AT_GOES_ON : AT_GOES_NOT;
+    return AT_OK;
+}
+
+static enum at_status keep_open(void *ctx, const struct at_flow *flow,
+                                const struct at_flow_past *past)
+{
+    return at_carry_add(ctx, flow, past);
+}
+
+/* ---- packets --------------------------------------------------------- */
+
+/* Each run has its own numbers, and they are the same every time. */
+static uint32_t below(uint32_t n)
+{
+    static uint64_t state = 1;
+
+    state = state * UINT64_C(6364136223846793005) +
+            UINT64_C(1442695040888963407);
+    return (uint32_t)(state >> 33) % n;
+}
+
+static struct at_sight random_packet(int64_t ms)
+{
+    static const uint8_t flags[] = {2, 18, 16, 16, 24, 24, 17, 4};
+    const uint8_t a[4] = {10, 0, 0, (uint8_t)below(3)}, b[4] = {10, 0, 1, 1};
+    const uint16_t port = (uint16_t)(1000 + below(ENDS));
+    const bool back = below(2) != 0, tcp = below(4) != 0;
+    const struct at_ends ends = {
+        .src = back ? b : a,
+        .dst = back ? a : b,
+        .sport = back ? 80 : port,
+        .dport = back ? port : 80,
+        .net = AT_NET_IPV4,
+        .proto = tcp ? TCP : UDP,
+        .ports = true,
+    };
+    struct at_sight s = {
+        .ts_ns = ms * 1000000,
+        .bytes = 40 + below(1000),
+        .payload_bytes = below(3) * below(500),
+        .tcp_seq = 1000 + below(2000),
+        .tcp_flags = tcp ? flags[below(sizeof(flags))] : 0,
+        .first = {(uint8_t)below(256), 'a', 'b', 'c'},
+        .sport = ends.sport,
+        .dport = ends.dport,
+        .flags = AT_DECODED_PORTS,
+        .checksum = (uint8_t)(below(9) == 0 ? AT_CHECKSUM_BAD : AT_CHECKSUM_OK),
+        .zero_window = below(20) == 0,
+        .packet = true,
+    };
+
+    s.first_bytes = (uint8_t)(s.payload_bytes < 4 ? s.payload_bytes : 4);
+    s.from_hi = at_flow_key_make(&s.key, &ends);
+    s.hash = at_flow_key_hash(&s.key, 0);
+    return s;
+}
+
+/* Minutes pass now and then, so that flows end by any timeout. */
+static void make_packets(struct at_sight *s, size_t n)
+{
+    int64_t ms = 1000000;
+
+    for (size_t i = 0; i < n; i++) {
+        ms += below(40) == 0 ? below(150000) : below(200);
+        s[i] = random_packet(ms - below(20));
+    }
+}
+
+/* ---- tracking -------------------------------------------------------- */
+
+static struct at_tracking rules;
+
+static void track_part(struct parts *out, const struct at_sight *s, size_t n,
+                       struct at_carry *carry)
+{
+    struct at_tracker *t = at_tracker_open(&rules, 0, over, out);
+    struct at_flow flow;
+    struct at_flow_past past;
+    struct at_carry open = {.n = 0};
+
+    for (size_t i = 0; i < carry->n; i++) {
+        assert_true(at_carry_get(carry, i, &flow, &past));
+        assert_int_equal(at_tracker_resume(t, &flow, &past), AT_OK);
+    }
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(at_tracker_add(t, &s[i], 1, NULL, (uint32_t)i), AT_OK);
+    assert_int_equal(at_tracker_finish_part(t, keep_open, &open), AT_OK);
+    at_tracker_close(t);
+    at_carry_close(carry);
+    *carry = open;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct part *x = a, *y = b;
+    const int order = memcmp(&x->key, &y->key, sizeof(x->key));
+
+    if (order != 0)
+        return order;
+    if (x->row.start_ns != y->row.start_ns)
+        return x->row.start_ns < y->row.start_ns ? -1 : 1;
+    return x->row.end_ns < y->row.end_ns ? -1 : x->row.end_ns > y->row.end_ns;
+}
+
+/* Joins each part to the open one of its key; they are in order of parts. */
+static void join(struct parts *p)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n; i++) {
+        struct part *part = &p->part[i];
+        size_t k = n;
+
+        while (part->row.continues == AT_GOES_ON && k-- > 0)
+            if (p->part[k].row.continued == AT_GOES_ON &&
+                memcmp(&p->part[k].key, &part->key, sizeof(part->key)) == 0)
+                break;
+        if (part->row.continues != AT_GOES_ON) {
+            p->part[n++] = *part;
+            continue;
+        }
+        assert_true(k < n);
+        assert_int_equal(p->part[k].source_is_hi, part->source_is_hi);
+        at_flow_row_join(&p->part[k].row, &part->row, false);
+    }
+    p->n = n;
+    qsort(p->part, p->n, sizeof(p->part[0]), by_key);
+}
+
+static void same_row(const struct at_flow_row *a, const struct at_flow_row *b)
+{
+    for (int dir = 0; dir < 2; dir++) {
+        assert_int_equal(a->packets[dir], b->packets[dir]);
+        assert_int_equal(a->bytes[dir], b->bytes[dir]);
+        assert_int_equal(a->payload[dir], b->payload[dir]);
+        assert_int_equal(a->tcp_flags[dir], b->tcp_flags[dir]);
+        assert_int_equal(a->retransmitted[dir], b->retransmitted[dir]);
+        assert_int_equal(a->zero_windows[dir], b->zero_windows[dir]);
+        assert_int_equal(a->first_len[dir], b->first_len[dir]);
+        assert_int_equal(a->captured[dir], b->captured[dir]);
+        assert_memory_equal(a->first[dir], b->first[dir], 4);
+    }
+    assert_int_equal(a->start_ns, b->start_ns);
+    assert_int_equal(a->end_ns, b->end_ns);
+    assert_int_equal(a->state, b->state);
+    assert_int_equal(a->rtt_us, b->rtt_us);
+    assert_int_equal(a->marks, b->marks);
+    assert_int_equal(a->bad_checksums, b->bad_checksums);
+    assert_int_equal(a->checksums, b->checksums);
+    /* A part does not know that nothing came after it. */
+    if (a->end != AT_FLOW_END_TRACE)
+        assert_int_equal(a->end, b->end);
+}
+
+/* ---- tests ----------------------------------------------------------- */
+
+static struct at_sight packet[PACKETS];
+static struct parts whole, cut;
+
+static void parts_are_whole(unsigned parts)
+{
+    struct at_carry none = {.n = 0}, carry = {.n = 0};
+    size_t at = 0;
+
+    whole.n = cut.n = 0;
+    make_packets(packet, PACKETS);
+    track_part(&whole, packet, PACKETS, &none);
+    for (unsigned i = 0; i < parts; i++) {
+        const size_t left = PACKETS - at;
+        const size_t n = i + 1 < parts ? below((uint32_t)left + 1) : left;
+
+        track_part(&cut, packet + at, n, &carry);
+        at += n;
+    }
+    assert_int_equal(carry.n, none.n);
+    assert_memory_equal(carry.record, none.record, carry.n * AT_CARRY_BYTES);
+    qsort(whole.part, whole.n, sizeof(whole.part[0]), by_key);
+    join(&cut);
+    assert_int_equal(cut.n, whole.n);
+    for (size_t i = 0; i < whole.n; i++)
+        same_row(&cut.part[i].row, &whole.part[i].row);
+    at_carry_close(&none);
+    at_carry_close(&carry);
+}
+
+static void test_parts(void **state)
+{
+    (void)state;
+    rules = at_tracking_default;
+    for (unsigned run = 0; run < 40; run++)
+        parts_are_whole(2 + run % 7);
+}
+
+static void test_parts_and_active_timeout(void **state)
+{
+    (void)state;
+    rules = at_tracking_default;
+    rules.timeouts.active_ns = INT64_C(300) * 1000000000;
+    for (unsigned run = 0; run < 20; run++)
+        parts_are_whole(2 + run % 7);
+}
+
+static void test_bytes(void **state)
+{
+    struct at_carry carry = {.n = 0}, copy = {.n = 0};
+    struct at_flow flow;
+    struct at_flow_past past;
+
+    (void)state;
+    rules = at_tracking_default;
+    whole.n = 0;
+    make_packets(packet, 100);
+    track_part(&whole, packet, 100, &carry);
+    assert_true(carry.n > 0);
+    assert_int_equal(
+        at_carry_add_bytes(&copy, carry.record, carry.n * AT_CARRY_BYTES),
+        AT_OK);
+    assert_int_equal(copy.n, carry.n);
+    assert_int_equal(
+        at_carry_add_bytes(&copy, carry.record, AT_CARRY_BYTES - 1),
+        AT_ERR_FORMAT);
+    assert_int_equal(copy.n, carry.n);
+    copy.record[AT_CARRY_BYTES - 2] = AT_FLOW_STATES;
+    assert_false(at_carry_get(&copy, 0, &flow, &past));
+    at_carry_close(&copy);
+    at_carry_close(&carry);
+}
+
+/* The same flow twice cannot be. */
+static void test_twice(void **state)
+{
+    struct at_tracker *t;
+    struct at_carry carry = {.n = 0};
+    struct at_flow flow;
+    struct at_flow_past past;
+
+    (void)state;
+    rules = at_tracking_default;
+    whole.n = 0;
+    make_packets(packet, 1);
+    track_part(&whole, packet, 1, &carry);
+    assert_int_equal(carry.n, 1);
+    assert_true(at_carry_get(&carry, 0, &flow, &past));
+    t = at_tracker_open(&rules, 0, over, &whole);
+    assert_int_equal(at_tracker_resume(t, &flow, &past), AT_OK);
+    assert_int_equal(at_tracker_resume(t, &flow, &past), AT_ERR_FORMAT);
+    at_tracker_close(t);
+    at_carry_close(&carry);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_parts_and_active_timeout),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_twice),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
