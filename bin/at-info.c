@@ -183,6 +183,8 @@ static void print_json(const struct info *info, enum at_status st)
     for (unsigned i = 0; i < s->linktypes; i++)
         printf("%s%u", i > 0 ? "," : "", s->linktype[i]);
     printf("]");
+    if (trace->fcs.known)
+        json_number("fcs_bits", trace->fcs.bits);
     json_number("packets", s->packets);
     json_number("captured_bytes", s->captured_bytes);
     json_number("wire_bytes", s->wire_bytes);
@@ -357,6 +359,8 @@ static void print_table(const struct info *info, enum at_status st)
            trace->codec == AT_CODEC_NONE ? "not compressed"
                                          : at_codec_name(trace->codec));
     print_linktypes(s);
+    if (trace->fcs.known)
+        print_number("FCS bits", trace->fcs.bits);
     print_number("packets", s->packets);
     print_number("captured bytes", s->captured_bytes);
     print_number("wire bytes", s->wire_bytes);

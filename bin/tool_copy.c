@@ -110,6 +110,7 @@ static void choose_output(struct tool_copy *c, const char *output)
 
     c->out.path = output;
     c->out.in = &c->in;
+    opts->fcs_use = (enum at_fcs_use)c->process.fcs;
     c->out.longer = c->process.fcs == AT_FCS_ADD ? 4 : 0;
     opts->size = sizeof(*opts);
     tool_output_options(opts, c->format, c->codec);

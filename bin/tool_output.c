@@ -99,13 +99,22 @@ static uint32_t snap_bytes_of_file(const struct tool_output *o)
     return n > 0 && n < UINT32_MAX - o->longer ? n + o->longer : n;
 }
 
+/* What the packets after the first say is not known yet. */
+static struct at_fcs fcs_of_file(const struct tool_output *o,
+                                 const struct at_packet *pkt)
+{
+    return pkt != NULL ? pkt->fcs : at_traces_info(o->in->traces, 0)->fcs;
+}
+
 static enum at_status open_writer(struct tool_output *o,
                                   const struct at_packet *pkt,
                                   struct at_error *err)
 {
     o->opts.linktype = linktype_of_file(o, pkt);
-    if (o->in->paths.n == 1)
+    if (o->in->paths.n == 1) {
         o->opts.snap_bytes = snap_bytes_of_file(o);
+        o->opts.fcs = fcs_of_file(o, pkt);
+    }
     return at_writer_open(&o->writer, o->path, &o->opts, err);
 }
 

@@ -259,6 +259,7 @@ int tool_losses(const char *name, enum at_format format,
         {losses->timeless, "packet", " without a time"},
         {losses->meta, "META or PAD record", ""},
         {losses->cut, "packet", " of that length"},
+        {losses->fcs, "length", " of a frame check sequence"},
     };
     const char *target = at_format_name(format);
     char text[LINE_BYTES];

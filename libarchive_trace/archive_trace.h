@@ -233,6 +233,20 @@ enum {
     AT_ERROR_TRUNC = 4, /* cut by the card because it could not keep up */
 };
 
+/* The frame check sequence at the end of a frame, where its length is known;
+ * that of a frame that was not captured whole is missing or cut. */
+struct at_fcs {
+    bool known;
+    uint8_t bits; /* 0: there is none */
+};
+
+enum at_fcs_use {
+    AT_FCS_KEEP = 0, /* lengths are as they are */
+    AT_FCS_STRIP,    /* the last 4 bytes of Ethernet frames are taken off */
+    AT_FCS_ADD,      /* Ethernet frames get 4 bytes: the CRC-32 where the
+                        frame was captured whole, else the length alone */
+};
+
 /*
  * One record of a trace.  'data' and 'record' point into the block that the
  * packet came from and live as long as its batch is held.  Where 'edited' is
@@ -257,9 +271,10 @@ struct at_packet {
     uint8_t erf_type;   /* ERF: type without the extension bit; else 0 */
     uint8_t errors;     /* AT_ERROR_ bits; the captured bytes are there */
     bool edited;
-    uint8_t done;     /* AT_DONE_ bits: what at_process_packet() did */
-    uint8_t checksum; /* enum at_checksum: what it found */
-    bool timeless;    /* the file gives it no time; 'ts' is 0 */
+    uint8_t done;      /* AT_DONE_ bits: what at_process_packet() did */
+    uint8_t checksum;  /* enum at_checksum: what it found */
+    bool timeless;     /* the file gives it no time; 'ts' is 0 */
+    struct at_fcs fcs; /* is part of the captured and wire bytes */
 };
 
 /*
@@ -438,6 +453,8 @@ struct at_trace_info {
     uint16_t linktype;   /* pcap: of all packets; ERF: of the first one;
                             pcapng: of the first interface */
     uint32_t snap_bytes; /* as the file states it; ERF: 0 */
+    struct at_fcs fcs;   /* pcap: of all packets; pcapng: of the first
+                            interface */
     bool random_access;  /* at_reader_select() will not read in sequence */
 };
 
@@ -1034,19 +1051,24 @@ struct at_losses {
     uint64_t blocks;       /* pcapng blocks of other kinds left out */
     uint64_t timeless;     /* packets without a time, which get that of 1970 */
     uint64_t cut;          /* packets too long for the target, cut */
+    uint64_t fcs;          /* packets whose FCS length is known, or is not
+                              known where the header of a pcap says one */
     uint64_t linktypes;    /* packets left out: the target has no such type */
 };
 
 /* Set all of it to zero, then 'size', then the fields you care about. */
 struct at_writer_options {
-    size_t size;           /* sizeof(struct at_writer_options) */
-    struct at_pool *pool;  /* NULL: the caller's thread compresses too */
-    enum at_format format; /* UNKNOWN: by the suffix of the name, else PCAP */
-    enum at_codec codec;   /* UNKNOWN: by the suffix, else NONE */
-    int level;             /* see at_codec_levels(); 0: the usual one; -1: 0,
-                              which xz alone has */
-    uint16_t linktype;     /* pcap: of the file; not needed for ERF */
-    uint32_t snap_bytes;   /* pcap header; 0 means 262144 */
+    size_t size;             /* sizeof(struct at_writer_options) */
+    struct at_pool *pool;    /* NULL: the caller's thread compresses too */
+    enum at_format format;   /* UNKNOWN: by the suffix of the name, else PCAP */
+    enum at_codec codec;     /* UNKNOWN: by the suffix, else NONE */
+    int level;               /* see at_codec_levels(); 0: the usual one; -1: 0,
+                                which xz alone has */
+    uint16_t linktype;       /* pcap: of the file; not needed for ERF */
+    uint32_t snap_bytes;     /* pcap header; 0 means 262144 */
+    struct at_fcs fcs;       /* pcap header: of all packets */
+    enum at_fcs_use fcs_use; /* what was done to packets, for descriptions
+                                of pcapng interfaces that are copied */
     enum at_sections sections; /* pcapng */
     struct at_losses losses;   /* counted already, before it was opened */
     bool strict;               /* a fact that cannot be held is AT_ERR_LOSS */
@@ -1291,13 +1313,6 @@ AT_API void at_checksum_repair(const struct at_packet *pkt,
 AT_API void at_checksum_zero(const struct at_packet *pkt,
                              const struct at_headers *headers, uint8_t *now,
                              uint32_t bytes);
-
-enum at_fcs_use {
-    AT_FCS_KEEP = 0, /* lengths are as they are */
-    AT_FCS_STRIP,    /* the last 4 bytes of Ethernet frames are taken off */
-    AT_FCS_ADD,      /* Ethernet frames get 4 bytes: the CRC-32 where the
-                        frame was captured whole, else the length alone */
-};
 
 enum at_checksum_use {
     AT_CHECKSUM_IGNORE = 0,

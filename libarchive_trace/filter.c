@@ -138,12 +138,13 @@ static uint32_t variant_of(const struct at_packet *pkt)
  */
 static pcap_t *open_as_file(uint32_t variant)
 {
+    const struct at_fcs none = {.known = false};
     uint8_t header[AT_PCAP_HEADER];
     char why[PCAP_ERRBUF_SIZE];
     FILE *file;
     pcap_t *pcap;
 
-    at_pcap_header(header, (uint16_t)variant, SNAP_BYTES, true);
+    at_pcap_header(header, (uint16_t)variant, none, SNAP_BYTES, true);
     if (variant & SWAPPED)
         for (size_t i = 0; i < sizeof(header); i += 4)
             at_store_le32(header + i, at_load_be32(header + i));

@@ -18,6 +18,7 @@ struct at_layout {
     bool lengths_swapped;  /* pcap before 2.3: wire length comes first */
     bool lengths_unsure;   /* pcap 2.3: either order was written */
     uint32_t snap_bytes;   /* pcap: as the header says */
+    struct at_fcs fcs;     /* pcap: of the file */
     uint32_t cap_limit;    /* pcap: a larger captured length is damage */
     uint8_t record_bytes;  /* of every record, where all are of one length */
     bool third_bit;        /* ERF: bit 6 of the flags is of the interface */
@@ -131,10 +132,11 @@ void at_pcapng_parse(const struct at_layout *layout, const uint8_t *p,
 /* What a block of that type is called in messages. */
 const char *at_pcapng_name(uint32_t type);
 
-/* Link type and snap length of the first interface described in the bytes
- * from 'p' to 'end', the beginning of a file; left alone if there is none. */
-void at_pcapng_first(const uint8_t *p, const uint8_t *end, uint16_t *linktype,
-                     uint32_t *snap_bytes);
+/* Puts what the first interface says that is described in the bytes from 'p'
+ * to 'end', the beginning of a file, into *info: link type, snap length, FCS;
+ * left alone if there is none. */
+void at_pcapng_first(const uint8_t *p, const uint8_t *end,
+                     struct at_trace_info *info);
 
 /*
  * Where a section header is at 'p', whole and good, it replaces *now by a new
@@ -176,7 +178,10 @@ enum { AT_PCAP_HEADER = 24, AT_PCAP_RECORD = 16, AT_ERF_HEADER = 16 };
 /* The most captured bytes a record of a file with this snapshot length has. */
 uint32_t at_pcap_cap_limit(uint32_t snap_bytes);
 
+/* Whether a header has a place for an FCS of that length. */
+bool at_pcap_holds_fcs(struct at_fcs fcs);
+
 void at_pcap_header(uint8_t out[AT_PCAP_HEADER], uint16_t linktype,
-                    uint32_t snap_bytes, bool micro);
+                    struct at_fcs fcs, uint32_t snap_bytes, bool micro);
 
 #endif

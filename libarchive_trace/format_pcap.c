@@ -7,7 +7,8 @@
  *        2  version_minor      4; before 3 the lengths stand the other way
  *        8  (unused)
  *        4  snap length
- *        4  link type          low 16 bits; above: FCS length, class
+ *        4  link type          low 16 bits; bit 26: bits 28-31 are the length
+ *                              of the FCS, in units of 16 bits
  *     then records of
  *        4  seconds            unsigned
  *        4  fraction           micro- or nanoseconds
@@ -30,7 +31,13 @@ enum {
     NANOS = 1000000000,
     CAP_LIMIT = 262144,        /* libpcap's and Wireshark's */
     SNAP_BELIEVED = 128 << 20, /* a header may ask for more than that */
+    FCS_UNIT = 16,             /* bits */
 };
+
+static const uint32_t fcs_known = UINT32_C(1) << 26, fcs_length = 28;
+/* Bits of the link type that have no meaning yet: with one of them set the
+ * word is not believed to speak of an FCS. */
+static const uint32_t reserved = 0x0bff0000;
 
 static uint32_t load32(bool swapped, const uint8_t *p)
 {
@@ -70,6 +77,13 @@ uint32_t at_pcap_cap_limit(uint32_t snap_bytes)
                                                                  : CAP_LIMIT;
 }
 
+static struct at_fcs fcs_of(uint32_t word)
+{
+    if ((word & fcs_known) == 0 || (word & reserved) != 0)
+        return (struct at_fcs){.known = false};
+    return (struct at_fcs){true, (uint8_t)((word >> fcs_length) * FCS_UNIT)};
+}
+
 enum at_status at_pcap_detect(struct at_layout *layout, const uint8_t *p,
                               size_t n, const char **what)
 {
@@ -91,6 +105,7 @@ enum at_status at_pcap_detect(struct at_layout *layout, const uint8_t *p,
     layout->lengths_unsure = minor == 3;
     layout->snap_bytes = load32(layout->swapped, p + 16);
     layout->linktype = (uint16_t)load32(layout->swapped, p + 20);
+    layout->fcs = fcs_of(load32(layout->swapped, p + 20));
     layout->cap_limit = at_pcap_cap_limit(layout->snap_bytes);
     return AT_OK;
 }
@@ -156,6 +171,7 @@ void at_pcap_parse(const struct at_layout *layout, const uint8_t *p,
         .record = p,
         .linktype = layout->linktype,
         .format = (uint8_t)layout->format,
+        .fcs = layout->fcs,
     };
     lengths(layout, p, &pkt->cap_bytes, &pkt->wire_bytes);
     pkt->record_bytes = layout->record_header + pkt->cap_bytes;
@@ -189,15 +205,24 @@ struct at_claim at_pcap_claim(const struct at_layout *layout, const uint8_t *p,
     return c;
 }
 
-void at_pcap_header(uint8_t out[AT_PCAP_HEADER], uint16_t linktype,
-                    uint32_t snap_bytes, bool micro)
+bool at_pcap_holds_fcs(struct at_fcs fcs)
 {
+    return fcs.known && fcs.bits % FCS_UNIT == 0;
+}
+
+void at_pcap_header(uint8_t out[AT_PCAP_HEADER], uint16_t linktype,
+                    struct at_fcs fcs, uint32_t snap_bytes, bool micro)
+{
+    const uint32_t units = fcs.bits / FCS_UNIT;
+
     at_store_le32(out, micro ? MAGIC_US : MAGIC_NS);
     at_store_le16(out + 4, 2);
     at_store_le16(out + 6, 4);
     at_store_le64(out + 8, 0);
     at_store_le32(out + 16, snap_bytes > 0 ? snap_bytes : CAP_LIMIT);
-    at_store_le32(out + 20, linktype);
+    at_store_le32(out + 20, at_pcap_holds_fcs(fcs)
+                                ? linktype | fcs_known | units << fcs_length
+                                : linktype);
 }
 
 /* The last half nanosecond of 32.32 would round up to more seconds than 32

@@ -101,23 +101,39 @@ enum at_status at_pcapng_detect(struct at_layout *layout, const uint8_t *p,
     return AT_OK;
 }
 
-void at_pcapng_first(const uint8_t *p, const uint8_t *end, uint16_t *linktype,
-                     uint32_t *snap_bytes)
+static void describe(struct at_trace_info *info, const uint8_t *p, uint32_t n,
+                     bool swapped)
+{
+    const struct at_options o = at_ng_options(p, n, swapped);
+    struct at_interface face;
+
+    /* Of a block that is damaged the options are not looked at. */
+    face = at_section_read(p, at_ng_options_good(o.at, o.end, swapped) ? n : 20,
+                           swapped);
+    info->linktype = face.linktype;
+    info->snap_bytes = face.snap_bytes;
+    info->fcs = face.fcs;
+}
+
+void at_pcapng_first(const uint8_t *p, const uint8_t *end,
+                     struct at_trace_info *info)
 {
     bool swapped = false;
 
     while (end - p >= 20) {
+        uint32_t n;
+
         if (at_load_le32(p) == AT_NG_SHB && !read_order(p, &swapped))
             return;
+        n = read_head(p, swapped).bytes;
         if (at_ng_32(swapped, p) == AT_NG_IDB) {
-            *linktype = at_ng_16(swapped, p + 8);
-            *snap_bytes = at_ng_32(swapped, p + 12);
+            describe(info, p, n >= 20 && n <= (size_t)(end - p) ? n : 20,
+                     swapped);
             return;
         }
-        if (read_head(p, swapped).bytes < AT_NG_FRAME ||
-            read_head(p, swapped).bytes > (size_t)(end - p))
+        if (n < AT_NG_FRAME || n > (size_t)(end - p))
             return;
-        p += read_head(p, swapped).bytes;
+        p += n;
     }
 }
 
@@ -494,6 +510,12 @@ static uint8_t direction_of(uint64_t flags)
     return known[flags & FLAGS_DIRECTION];
 }
 
+static struct at_fcs fcs_of(uint64_t flags)
+{
+    return (struct at_fcs){
+        true, (uint8_t)(8 * (flags >> AT_NG_FCS_SHIFT & AT_NG_FCS_MASK))};
+}
+
 static void parse_options(struct at_packet *pkt, bool obsolete)
 {
     struct at_options options = at_packet_options(pkt);
@@ -505,6 +527,8 @@ static void parse_options(struct at_packet *pkt, bool obsolete)
         if (option.code == OPTION_FLAGS) {
             pkt->direction = direction_of(n);
             pkt->errors = (n & AT_NG_LINK_ERRORS) != 0 ? AT_ERROR_RX : 0;
+            if ((n >> AT_NG_FCS_SHIFT & AT_NG_FCS_MASK) != 0)
+                pkt->fcs = fcs_of(n);
         }
         if (option.code == OPTION_DROPS && !obsolete)
             pkt->lost = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
@@ -525,6 +549,7 @@ static void parse_packet(const struct at_section *s, const uint8_t *p,
     pkt->wire_bytes = at_ng_32(swapped, p + 24);
     pkt->data = p + LONGEST_HEADER;
     pkt->linktype = face->linktype;
+    pkt->fcs = face->fcs;
     if (obsolete && at_ng_16(swapped, p + 10) != NO_DROPS)
         pkt->lost = at_ng_16(swapped, p + 10);
     if (pkt->record_bytes > at_ng_padded(pkt->cap_bytes) + 32)
@@ -538,6 +563,7 @@ static void parse_simple(const struct at_section *s, const uint8_t *p,
     pkt->cap_bytes = simple_cap(s, p);
     pkt->data = p + 12;
     pkt->linktype = at_section_interface(s, 0)->linktype;
+    pkt->fcs = at_section_interface(s, 0)->fcs;
     pkt->timeless = true;
 }
 

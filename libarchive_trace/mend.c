@@ -302,6 +302,7 @@ bool at_pcap_doubt(struct at_layout *layout, const uint8_t *p, size_t n,
 
     if (link < LINKTYPES && fit_of(&c, layout->linktype) == 0) {
         layout->linktype = linktypes[link];
+        layout->fcs.known = false;
         *mend = (struct at_mend){"link type", 20, 4, true};
         return true;
     }

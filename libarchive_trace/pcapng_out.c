@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "process.h"
 #include "section.h"
 
 enum {
@@ -17,10 +18,12 @@ enum {
     OPTION_FLAGS = 2,
     OPTION_DROPS = 4,
     OPTION_TSRESOL = 9,
+    OPTION_FCSLEN = 13,
     OPTION_TSOFFSET = 14,
     NANOSECONDS = 9,
     ERF_UNITS = 0x80 | 32,
     DIRECTION_BITS = 3,
+    FCS_BITS = AT_NG_FCS_MASK << AT_NG_FCS_SHIFT,
 };
 
 /* Where the packets of an interface of ours come from. */
@@ -30,6 +33,7 @@ struct at_face {
     uint32_t interface;
     uint16_t linktype;
     bool erf;
+    struct at_fcs fcs; /* where it is not of a pcapng source */
 };
 
 /* ---- bytes ----------------------------------------------------------- */
@@ -174,6 +178,8 @@ static void put_flags(struct at_pcapng_out *o, bool swapped, uint64_t flags,
     if (pkt->direction == AT_DIRECTION_OUT)
         direction = 2;
     flags = (flags & ~(uint64_t)DIRECTION_BITS) | direction;
+    if ((pkt->done & AT_DONE_FCS) != 0) /* its interface says how many */
+        flags &= ~(uint64_t)FCS_BITS;
     if ((pkt->errors & AT_ERROR_RX) != 0 && (flags & AT_NG_LINK_ERRORS) == 0)
         flags |= AT_NG_CRC_ERROR;
     if (flags == 0)
@@ -286,28 +292,50 @@ static void copy_section(struct at_pcapng_out *o,
 
 /* ---- interfaces of our own ------------------------------------------- */
 
+/* Copies a description whose FCS, by what was done to packets, is another. */
+static void put_description(struct at_pcapng_out *o, bool swapped,
+                            const struct at_layout *layout, uint32_t interface,
+                            struct at_losses *l)
+{
+    const struct at_interface *face = at_section_interface(layout->section,
+                                                           interface);
+    const struct at_fcs fcs = at_fcs_after(o->fcs_use, face->linktype,
+                                           face->fcs);
+    const bool changed = fcs.known != face->fcs.known ||
+                         fcs.bits != face->fcs.bits;
+    const size_t at = begin(o, swapped, AT_NG_IDB);
+    struct at_options from = at_ng_options(face->block, face->block_bytes,
+                                           layout->swapped);
+    struct at_option option;
+
+    put16(o, swapped, face->linktype);
+    put16(o, swapped, 0);
+    put32(o, swapped, face->snap_bytes);
+    while (at_options_next(&from, &option))
+        if (!changed || option.code != OPTION_FCSLEN)
+            l->descriptions += !copy_option(o, swapped, false, &from, &option);
+    if (changed)
+        put_option(o, swapped, OPTION_FCSLEN, &fcs.bits, 1);
+    finish(o, swapped, at);
+}
+
 static void put_face(struct at_pcapng_out *o, const struct at_face *f,
                      struct at_losses *l)
 {
     const uint8_t resolution = f->erf ? ERF_UNITS : NANOSECONDS;
-    const size_t at = begin(o, false, AT_NG_IDB);
+    size_t at;
 
+    if (f->layout != NULL) {
+        put_description(o, false, f->layout, f->interface, l);
+        return;
+    }
+    at = begin(o, false, AT_NG_IDB);
     put16(o, false, f->linktype);
     put16(o, false, 0);
-    if (f->layout == NULL) {
-        put32(o, false, 0);
-        put_option(o, false, OPTION_TSRESOL, &resolution, 1);
-    } else {
-        const struct at_interface *face = at_section_interface(
-            f->layout->section, f->interface);
-        struct at_options from = at_ng_options(face->block, face->block_bytes,
-                                               f->layout->swapped);
-        struct at_option option;
-
-        put32(o, false, face->snap_bytes);
-        while (at_options_next(&from, &option))
-            l->descriptions += !copy_option(o, false, false, &from, &option);
-    }
+    put32(o, false, 0);
+    put_option(o, false, OPTION_TSRESOL, &resolution, 1);
+    if (f->fcs.known)
+        put_option(o, false, OPTION_FCSLEN, &f->fcs.bits, 1);
     finish(o, false, at);
 }
 
@@ -315,7 +343,8 @@ static uint32_t hash_of(const struct at_face *f)
 {
     const uint64_t a = (uint64_t)(uintptr_t)f->layout +
                        ((uint64_t)f->source << 32) + f->interface;
-    uint64_t h = (a ^ (uint64_t)f->linktype << 48 ^ f->erf) *
+    uint64_t h = (a ^ (uint64_t)f->linktype << 48 ^ f->erf ^
+                  (uint64_t)f->fcs.bits << 40) *
                  UINT64_C(0x9e3779b97f4a7c15);
 
     h ^= h >> 29;
@@ -327,7 +356,8 @@ static bool same_face(const struct at_face *a, const struct at_face *b)
 {
     return a->layout == b->layout && a->source == b->source &&
            a->interface == b->interface && a->linktype == b->linktype &&
-           a->erf == b->erf;
+           a->erf == b->erf && a->fcs.known == b->fcs.known &&
+           a->fcs.bits == b->fcs.bits;
 }
 
 /* The slot of a face, or the empty one where it belongs. */
@@ -398,6 +428,8 @@ static enum at_status put_in_ours(struct at_pcapng_out *o,
     enum at_status st = AT_OK;
     uint32_t number = 0;
 
+    if (f.layout == NULL)
+        f.fcs = pkt->fcs;
     if (f.erf)
         for (; f.interface < pkt->interface && st == AT_OK; f.interface++)
             st = number_of(o, &f, &number, l);
@@ -440,6 +472,21 @@ static void put_other(struct at_pcapng_out *o, const struct at_packet *pkt,
     }
 }
 
+/* The next interface of a section that is copied, as it is in its file but
+ * for what was done to its packets. */
+static void copy_face(struct at_pcapng_out *o, const struct at_layout *layout,
+                      struct at_losses *l)
+{
+    const struct at_interface *face = at_section_interface(layout->section,
+                                                           o->copied);
+
+    if (o->fcs_use == AT_FCS_KEEP)
+        put(o, face->block, face->block_bytes);
+    else
+        put_description(o, layout->swapped, layout, o->copied, l);
+    o->copied++;
+}
+
 static void put_in_theirs(struct at_pcapng_out *o, const struct at_packet *pkt,
                           struct at_losses *l)
 {
@@ -449,14 +496,11 @@ static void put_in_theirs(struct at_pcapng_out *o, const struct at_packet *pkt,
     if (type == AT_NG_SHB)
         return;
     if (pkt->kind == AT_KIND_PACKET)
-        for (; o->copied <= pkt->interface; o->copied++) {
-            const struct at_interface *face = at_section_interface(
-                pkt->layout->section, o->copied);
-
-            put(o, face->block, face->block_bytes);
-        }
-    o->copied += type == AT_NG_IDB;
-    if (pkt->edited)
+        while (o->copied <= pkt->interface)
+            copy_face(o, pkt->layout, l);
+    if (type == AT_NG_IDB)
+        copy_face(o, pkt->layout, l);
+    else if (pkt->edited)
         put_packet(o, pkt->layout->swapped, pkt->interface, pkt, l);
     else
         put(o, pkt->record, pkt->record_bytes);
@@ -519,6 +563,7 @@ static void count_block(struct at_losses *l, const struct at_packet *pkt)
         described |= option.code != OPTION_COMMENT &&
                      (type_of(pkt) == AT_NG_SHB ||
                       (option.code != OPTION_TSRESOL &&
+                       option.code != OPTION_FCSLEN &&
                        option.code != OPTION_TSOFFSET));
     }
     l->descriptions += described;
@@ -540,7 +585,7 @@ void at_pcapng_count_losses(struct at_losses *l, const struct at_packet *pkt,
         l->comments += option.code == OPTION_COMMENT;
         if (option.code == OPTION_FLAGS)
             more |= (at_option_number(&options, &option) & ~(uint64_t)held &
-                     ~(uint64_t)DIRECTION_BITS) != 0;
+                     ~(uint64_t)(DIRECTION_BITS | FCS_BITS)) != 0;
         else
             more |= option.code != OPTION_COMMENT &&
                     option.code != OPTION_DROPS;

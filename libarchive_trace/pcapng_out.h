@@ -12,6 +12,7 @@
 
 struct at_pcapng_out {
     enum at_sections how;
+    enum at_fcs_use fcs_use;     /* what was done to packets */
     const struct at_layout *now; /* the section that is copied, held */
     uint32_t copied;             /* its interfaces that were written */
     bool begun;                  /* a section of ours, where 'now' is NULL */

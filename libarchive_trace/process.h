@@ -61,6 +61,9 @@ enum at_status at_strip_parse(unsigned *tags, const char *list,
 /* Does what it says and returns the AT_DONE_ bits of it. */
 unsigned at_strip_tags(struct at_packet *pkt, unsigned tags,
                        struct at_scratch *scratch);
+/* The FCS of frames of 'linktype' that had the FCS 'fcs' before. */
+struct at_fcs at_fcs_after(enum at_fcs_use use, uint16_t linktype,
+                           struct at_fcs fcs);
 unsigned at_fcs_strip(struct at_packet *pkt);
 unsigned at_fcs_add(struct at_packet *pkt, struct at_scratch *scratch);
 

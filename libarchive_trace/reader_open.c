@@ -170,8 +170,9 @@ static void describe(struct at_reader *rd)
 
     info->linktype = rd->layout.linktype;
     info->snap_bytes = rd->layout.snap_bytes;
+    info->fcs = rd->layout.fcs;
     if (rd->layout.format == AT_FORMAT_PCAPNG) {
-        at_pcapng_first(p, end, &info->linktype, &info->snap_bytes);
+        at_pcapng_first(p, end, info);
     } else if (at_frame(&rd->layout, p, p + 1, end).records > 0) {
         at_record_parse(&rd->layout, p, &pkt);
         info->linktype = pkt.linktype;

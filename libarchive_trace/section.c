@@ -7,6 +7,7 @@
 
 enum {
     OPTION_TSRESOL = 9,
+    OPTION_FCSLEN = 13, /* in bits */
     OPTION_TSOFFSET = 14,
     MICROSECONDS = 6, /* the resolution where none is given */
 };
@@ -77,24 +78,35 @@ static struct at_interface *next_place(struct at_section *s)
     return (struct at_interface *)(uintptr_t)at_section_interface(s, i);
 }
 
-static void read_options(struct at_interface *face, bool swapped)
+static void read_options(struct at_interface *face, struct at_options options)
 {
-    struct at_options options = at_ng_options(face->block, face->block_bytes,
-                                              swapped);
     struct at_option option;
 
     while (at_options_next(&options, &option)) {
         if (option.code == OPTION_TSRESOL && option.bytes >= 1)
             face->resolution = option.data[0];
         if (option.code == OPTION_TSOFFSET && option.bytes >= 8)
-            face->offset = (int64_t)at_ng_64(swapped, option.data);
+            face->offset = (int64_t)at_ng_64(options.swapped, option.data);
+        if (option.code == OPTION_FCSLEN && option.bytes == 1)
+            face->fcs = (struct at_fcs){true, option.data[0]};
     }
+}
+
+struct at_interface at_section_read(const uint8_t *p, uint32_t n, bool swapped)
+{
+    struct at_interface face = {
+        .linktype = at_ng_16(swapped, p + 8),
+        .snap_bytes = at_ng_32(swapped, p + 12),
+        .resolution = MICROSECONDS,
+    };
+
+    read_options(&face, at_ng_options(p, n, swapped));
+    return face;
 }
 
 const char *at_section_add(struct at_section *s, const uint8_t *p, uint32_t n,
                            bool *memory)
 {
-    const bool swapped = s->layout.swapped;
     struct at_interface *face;
 
     if (s->interfaces == AT_NG_INTERFACES)
@@ -102,17 +114,15 @@ const char *at_section_add(struct at_section *s, const uint8_t *p, uint32_t n,
     if (s->described + n > AT_NG_DESCRIPTIONS)
         return "brings its section to over 16 MiB of interface descriptions";
     face = next_place(s);
-    if (face != NULL)
+    if (face != NULL) {
+        *face = at_section_read(p, n, s->layout.swapped);
         face->block = copy_of(p, n);
+    }
     if (face == NULL || face->block == NULL) {
         *memory = true;
         return "finds no memory";
     }
     face->block_bytes = n;
-    face->linktype = at_ng_16(swapped, p + 8);
-    face->snap_bytes = at_ng_32(swapped, p + 12);
-    face->resolution = MICROSECONDS;
-    read_options(face, swapped);
     s->described += n;
     s->interfaces++;
     return NULL;

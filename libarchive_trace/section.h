@@ -52,7 +52,15 @@ struct at_interface {
     int64_t offset; /* seconds, added to every time */
     uint16_t linktype;
     uint8_t resolution; /* if_tsresol */
+    struct at_fcs fcs;  /* if_fcslen */
 };
+
+/* Bits 5 to 8 of a packet's flags: bytes of its FCS, 0 where not known. */
+enum { AT_NG_FCS_SHIFT = 5, AT_NG_FCS_MASK = 15 };
+
+/* What an interface description says, read from the 'n' bytes of its block;
+ * 'block' stays empty. */
+struct at_interface at_section_read(const uint8_t *p, uint32_t n, bool swapped);
 
 struct at_section {
     struct at_layout layout; /* what blocks and packets point to */

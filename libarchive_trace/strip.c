@@ -228,6 +228,18 @@ unsigned at_strip_tags(struct at_packet *pkt, unsigned tags,
 
 /* ---- frame check sequence -------------------------------------------- */
 
+struct at_fcs at_fcs_after(enum at_fcs_use use, uint16_t linktype,
+                           struct at_fcs fcs)
+{
+    const unsigned bits = fcs.known ? fcs.bits : 0;
+
+    if (use == AT_FCS_KEEP || linktype != AT_LINK_ETHERNET)
+        return fcs;
+    if (use == AT_FCS_STRIP)
+        return (struct at_fcs){true, bits > 32 ? (uint8_t)(bits - 32) : 0};
+    return (struct at_fcs){true, bits < 224 ? (uint8_t)(bits + 32) : 255};
+}
+
 unsigned at_fcs_strip(struct at_packet *pkt)
 {
     if (pkt->linktype != AT_LINK_ETHERNET)
@@ -237,6 +249,7 @@ unsigned at_fcs_strip(struct at_packet *pkt)
     pkt->wire_bytes -= FCS_BYTES;
     if (pkt->cap_bytes > pkt->wire_bytes)
         pkt->cap_bytes = pkt->wire_bytes;
+    pkt->fcs = at_fcs_after(AT_FCS_STRIP, pkt->linktype, pkt->fcs);
     pkt->edited = true;
     return AT_DONE_FCS;
 }
@@ -261,6 +274,7 @@ unsigned at_fcs_add(struct at_packet *pkt, struct at_scratch *scratch)
         pkt->cap_bytes += FCS_BYTES;
     }
     pkt->wire_bytes += FCS_BYTES;
+    pkt->fcs = at_fcs_after(AT_FCS_ADD, pkt->linktype, pkt->fcs);
     pkt->edited = true;
     return AT_DONE_FCS;
 }

@@ -91,6 +91,11 @@ static bool file_holds(const struct at_writer *w, uint16_t linktype)
             (linktype == AT_LINK_IPV4 || linktype == AT_LINK_IPV6));
 }
 
+static bool same_fcs(struct at_fcs a, struct at_fcs b)
+{
+    return a.known == b.known && (!a.known || a.bits == b.bits);
+}
+
 static enum at_status put_frame(struct at_writer *w,
                                 const struct at_packet *pkt)
 {
@@ -99,6 +104,7 @@ static enum at_status put_frame(struct at_writer *w,
     const uint32_t cap = pkt->cap_bytes < most ? pkt->cap_bytes : most;
     uint8_t *p = take_room(w, at_pcap_build(NULL, pkt, cap, micro));
 
+    w->losses.fcs += !same_fcs(pkt->fcs, w->opts.fcs);
     w->losses.cut += cap < pkt->cap_bytes; /* or readers would call it damage */
     w->losses.nanoseconds += micro && at_ts_to_ns(pkt->ts) % 1000 != 0;
     w->losses.directions += at_direction_is_set(pkt) ||
@@ -182,6 +188,7 @@ static enum at_status put_new_erf(struct at_writer *w,
     at_erf_build(p, pkt, cap);
     at_direction_to_erf(p, pkt);
     w->losses.cut += !fits_erf(pkt);
+    w->losses.fcs += pkt->fcs.known;
     number_erf(w, p, pkt);
     if (pkt->format == AT_FORMAT_PCAPNG) {
         w->losses.directions += !at_direction_is_set(pkt) &&
@@ -287,6 +294,7 @@ void at_losses_add(struct at_losses *sum, const struct at_losses *more)
     sum->blocks += more->blocks;
     sum->timeless += more->timeless;
     sum->cut += more->cut;
+    sum->fcs += more->fcs;
     sum->linktypes += more->linktypes;
 }
 
@@ -301,6 +309,8 @@ static const char *lost_fact(const struct at_losses *l)
         return "a packet of this length";
     if (l->nanoseconds > 0)
         return "a time in nanoseconds";
+    if (l->fcs > 0)
+        return "the length of a frame check sequence";
     if (l->interfaces > 0)
         return "an interface number";
     if (l->directions > 0)
@@ -344,7 +354,8 @@ static enum at_status start(struct at_writer *w)
 
         if (p == NULL)
             return w->err.status;
-        at_pcap_header(p, w->opts.linktype, w->opts.snap_bytes,
+        w->opts.fcs.known = at_pcap_holds_fcs(w->opts.fcs);
+        at_pcap_header(p, w->opts.linktype, w->opts.fcs, w->opts.snap_bytes,
                        w->opts.format == AT_FORMAT_PCAP_US);
         at_packer_header(&w->packer);
     }
@@ -365,6 +376,7 @@ enum at_status at_writer_open(struct at_writer **out, const char *path,
     w->out.fd = -1;
     w->losses = opts->losses;
     w->ng.how = opts->sections;
+    w->ng.fcs_use = opts->fcs_use;
     choose_by_name(&w->opts, path);
     if (!at_format_writable(w->opts.format))
         st = at_error_set(&w->err, AT_ERR_MISUSE, "%s is read only",

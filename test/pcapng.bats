@@ -223,3 +223,100 @@ END
     [[ "$stderr" == *'flags'* ]]
     cmp bad.erf other.erf
 }
+
+# The link type word of a pcap file, and what its first IDB says of the FCS.
+fcs_word() { # pcap
+    od -An -tx4 -j20 -N4 "$1" | tr -d ' \n'
+}
+
+fcs_bits() { # pcapng
+    python3 - "$1" <<'END'
+import struct, sys
+data, at, said = open(sys.argv[1], "rb").read(), 0, []
+while at < len(data):
+    kind, n = struct.unpack_from("<II", data, at)
+    opt = at + 16
+    while kind == 1 and opt < at + n - 4:
+        code, length = struct.unpack_from("<HH", data, opt)
+        if code == 13:
+            assert length == 1
+            said.append(str(data[opt + 4]))
+        opt += 4 + (length + 3) // 4 * 4
+    at += n
+print(" ".join(said))
+END
+}
+
+@test "pcapng: the length of the FCS is that of pcap, there and back" {
+    at-convert -q "$TEST_DATA/http.pcap" plain.pcap
+    cp plain.pcap fcs.pcap
+    printf '\x01\0\0\x24' | dd of=fcs.pcap bs=1 seek=20 conv=notrunc status=none
+    [ "$(fcs_word plain.pcap) $(fcs_word fcs.pcap)" = '00000001 24000001' ]
+    [ "$(at-info --json fcs.pcap | jq .fcs_bits)" = 32 ]
+    [ "$(at-info --json plain.pcap | jq .fcs_bits)" = null ]
+    at-convert --strict -q fcs.pcap same.pcap
+    cmp fcs.pcap same.pcap
+    at-convert --strict -q fcs.pcap fcs.pcapng
+    [ "$(fcs_bits fcs.pcapng)" = 32 ]
+    [ "$(at-info --json fcs.pcapng | jq .fcs_bits)" = 32 ]
+    at-convert --strict -q fcs.pcapng back.pcap
+    cmp fcs.pcap back.pcap
+    at-convert --strict -q plain.pcap plain.pcapng
+    [ -z "$(fcs_bits plain.pcapng)" ]
+}
+
+@test "pcapng: the length of the FCS is said to be lost where it is" {
+    at-convert -q "$TEST_DATA/http.pcap" plain.pcap
+    cp plain.pcap fcs.pcap
+    printf '\x01\0\0\x24' | dd of=fcs.pcap bs=1 seek=20 conv=notrunc status=none
+    run -0 --separate-stderr at-convert fcs.pcap fcs.erf
+    [[ $stderr == *"1,090 lengths of a frame check sequence cannot be held by erf"* ]]
+    run -1 --separate-stderr at-convert --strict fcs.pcap no.erf
+    [[ $stderr == *"the length of a frame check sequence cannot be held by erf"* ]]
+    # one header cannot speak for files of both kinds
+    run -0 --separate-stderr at-merge -o both.pcap fcs.pcap plain.pcap
+    [[ $stderr == *"1,090 lengths of a frame check sequence cannot be held by pcap"* ]]
+    [ "$(fcs_word both.pcap)" = 00000001 ]
+    at-merge --strict -q -o both.pcapng fcs.pcap plain.pcap
+    [ "$(fcs_bits both.pcapng)" = 32 ]
+}
+
+@test "pcapng: an FCS that is added or taken off is said" {
+    at-convert -q "$TEST_DATA/http.pcap" plain.pcap
+    at-convert -q --fcs add plain.pcap more.pcap
+    [ "$(fcs_word more.pcap)" = 24000001 ]
+    at-convert -q --fcs strip more.pcap less.pcap
+    [ "$(fcs_word less.pcap)" = 04000001 ]
+    at-convert -q more.pcap more.pcapng
+    at-convert -q --fcs strip more.pcapng less.pcapng
+    [ "$(fcs_bits less.pcapng)" = 0 ]
+    at-diff plain.pcap less.pcapng
+    at-convert -q --fcs add less.pcapng again.pcapng
+    [ "$(fcs_bits again.pcapng)" = 32 ]
+    at-diff more.pcap again.pcapng
+    # in a merge, where descriptions are made anew
+    at-merge -q -o two.pcapng more.pcapng less.pcapng
+    [ "$(fcs_bits two.pcapng)" = '32 0' ] || [ "$(fcs_bits two.pcapng)" = '0 32' ]
+    at-convert -q --fcs strip two.pcapng none.pcapng
+    [ "$(fcs_bits none.pcapng)" = '0 0' ]
+}
+
+# Bits 5 to 8 of a packet's flags are bytes, and speak for the packet alone.
+@test "pcapng: the length of the FCS in the flags of a packet" {
+    make_pcapng le.pcapng '<' 1700000000
+    python3 - <<'END'
+import re
+data = open("le.pcapng", "rb").read()
+data, n = re.subn(rb"(\x02\0\x04\0)\x02\0\0\0",
+                 lambda m: m[1] + b"\x82\0\0\0", data)
+assert n == 1
+open("flags.pcapng", "wb").write(data)
+END
+    at-convert --strict -q -n 1 flags.pcapng one.pcapng
+    run -0 --separate-stderr at-convert -F pcap -n 1 flags.pcapng one.pcap
+    [[ $stderr != *"frame check"* ]]
+    [ "$(fcs_word one.pcap)" = 24000001 ]
+    at-convert -q -n 1 --fcs strip flags.pcapng less.pcapng
+    [ "$(at-convert -q -F pcap less.pcapng - | od -An -tx4 -j20 -N4 | tr -d ' ')" \
+        = 04000001 ]
+}

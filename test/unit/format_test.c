@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
+
 /* ---- pcap ------------------------------------------------------------ */
 
 /* A pcap in the byte order of 'be' with one record. */
@@ -242,7 +244,7 @@ static void pcap_built_reads_back(void **state)
         struct at_packet pkt = frame_of(101, data, 64), back;
         struct at_layout layout;
 
-        at_pcap_header(out, 101, 0, micro);
+        at_pcap_header(out, 101, (struct at_fcs){.known = false}, 0, micro);
         layout = detect_as(micro ? AT_FORMAT_PCAP_US : AT_FORMAT_PCAP, out, 24);
         assert_int_equal(at_pcap_build(out, &pkt, 60, micro), 76);
         back = parse_one(&layout, out, 76);
@@ -251,6 +253,48 @@ static void pcap_built_reads_back(void **state)
         assert_int_equal(at_ts_to_ns(back.ts),
                          micro ? 1700000000123456000 : 1700000000123456789);
     }
+}
+
+/* The upper bits of the link type, in either byte order. */
+static void pcap_length_of_the_fcs(void **state)
+{
+    static const struct {
+        uint32_t word;
+        bool known;
+        uint8_t bits;
+    } words[] = {
+        {1, false, 0},           {0x04000001, true, 0},
+        {0x14000001, true, 16},  {0x24000001, true, 32},
+        {0xf4000001, true, 240}, {0x20000001, false, 0}, /* not said */
+        {0x2c000001, false, 0}, /* with bits that have no meaning */
+        {0x24010001, false, 0},
+    };
+    uint8_t out[AT_PCAP_HEADER];
+    struct at_layout layout;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        const struct at_fcs fcs = {words[i].known, words[i].bits};
+
+        at_pcap_header(out, 1, fcs, 0, true);
+        if (words[i].known)
+            assert_int_equal(at_load_le32(out + 20), words[i].word);
+        at_store_le32(out + 20, words[i].word);
+        layout = detect_as(AT_FORMAT_PCAP_US, out, sizeof(out));
+        assert_int_equal(layout.linktype, 1);
+        assert_int_equal(layout.fcs.known, words[i].known);
+        assert_int_equal(layout.fcs.bits, words[i].bits);
+        for (size_t at = 0; at < sizeof(out); at += 4)
+            at_store_le32(out + at, at_load_be32(out + at));
+        memcpy(out + 4, "\0\2\0\4", 4);
+        layout = detect_as(AT_FORMAT_PCAP_US, out, sizeof(out));
+        assert_int_equal(layout.fcs.known, words[i].known);
+        assert_int_equal(layout.fcs.bits, words[i].bits);
+    }
+    /* what is no multiple of 16 bits has no place */
+    assert_false(at_pcap_holds_fcs((struct at_fcs){true, 24}));
+    at_pcap_header(out, 1, (struct at_fcs){true, 24}, 0, true);
+    assert_int_equal(at_load_le32(out + 20), 1);
 }
 
 /* 32.32 rounds up to one second more than pcap has. */
@@ -296,6 +340,7 @@ int main(void)
         cmocka_unit_test(pcap_length_of_nonsense_is_damage),
         cmocka_unit_test(pcap_cut),
         cmocka_unit_test(pcap_built_reads_back),
+        cmocka_unit_test(pcap_length_of_the_fcs),
         cmocka_unit_test(pcap_at_the_end_of_time),
         cmocka_unit_test(names),
     };
