@@ -17,17 +17,18 @@
 #include "print.h"
 #include "query.h"
 #include "sqlanswer.h"
-#include "tool.h"
+#include "tool_sink.h"
 #include "totals.h"
 #include "windows.h"
+
+enum { CHECK_EVERY = 65536 };
 
 struct ask {
     struct tool_common common;
     struct tool_selection selection;
     const char *expression; /* -e */
-    const char *output;     /* -w */
-    const char *format_name, *codec_name;
-    int format; /* enum at_print_format */
+    struct tool_sink sink;  /* -w and what belongs to it */
+    int format;             /* enum at_print_format */
     const char *fields;
     uint64_t limit;
     bool count;
@@ -184,6 +185,7 @@ static int keep_input(void)
 static bool uses_parts(const struct ask *ask)
 {
     return at_query_has_terms(&ask->query) || ask->whole_flows ||
+           ask->sink.by == TOOL_BY_APP ||
            (ask->series_text != NULL && ask->steps.keyed);
 }
 
@@ -458,61 +460,57 @@ static void close_source(struct source *s)
     free(s->window);
 }
 
-/* Puts the packets into a writer that is opened by the first of them, since
- * a pcap file needs their link type. */
-static int write_packets(struct ask *ask, struct source *source)
+/*
+ * Puts all packets; what cannot be read is said, and the rest goes on.  Returns
+ * AT_OK, or the error of writing; *unread: something could not be read at all.
+ */
+static enum at_status put_packets(struct ask *ask, struct source *source,
+                                  int *status, bool *unread,
+                                  struct at_error *err)
 {
-    struct at_writer_options opts = {
-        .size = sizeof(opts),
-        .pool = ask->query.pool,
-        .linktype = AT_LINK_ETHERNET,
-        .strict = ask->common.strict,
-    };
-    struct at_writer *writer = NULL;
     struct at_packet pkt = {.ts = 0};
-    struct at_error err;
-    enum at_status st = AT_OK;
-    bool unread = false; /* something could not be read at all */
-    int status = TOOL_OK;
 
-    tool_output_options(&opts, ask->format_name, ask->codec_name);
     while (ask->summary.packets < ask->selection.count && !tool_stopped()) {
-        st = next_packet(source, &pkt, &err);
+        enum at_status st = next_packet(source, &pkt, err);
+
         if (st == AT_END)
             break;
         if (st < 0) {
-            status = tool_error(&err);
-            unread |= st != AT_ERR_TRUNCATED && st != AT_ERR_CORRUPT;
+            *status = tool_error(err);
+            *unread |= st != AT_ERR_TRUNCATED && st != AT_ERR_CORRUPT;
             continue;
         }
-        if (writer == NULL) {
-            opts.linktype = pkt.linktype;
-            st = at_writer_open(&writer, ask->output, &opts, &err);
-            if (st != AT_OK)
-                return tool_error(&err);
-        }
-        if (at_writer_put(writer, &pkt) != AT_OK)
-            break;
-        ask->summary.packets++;
-        ask->summary.bytes += pkt.cap_bytes;
-        if (ask->summary.packets % 65536 == 0)
+        st = tool_sink_put(&ask->sink, &pkt, source->packets, err);
+        if (st != AT_OK)
+            return st;
+        if (ask->summary.packets % CHECK_EVERY == 0)
             tool_progress_update(&ask->progress, 0, 0, ask->summary.packets);
     }
+    return AT_OK;
+}
+
+static int write_packets(struct ask *ask, struct source *source)
+{
+    struct tool_sink *sink = &ask->sink;
+    struct at_error err;
+    enum at_status st;
+    bool unread = false;
+    int status = TOOL_OK, finished = TOOL_FAIL;
+
+    sink->query = &ask->query;
+    sink->targets = &ask->targets;
+    sink->summary = &ask->summary;
+    sink->opts.strict = ask->common.strict;
+    st = tool_sink_open(sink, ask->common.local, &err);
+    if (st == AT_OK)
+        st = put_packets(ask, source, &status, &unread, &err);
     tool_progress_end(&ask->progress);
-    if (writer == NULL && (tool_stopped() || unread))
-        return status; /* an empty file would be an answer */
-    if (writer == NULL &&
-        at_writer_open(&writer, ask->output, &opts, &err) != AT_OK)
-        return tool_error(&err);
-    if (!tool_stopped() && at_writer_commit(writer) != AT_OK)
-        status = tool_error(at_writer_error(writer));
-    else if (!tool_stopped())
-        tool_summary_print(&ask->summary);
-    if (writer != NULL && status == TOOL_OK)
-        status = tool_losses(ask->output, at_writer_format(writer),
-                             at_writer_losses(writer));
-    at_writer_close(writer);
-    return status;
+    if (st != AT_OK)
+        finished = tool_error(&err);
+    else if (!tool_stopped() && (!unread || ask->summary.packets > 0))
+        finished = tool_sink_finish(sink); /* nothing would be an answer */
+    tool_sink_close(sink);
+    return status != TOOL_OK ? status : finished;
 }
 
 static int count_packets(struct ask *ask, struct source *source)
@@ -642,8 +640,9 @@ static int answer_packets(struct ask *ask)
     struct at_error err;
     int status;
 
-    if (!ask->count && ask->series_text == NULL)
-        tool_check_output(ask->output);
+    if (!ask->count && ask->series_text == NULL &&
+        ask->sink.by == TOOL_SINK_ONE)
+        tool_check_output(ask->sink.path);
     if (open_source(&source, &err) != AT_OK) {
         close_source(&source);
         return tool_error(&err);
@@ -658,22 +657,26 @@ static int answer_packets(struct ask *ask)
 /* ---- main ------------------------------------------------------------ */
 
 /* Options that mean nothing for what is asked are mistakes. */
-static void check_options(const struct ask *ask)
+static void check_options(struct ask *ask)
 {
-    if (ask->output == NULL &&
-        (ask->format_name != NULL || ask->codec_name != NULL ||
+    tool_sink_check(&ask->sink);
+    if (ask->sink.by != TOOL_SINK_ONE && (ask->context_ns > 0 || ask->count))
+        tool_usage_error("--by is for the packets of -w, without --context "
+                         "and --count");
+    if (ask->sink.path == NULL &&
+        (ask->sink.format_name != NULL || ask->sink.codec_name != NULL ||
          ask->selection.count != UINT64_MAX || ask->context_ns > 0 ||
          ask->whole_flows))
         tool_usage_error("-F, -Z, -n, --context and --whole-flows are for "
                          "packets, with -w; flows have --limit");
-    if (ask->output != NULL &&
+    if (ask->sink.path != NULL &&
         (ask->fields != NULL || ask->limit != UINT64_MAX ||
          ask->format != AT_PRINT_TABLE || ask->sort_name != NULL))
         tool_usage_error("--fields, --sort, --limit, --format and --json are "
                          "for flows, not for -w; packets have -n");
     if ((ask->top_text != NULL) + (ask->series_text != NULL) +
             (ask->sql != NULL) + ask->count +
-            (ask->output != NULL && !ask->count) >
+            (ask->sink.path != NULL && !ask->count) >
         1)
         tool_usage_error("of --top, --series, --sql, --count and -w only one "
                          "can be asked for");
@@ -684,7 +687,7 @@ static void check_options(const struct ask *ask)
         tool_usage_error("--fields, --sort and --limit are for listings, not "
                          "for --top, --series and --sql");
     if (ask->explain &&
-        (ask->output != NULL || ask->count || ask->top_text != NULL ||
+        (ask->sink.path != NULL || ask->count || ask->top_text != NULL ||
          ask->series_text != NULL || ask->sql != NULL || ask->fields != NULL ||
          ask->sort_name != NULL || ask->limit != UINT64_MAX))
         tool_usage_error("--explain stands for the answer: it has no output, "
@@ -725,7 +728,7 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
     tool_progress_start(&ask->progress, &ask->common);
     if (status == TOOL_OK)
         status = ask->explain ? answer_explained(ask)
-                 : ask->output != NULL || ask->series_text != NULL
+                 : ask->sink.path != NULL || ask->series_text != NULL
                      ? answer_packets(ask)
                      : answer_flows(ask);
     if (ask->forced > 0)
@@ -748,19 +751,12 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
 
 int main(int argc, char *argv[])
 {
-    struct ask ask = {.limit = UINT64_MAX, .kept = -1};
+    struct ask ask = {
+        .limit = UINT64_MAX, .kept = -1, .sink = {.by = TOOL_SINK_ONE}};
     const struct tool_option options[] = {
         TOOL_TEXT('e', "expression", &ask.expression, "EXPR",
                   "the expression, if it is not the last operands"),
-        TOOL_TEXT('w', "write", &ask.output, "OUT",
-                  "write the packets there instead of listing flows"),
-        TOOL_TEXT(
-            'F', "output-format", &ask.format_name, "FORMAT",
-            "of OUT: erf, pcap, pcap-us or pcapng; default by its suffix"),
-        TOOL_TEXT(
-            'Z', "compress", &ask.codec_name, "CODEC[:LEVEL]",
-            "of OUT: none, bgzf, gzip, zstd, xz, bzip2 or lz4; default by "
-            "its suffix"),
+        TOOL_SINK_OPTIONS(&ask.sink),
         TOOL_CHOICE(0, "format", &ask.format, "table|csv|json",
                     "how flows are printed"),
         TOOL_TEXT(0, "fields", &ask.fields, "LIST",
@@ -791,7 +787,7 @@ int main(int argc, char *argv[])
         TOOL_END,
     };
     int i = tool_parse(argc, argv,
-                       "[--from time] [--to time] [-w out] "
+                       "[--from time] [--to time] [-w out [--by key]] "
                        "archive|file ... [expression]",
                        options);
 

@@ -3,41 +3,22 @@
  *
  * By time, count and size the pieces follow each other, and one is open at a
  * time.  By stream, direction, host or flow they lie side by side, and there
- * may be any number: the first few are written as their packets come, all
- * others are kept in a spool and written one after the other at the end.  A
+ * may be any number (tool_pieces).  By application all records wait
+ * (at_naming) until that of every flow is known, and are then told apart.  A
  * piece holds the same records in the same order either way, so its bytes
- * depend on the inputs alone.  By application all records wait (at_naming)
- * until that of every flow is known, and are then told apart.
- *
- * Before the first packet of a piece stand the records that it needs of those
- * before it (at_heading).  Until that packet has come the records of a piece
- * wait in the spool, since its name may want the time.
+ * depend on the inputs alone.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#include "datagrams.h"
-#include "files.h"
 #include "naming.h"
 #include "tool_split.h"
 
 enum {
     NO_KEY = -1,
-    DIRECT_MOST = 8, /* pieces by key that are open at a time */
     CHECK_EVERY = 1024,
-};
-
-struct piece {
-    struct at_flow_key key;
-    uint32_t hash;
-    uint32_t queue; /* of the spool */
-    bool begun;     /* has a packet */
-    uint64_t n;
-    const char *name;
-    struct tool_output *out; /* NULL: it is in the spool */
 };
 
 struct split {
@@ -46,212 +27,36 @@ struct split {
     int64_t interval_ns;
     uint64_t count, bytes;
     int by; /* enum tool_by, or NO_KEY */
-    uint64_t most_pieces;
     uint64_t jump;
-    bool overwrite;
-
-    struct tool_template names;
-    struct at_spool *spool;
-    struct at_heading *heading;
-    uint64_t pieces;  /* begun */
-    uint64_t written; /* complete */
-    struct at_losses losses;
+    struct tool_pieces pieces;
 
     /* One after the other. */
-    struct piece now;
+    struct tool_slice now;
     uint64_t packets; /* in it */
     int64_t from_ns, to_ns;
     uint64_t late;
 
     /* Side by side. */
     struct at_sighting how;
-    struct at_datagrams *datagrams;
     const char *rules; /* a file of the user's; NULL: there is none */
     struct at_apps *apps;
     struct at_naming *naming;
-    struct piece *piece;
-    size_t n, room;
-    uint32_t *slot; /* a hash table of numbers of pieces, from 1 */
-    size_t slots;
-    unsigned direct;   /* that are open */
-    uint64_t beyond;   /* packets of pieces that there are not to be */
     uint64_t no_inner; /* packets without so many IP headers */
 };
 
-/* ---- pieces ---------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------- */
 
-static enum at_status out_of_memory(struct at_error *err)
+static void name(void *ctx, struct tool_piece *of, char *key,
+                 const struct at_flow_key *of_key, const struct at_packet *pkt,
+                 const struct at_sight *sight)
 {
-    return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-}
+    const struct split *s = ctx;
 
-static bool is_input(const struct split *s, const struct stat *file)
-{
-    const struct at_paths *paths = &s->copy.in.paths;
-    struct stat in;
-
-    for (size_t i = 0; i < paths->n; i++)
-        if (stat(paths->path[i], &in) == 0 && in.st_dev == file->st_dev &&
-            in.st_ino == file->st_ino)
-            return true;
-    return false;
-}
-
-static enum at_status check_name(const struct split *s, const char *name,
-                                 struct at_error *err)
-{
-    struct stat st;
-
-    if (stat(name, &st) != 0 || !S_ISREG(st.st_mode))
-        return AT_OK;
-    if (is_input(s, &st))
-        return at_error_set(err, AT_ERR_MISUSE, "%s: is both input and output",
-                            name);
-    return s->overwrite
-               ? AT_OK
-               : at_error_set(err, AT_ERR_MISUSE,
-                              "%s: is there already; --overwrite replaces it",
-                              name);
-}
-
-static enum at_status make_folder(const char *name, struct at_error *err)
-{
-    if (strchr(name, '/') == NULL)
-        return AT_OK;
-    return name[0] == '/' ? at_dir_make_for("/", name + 1, err)
-                          : at_dir_make_for(".", name, err);
-}
-
-/* The time that a piece is named by. */
-static int64_t time_of(const struct split *s, const struct at_packet *pkt)
-{
-    return s->interval_ns > 0 ? s->from_ns : at_ts_to_ns(pkt->ts);
-}
-
-static enum at_status name_piece(struct split *s, struct piece *p,
-                                 const struct at_packet *pkt,
-                                 const struct at_sight *sight,
-                                 struct at_error *err)
-{
-    char key[TOOL_KEY_TEXT];
-    const struct tool_piece of = {
-        .n = p->n,
-        .ns = time_of(s, pkt),
-        .stream = s->copy.in.paths.path[pkt->source],
-        .key = s->by == TOOL_BY_STREAM ? NULL : key,
-    };
-
-    if (s->by == TOOL_BY_APP && p->key.net != AT_NET_OTHER)
-        snprintf(key, sizeof(key), "%s", at_app_name(s->apps, p->key.hi_port));
-    else if (s->by != NO_KEY)
-        tool_key_text(key, (enum tool_by)s->by, &p->key, pkt, sight);
-    p->name = tool_template_name(&s->names, &of);
-    return p->name != NULL ? check_name(s, p->name, err) : out_of_memory(err);
-}
-
-/* A new piece: what it needs of the records so far waits in the spool. */
-static enum at_status start_piece(struct split *s, struct piece *p,
-                                  struct at_error *err)
-{
-    enum at_status st = AT_OK;
-
-    p->n = ++s->pieces;
-    for (size_t i = 0; i < at_heading_records(s->heading) && st == AT_OK; i++) {
-        const struct at_packet *pkt = at_heading_record(s->heading, i);
-
-        if (pkt->format == s->copy.out.opts.format)
-            st = at_spool_add(s->spool, p->queue, pkt, err);
-    }
-    return st;
-}
-
-/* What has waited goes to the writer of the piece. */
-static enum at_status open_piece(struct split *s, struct piece *p,
-                                 struct at_error *err)
-{
-    struct at_packet pkt;
-    enum at_status st = make_folder(p->name, err);
-
-    if (st != AT_OK)
-        return st;
-    p->out = calloc(1, sizeof(*p->out));
-    if (p->out == NULL)
-        return out_of_memory(err);
-    p->out->path = p->name;
-    p->out->opts = s->copy.out.opts;
-    p->out->in = &s->copy.in;
-    p->out->longer = s->copy.out.longer;
-    for (unsigned n = 1; st == AT_OK; n++) {
-        st = at_spool_take(s->spool, p->queue, &pkt, err);
-        if (st == AT_OK)
-            st = tool_output_put(p->out, &pkt, err);
-        if (st == AT_OK && n % CHECK_EVERY == 0 && tool_stopped())
-            return at_error_set(err, AT_ERR_SYSTEM, "stopped");
-    }
-    return st == AT_END ? AT_OK : st;
-}
-
-static void drop_piece(struct piece *p)
-{
-    if (p->out != NULL)
-        tool_output_close(p->out);
-    free(p->out);
-    p->out = NULL;
-}
-
-/* A piece whose packets were all left out is none. */
-static enum at_status finish_piece(struct split *s, struct piece *p,
-                                   struct at_error *err)
-{
-    struct tool_output *out = p->out;
-    enum at_status st = AT_OK;
-
-    if (out->writer != NULL) {
-        const struct at_losses *l = at_writer_losses(out->writer);
-
-        at_losses_add(&s->losses, l);
-        if (out->packets > 0 || l->linktypes == 0) {
-            st = at_writer_commit(out->writer);
-            s->written += st == AT_OK;
-        }
-        if (st != AT_OK)
-            *err = *at_writer_error(out->writer);
-        else
-            tool_verbose("%s: %llu packets", p->name,
-                         (unsigned long long)out->packets);
-    } else {
-        at_losses_add(&s->losses, &out->opts.losses);
-    }
-    s->copy.out.packets += out->packets;
-    s->copy.out.bytes += out->bytes;
-    drop_piece(p);
-    return st;
-}
-
-static bool may_open(struct split *s)
-{
-    return s->by == NO_KEY || s->direct < DIRECT_MOST;
-}
-
-static enum at_status put_record(struct split *s, struct piece *p,
-                                 const struct at_packet *pkt,
-                                 const struct at_sight *sight,
-                                 struct at_error *err)
-{
-    enum at_status st = AT_OK;
-
-    if (pkt->kind == AT_KIND_PACKET && !p->begun) {
-        p->begun = true;
-        st = name_piece(s, p, pkt, sight, err);
-        if (st == AT_OK && may_open(s)) {
-            s->direct++;
-            st = open_piece(s, p, err);
-        }
-    }
-    if (st != AT_OK)
-        return st;
-    return p->out != NULL ? tool_output_put(p->out, pkt, err)
-                          : at_spool_add(s->spool, p->queue, pkt, err);
+    of->ns = s->interval_ns > 0 ? s->from_ns : at_ts_to_ns(pkt->ts);
+    of->stream = s->copy.in.paths.path[pkt->source];
+    of->key = s->by == TOOL_BY_STREAM ? NULL : key;
+    if (s->by != NO_KEY)
+        tool_key_text(key, (enum tool_by)s->by, of_key, pkt, sight);
 }
 
 /* ---- one after the other --------------------------------------------- */
@@ -317,9 +122,10 @@ static bool is_full(const struct split *s, const struct at_packet *pkt)
 
 static enum at_status end_now(struct split *s, struct at_error *err)
 {
-    const enum at_status st = finish_piece(s, &s->now, err);
+    const enum at_status st = tool_slice_end(&s->pieces, &s->now, err);
 
-    s->now = (struct piece){.queue = 0};
+    tool_slice_drop(&s->now);
+    s->now = (struct tool_slice){.n = 0};
     s->packets = 0;
     return st;
 }
@@ -332,11 +138,8 @@ static enum at_status put_in_turn(struct split *s, const struct at_packet *pkt,
 
     if (packet && s->packets > 0 && (is_later(s, pkt) || is_full(s, pkt)))
         st = end_now(s, err);
-    if (st == AT_OK && s->now.n == 0) {
-        if (s->pieces == s->most_pieces)
-            return AT_END;
-        st = start_piece(s, &s->now, err);
-    }
+    if (st == AT_OK && s->now.n == 0)
+        st = tool_slice_begin(&s->pieces, &s->now, err);
     if (st != AT_OK)
         return st;
     if (packet && s->interval_ns > 0 && !pkt->timeless) {
@@ -347,90 +150,10 @@ static enum at_status put_in_turn(struct split *s, const struct at_packet *pkt,
         s->late += ns < s->from_ns;
     }
     s->packets += packet;
-    return put_record(s, &s->now, pkt, NULL, err);
+    return tool_slice_put(&s->pieces, &s->now, pkt, NULL, err);
 }
 
 /* ---- side by side ---------------------------------------------------- */
-
-static uint32_t *find_slot(const struct split *s, const struct at_flow_key *key,
-                           uint32_t hash)
-{
-    size_t i = hash & (s->slots - 1);
-
-    while (s->slot[i] != 0 &&
-           (s->piece[s->slot[i] - 1].hash != hash ||
-            memcmp(&s->piece[s->slot[i] - 1].key, key, sizeof(*key)) != 0))
-        i = (i + 1) & (s->slots - 1);
-    return &s->slot[i];
-}
-
-/* Room for one more; the table is at most half full. */
-static bool make_room(struct split *s)
-{
-    const size_t room = s->room > 0 ? 2 * s->room : 64;
-    struct piece *p;
-
-    if (s->n < s->room)
-        return true;
-    p = realloc(s->piece, room * sizeof(p[0]));
-    if (p == NULL)
-        return false;
-    s->piece = p;
-    s->room = room;
-    free(s->slot);
-    s->slots = 2 * room;
-    s->slot = calloc(s->slots, sizeof(s->slot[0]));
-    if (s->slot == NULL)
-        return false;
-    for (size_t i = 0; i < s->n; i++)
-        *find_slot(s, &s->piece[i].key, s->piece[i].hash) = (uint32_t)i + 1;
-    return true;
-}
-
-/* The number of the piece of a key, which may be new; AT_END if there are to
- * be no more pieces. */
-static enum at_status find_piece(struct split *s, const struct at_flow_key *key,
-                                 uint32_t *number, struct at_error *err)
-{
-    const uint32_t hash = at_flow_key_hash(key, s->how.seed);
-    uint32_t *slot;
-
-    if (!make_room(s))
-        return out_of_memory(err);
-    slot = find_slot(s, key, hash);
-    if (*slot != 0) {
-        *number = *slot - 1;
-        return AT_OK;
-    }
-    if (s->pieces == s->most_pieces || s->n == UINT32_MAX)
-        return AT_END;
-    *number = (uint32_t)s->n++;
-    *slot = *number + 1;
-    s->piece[*number] = (struct piece){
-        .key = *key,
-        .hash = hash,
-        .queue = *number,
-    };
-    return start_piece(s, &s->piece[*number], err);
-}
-
-/* Fragments without ports go with the first of their datagram. */
-static enum at_status find_flow(struct split *s, const struct at_flow_key *key,
-                                const struct at_sight *sight, uint32_t *number,
-                                struct at_error *err)
-{
-    enum at_status st;
-
-    if ((sight->flags & AT_DECODED_LATER) != 0 &&
-        at_datagrams_find(s->datagrams, sight, number))
-        return AT_OK;
-    st = find_piece(s, key, number, err);
-    if (st == AT_OK && (sight->flags & AT_DECODED_FRAGMENT) != 0 &&
-        (sight->flags & AT_DECODED_LATER) == 0 &&
-        at_datagrams_put(s->datagrams, sight, *number) != AT_OK)
-        return out_of_memory(err);
-    return st;
-}
 
 static enum at_status put_by_key(struct split *s, const struct at_packet *pkt,
                                  const struct at_sight *sight,
@@ -439,17 +162,10 @@ static enum at_status put_by_key(struct split *s, const struct at_packet *pkt,
     struct at_flow_key key[2];
     const unsigned n = tool_keys(key, (enum tool_by)s->by, pkt, sight);
     enum at_status st = AT_OK;
-    uint32_t number = 0;
 
-    for (unsigned i = 0; i < n && st == AT_OK; i++) {
-        st = s->by == TOOL_BY_FLOW && sight != NULL
-                 ? find_flow(s, &key[i], sight, &number, err)
-                 : find_piece(s, &key[i], &number, err);
-        if (st == AT_OK)
-            st = put_record(s, &s->piece[number], pkt, sight, err);
-        s->beyond += st == AT_END;
-        st = st == AT_END ? AT_OK : st;
-    }
+    for (unsigned i = 0; i < n && st == AT_OK; i++)
+        st = tool_pieces_put(&s->pieces, &key[i], pkt, sight,
+                             s->by == TOOL_BY_FLOW ? sight : NULL, err);
     return st;
 }
 
@@ -483,21 +199,13 @@ static enum at_status put_named(struct split *s, const struct at_packet *pkt,
                                 const struct at_flow_name *name,
                                 struct at_error *err)
 {
-    const struct at_flow_key key = {
-        .net = name->ip ? AT_NET_IPV4 : AT_NET_OTHER,
-        .hi_port = name->app,
-        .lo_port = name->ethertype,
-    };
-    uint32_t number;
-    enum at_status st;
+    struct at_flow_key key;
 
+    tool_app_key(&key, name->ip ? at_app_name(s->apps, name->app) : NULL,
+                 name->ethertype);
     if (pkt->kind != AT_KIND_PACKET)
-        return at_heading_note(s->heading, pkt, err);
-    st = find_piece(s, &key, &number, err);
-    if (st == AT_OK)
-        return put_record(s, &s->piece[number], pkt, NULL, err);
-    s->beyond += st == AT_END;
-    return st == AT_END ? AT_OK : st;
+        return tool_pieces_note(&s->pieces, pkt, err);
+    return tool_pieces_put(&s->pieces, &key, pkt, NULL, NULL, err);
 }
 
 /* All flows are over, and what has waited goes to its piece. */
@@ -551,46 +259,23 @@ static enum at_status put(void *ctx, const struct at_packet *pkt,
                           struct at_error *err)
 {
     struct split *s = ctx;
-    enum at_status st = s->by == NO_KEY ? put_in_turn(s, pkt, err)
-                                        : put_beside(s, pkt, err);
+    enum at_status st;
+
+    if (s->pieces.like.in == NULL)
+        s->pieces.like = s->copy.out;
+    st = s->by == NO_KEY ? put_in_turn(s, pkt, err) : put_beside(s, pkt, err);
 
     if (st == AT_OK && pkt->kind != AT_KIND_PACKET && s->naming == NULL)
-        st = at_heading_note(s->heading, pkt, err);
+        st = tool_pieces_note(&s->pieces, pkt, err);
     if (st == AT_OK && pkt->kind == AT_KIND_PACKET)
         tool_process_count(&s->copy.process, pkt);
     return st;
 }
 
 /* Where no packet came at all there is a piece if there were other records. */
-static enum at_status finish_now(struct split *s, struct at_error *err)
+static enum at_status end_last(struct split *s, struct at_error *err)
 {
-    static const struct at_packet none = {.ts = 0};
-    enum at_status st = AT_OK;
-
-    if (s->now.n == 0)
-        return AT_OK;
-    if (!s->now.begun)
-        st = name_piece(s, &s->now, &none, NULL, err);
-    if (st == AT_OK && s->now.out == NULL)
-        st = open_piece(s, &s->now, err);
-    return st == AT_OK ? end_now(s, err) : st;
-}
-
-static enum at_status finish_keys(struct split *s, struct at_error *err)
-{
-    enum at_status st = AT_OK;
-
-    for (size_t i = 0; i < s->n && st == AT_OK; i++) {
-        struct piece *p = &s->piece[i];
-
-        if (tool_stopped())
-            return at_error_set(err, AT_ERR_SYSTEM, "stopped");
-        if (p->begun && p->out == NULL)
-            st = open_piece(s, p, err);
-        if (st == AT_OK && p->out != NULL)
-            st = finish_piece(s, p, err);
-    }
-    return st;
+    return s->now.n > 0 ? end_now(s, err) : AT_OK;
 }
 
 static int end(void *ctx)
@@ -602,22 +287,26 @@ static int end(void *ctx)
     if (s->naming != NULL)
         st = put_all_named(s, &err);
     if (st == AT_OK)
-        st = s->by == NO_KEY ? finish_now(s, &err) : finish_keys(s, &err);
+        st = s->by == NO_KEY ? end_last(s, &err)
+                             : tool_pieces_finish(&s->pieces, &err);
     if (st < 0 && tool_stopped())
         return TOOL_FAIL;
     if (st < 0)
         return tool_error(&err);
+    s->copy.out.packets = s->pieces.packets;
+    s->copy.out.bytes = s->pieces.bytes;
     s->copy.out.complete = true;
-    return tool_losses(s->names.text, s->copy.out.opts.format, &s->losses);
+    return tool_losses(s->pieces.names.text, s->copy.out.opts.format,
+                       &s->pieces.losses);
 }
 
 static void finish(void *ctx, struct tool_copy *copy)
 {
     const struct split *s = ctx;
 
-    tool_summary_count(&copy->summary, s->written, "piece", "");
+    tool_summary_count(&copy->summary, s->pieces.written, "piece", "");
     tool_summary_count(&copy->summary, s->late, "packet", " late");
-    tool_summary_count(&copy->summary, s->beyond, "packet",
+    tool_summary_count(&copy->summary, s->pieces.beyond, "packet",
                        " of further pieces left out");
     tool_summary_count(&copy->summary, s->no_inner, "packet",
                        " without such an IP header left out");
@@ -634,7 +323,7 @@ static void check_usage(struct split *s, int inputs)
         tool_usage_error("how to split must be told: by -i, -c or -b, or "
                          "by --by");
     if (s->interval_ns < 0 || s->count == 0 || s->bytes == 0 ||
-        s->most_pieces == 0)
+        s->pieces.most == 0)
         tool_usage_error("pieces of nothing");
     if (s->rules != NULL && s->by != TOOL_BY_APP)
         tool_usage_error("--rules is for --by app");
@@ -654,35 +343,32 @@ static void name_pieces(struct split *s)
         enough = "nk";
     else if (s->count == UINT64_MAX && s->bytes == UINT64_MAX)
         enough = "n%";
-    s->names.local = s->copy.common.local;
+    s->pieces.names.local = s->copy.common.local;
     tzset();
     if (s->by == NO_KEY && strstr(s->text, "{key}") != NULL)
         tool_usage_error("{key} is for --by");
-    tool_template_open(&s->names, s->text, s->by != NO_KEY ? "{key}" : "{n}",
-                       enough);
+    tool_template_open(&s->pieces.names, s->text,
+                       s->by != NO_KEY ? "{key}" : "{n}", enough);
+}
+
+static enum at_status open_naming(struct split *s, struct at_error *err)
+{
+    char *folder = tool_template_folder(&s->pieces.names);
+    enum at_status st = at_apps_open(&s->apps, s->rules, err);
+
+    if (st == AT_OK && folder == NULL)
+        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    if (st == AT_OK)
+        st = at_naming_open(&s->naming, s->apps, s->how.seed, folder, err);
+    free(folder);
+    return st;
 }
 
 static enum at_status set_up(struct split *s, struct at_error *err)
 {
-    char *folder = tool_template_folder(&s->names);
-    char *beside = folder != NULL ? at_path_join(folder, "at-split") : NULL;
-    enum at_status st = beside != NULL ? make_folder(beside, err)
-                                       : out_of_memory(err);
+    enum at_status st = tool_pieces_open(&s->pieces, err);
 
-    if (st == AT_OK)
-        st = at_spool_open(&s->spool, beside, 0, err);
-    if (st == AT_OK)
-        st = at_heading_open(&s->heading, err);
-    if (st == AT_OK && s->by == TOOL_BY_APP)
-        st = at_apps_open(&s->apps, s->rules, err);
-    if (st == AT_OK && s->by == TOOL_BY_APP)
-        st = at_naming_open(&s->naming, s->apps, s->how.seed, folder, err);
-    s->datagrams = at_datagrams_open();
-    if (st == AT_OK && s->datagrams == NULL)
-        st = out_of_memory(err);
-    free(folder);
-    free(beside);
-    return st;
+    return st == AT_OK && s->by == TOOL_BY_APP ? open_naming(s, err) : st;
 }
 
 /* Pieces that are not complete go. */
@@ -690,21 +376,15 @@ static void drop_pieces(void *ctx)
 {
     struct split *s = ctx;
 
-    for (size_t i = 0; i < s->n; i++)
-        drop_piece(&s->piece[i]);
-    drop_piece(&s->now);
+    tool_pieces_drop(&s->pieces);
+    tool_slice_drop(&s->now);
 }
 
 static void tear_down(struct split *s)
 {
-    at_spool_close(s->spool);
-    at_heading_close(s->heading);
-    at_datagrams_close(s->datagrams);
     at_naming_close(s->naming);
     at_apps_close(s->apps);
-    tool_template_close(&s->names);
-    free(s->piece);
-    free(s->slot);
+    tool_pieces_close(&s->pieces);
 }
 
 static int split(struct split *s, char *input[], size_t n)
@@ -712,6 +392,10 @@ static int split(struct split *s, char *input[], size_t n)
     struct at_error err;
 
     s->how.seed = at_flow_key_seed();
+    s->pieces.seed = s->how.seed;
+    s->pieces.inputs = &s->copy.in.paths;
+    s->pieces.name = name;
+    s->pieces.ctx = s;
     if (set_up(s, &err) != AT_OK)
         return tool_error(&err);
     s->copy.ctx = s;
@@ -726,7 +410,7 @@ static int split(struct split *s, char *input[], size_t n)
     if (s->jump > 0)
         s->copy.take = jump;
     s->copy.plain = s->jump > 0;
-    return tool_copy(&s->copy, input, n, s->names.text);
+    return tool_copy(&s->copy, input, n, s->pieces.names.text);
 }
 
 int main(int argc, char *argv[])
@@ -735,7 +419,7 @@ int main(int argc, char *argv[])
         .by = NO_KEY,
         .count = UINT64_MAX,
         .bytes = UINT64_MAX,
-        .most_pieces = UINT64_MAX,
+        .pieces = {.most = UINT64_MAX},
     };
     const struct tool_option options[] = {
         TOOL_TEXT('o', "output", &s.text, "TEMPLATE",
@@ -752,11 +436,11 @@ int main(int argc, char *argv[])
                     "application"),
         TOOL_TEXT(0, "rules", &s.rules, "FILE",
                   "rules of applications that come before the built-in ones"),
-        TOOL_COUNT('m', "maxfiles", &s.most_pieces, "N",
+        TOOL_COUNT('m', "maxfiles", &s.pieces.most, "N",
                    "no more than so many pieces"),
         TOOL_COUNT(0, "jump", &s.jump, "N",
                    "keep of each packet what begins with its Nth IP header"),
-        TOOL_FLAG(0, "overwrite", &s.overwrite,
+        TOOL_FLAG(0, "overwrite", &s.pieces.overwrite,
                   "replace files that are there already"),
         TOOL_WRITING(&s.copy),
         TOOL_FLAG(0, "sequence", &s.copy.in.sequence,

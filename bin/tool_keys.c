@@ -50,6 +50,25 @@ unsigned tool_keys(struct at_flow_key key[2], enum tool_by by,
     }
 }
 
+void tool_app_key(struct at_flow_key *key, const char *app, uint16_t ethertype)
+{
+    const size_t n = app != NULL ? strlen(app) : 0;
+    uint32_t hash = 0;
+
+    *key = (struct at_flow_key){.lo_port = ethertype};
+    if (app == NULL)
+        return;
+    key->net = AT_NET_IPV4;
+    memcpy(key->lo, app, n < sizeof(key->lo) ? n : sizeof(key->lo));
+    if (n > sizeof(key->lo))
+        memcpy(key->hi, app + sizeof(key->lo),
+               n < 2 * sizeof(key->lo) ? n - sizeof(key->lo) : sizeof(key->hi));
+    for (; *app != 0; app++) /* names that are longer than that */
+        hash = hash * 31 + (uint8_t)*app;
+    key->lo_port = (uint16_t)hash;
+    key->hi_port = (uint16_t)(hash >> 16);
+}
+
 /* ---- text ------------------------------------------------------------ */
 
 static void address(char buf[INET6_ADDRSTRLEN], uint8_t net, const uint8_t *p)
@@ -93,6 +112,10 @@ void tool_key_text(char buf[TOOL_KEY_TEXT], enum tool_by by,
         snprintf(buf, TOOL_KEY_TEXT, "%s", directions[pkt->direction & 3]);
     else if (!has_addresses(key))
         snprintf(buf, TOOL_KEY_TEXT, "ethertype-%04x", key->lo_port);
+    else if (by == TOOL_BY_APP)
+        snprintf(buf, TOOL_KEY_TEXT, "%.*s%.*s", (int)sizeof(key->lo),
+                 (const char *)key->lo, (int)sizeof(key->hi),
+                 (const char *)key->hi);
     else if (by == TOOL_BY_HOST)
         address(buf, key->net, key->lo);
     else

@@ -258,7 +258,8 @@ struct at_packet {
     const uint8_t *data;   /* first captured byte of the frame */
     const uint8_t *record; /* the whole record as it stands in the file */
     const struct at_layout *layout; /* of 'record' */
-    uint32_t cap_bytes;             /* bytes at 'data' */
+    const char *comment; /* that a writer of pcapng adds; NULL: none */
+    uint32_t cap_bytes;  /* bytes at 'data' */
     uint32_t wire_bytes; /* length on the wire, as the file states it */
     uint32_t record_bytes;
     uint32_t interface; /* its number in the file; 0 where there are none */
@@ -656,6 +657,9 @@ AT_API enum at_status at_pick_next(struct at_pick *pick, struct at_packet *pkt,
 AT_API uint64_t at_pick_dropped(const struct at_pick *pick);
 /* The 'n' bytes that were noted of the packet given out last; good as long. */
 AT_API const char *at_pick_note(const struct at_pick *pick, size_t *n);
+/* Where the record of the packet given out last begins, in bytes of all that
+ * its file decodes to; it must not have been changed. */
+AT_API uint64_t at_pick_offset(const struct at_pick *pick);
 AT_API void at_pick_close(struct at_pick *pick);
 
 /*

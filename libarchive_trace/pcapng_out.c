@@ -9,6 +9,7 @@
 #include "pcapng_out.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "process.h"
 #include "section.h"
@@ -213,6 +214,9 @@ static void put_packet_options(struct at_pcapng_out *o, bool swapped,
         put16(o, swapped, 8);
         put64(o, swapped, pkt->lost);
     }
+    if (pkt->comment != NULL)
+        put_option(o, swapped, OPTION_COMMENT, pkt->comment,
+                   (uint16_t)strnlen(pkt->comment, AT_COMMENT_MOST));
     l->extensions += lost;
 }
 
@@ -500,7 +504,8 @@ static void put_in_theirs(struct at_pcapng_out *o, const struct at_packet *pkt,
             copy_face(o, pkt->layout, l);
     if (type == AT_NG_IDB)
         copy_face(o, pkt->layout, l);
-    else if (pkt->edited)
+    else if (pkt->edited ||
+             (pkt->comment != NULL && pkt->kind == AT_KIND_PACKET))
         put_packet(o, pkt->layout->swapped, pkt->interface, pkt, l);
     else
         put(o, pkt->record, pkt->record_bytes);

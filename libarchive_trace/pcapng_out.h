@@ -10,6 +10,8 @@
 
 #include "format.h"
 
+enum { AT_COMMENT_MOST = 65532 }; /* bytes of an option */
+
 struct at_pcapng_out {
     enum at_sections how;
     enum at_fcs_use fcs_use;     /* what was done to packets */

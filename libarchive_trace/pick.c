@@ -13,6 +13,7 @@ struct at_pick {
     struct at_sift_plan plan;
     struct at_pass *pass;
     const struct at_sift *now;
+    const struct at_batch *batch; /* of 'now' */
     size_t next;
     uint64_t dropped;
 };
@@ -71,6 +72,7 @@ static enum at_status next_batch(struct at_pick *pick, struct at_error *err)
     if (st != AT_OK)
         return st;
     pick->now = slot;
+    pick->batch = batch;
     pick->next = 0;
     return AT_OK;
 }
@@ -90,6 +92,22 @@ enum at_status at_pick_next(struct at_pick *pick, struct at_packet *pkt,
             return AT_OK;
         pick->dropped++;
     }
+}
+
+uint64_t at_pick_offset(const struct at_pick *pick)
+{
+    const uint8_t *record;
+
+    if (pick->now == NULL || pick->next == 0)
+        return 0;
+    record = pick->now->pkt[pick->next - 1].record;
+    for (size_t i = 0; i < pick->batch->blocks; i++) {
+        const struct at_block *b = &pick->batch->block[i];
+
+        if (record >= b->data && record < b->data + b->place.bytes)
+            return b->place.raw_offset + (uint64_t)(record - b->data);
+    }
+    return 0;
 }
 
 uint64_t at_pick_dropped(const struct at_pick *pick)

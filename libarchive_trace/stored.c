@@ -6,6 +6,7 @@
  *        *  packet  struct at_packet, its pointers void but for the section
  *        n  record  as it is in its file
  *        m  data    the frame, where it is not part of the record
+ *        k  comment with the NUL behind it, if there is one
  */
 #include "stored.h"
 
@@ -14,6 +15,7 @@
 struct head {
     uint64_t bytes;
     uint64_t data_offset; /* from the end of this struct */
+    uint64_t comment;     /* offset from the start of it */
     struct at_packet pkt;
 };
 
@@ -26,11 +28,21 @@ static bool is_within(const struct at_packet *pkt)
            pkt->cap_bytes <= pkt->record_bytes - (data - record);
 }
 
+/* What is stored before the comment. */
+static size_t frame_end(const struct at_packet *pkt)
+{
+    return sizeof(struct head) + pkt->record_bytes +
+           (is_within(pkt) ? 0 : pkt->cap_bytes);
+}
+
+static size_t comment_bytes(const struct at_packet *pkt)
+{
+    return pkt->comment != NULL ? strlen(pkt->comment) + 1 : 0;
+}
+
 size_t at_stored_bytes(const struct at_packet *pkt)
 {
-    const size_t data = is_within(pkt) ? 0 : pkt->cap_bytes;
-
-    return (sizeof(struct head) + pkt->record_bytes + data + 7) & ~(size_t)7;
+    return (frame_end(pkt) + comment_bytes(pkt) + 7) & ~(size_t)7;
 }
 
 const struct at_layout *at_stored_layout(const struct at_packet *pkt)
@@ -45,6 +57,7 @@ void at_stored_put(uint8_t *p, const struct at_packet *pkt)
         .bytes = at_stored_bytes(pkt),
         .data_offset = within ? (uint64_t)(pkt->data - pkt->record)
                               : pkt->record_bytes,
+        .comment = frame_end(pkt),
         .pkt = *pkt,
     };
 
@@ -54,6 +67,8 @@ void at_stored_put(uint8_t *p, const struct at_packet *pkt)
         memcpy(p + sizeof(h), pkt->record, pkt->record_bytes);
     if (!within && pkt->cap_bytes > 0)
         memcpy(p + sizeof(h) + pkt->record_bytes, pkt->data, pkt->cap_bytes);
+    if (pkt->comment != NULL)
+        memcpy(p + frame_end(pkt), pkt->comment, comment_bytes(pkt));
 }
 
 size_t at_stored_get(const uint8_t *p, struct at_packet *pkt)
@@ -64,5 +79,7 @@ size_t at_stored_get(const uint8_t *p, struct at_packet *pkt)
     *pkt = h.pkt;
     pkt->record = p + sizeof(h);
     pkt->data = pkt->record + h.data_offset;
+    if (pkt->comment != NULL)
+        pkt->comment = (const char *)p + h.comment;
     return h.bytes;
 }

@@ -434,6 +434,8 @@ enum at_status at_writer_put(struct at_writer *w, const struct at_packet *pkt)
 
     if (w->err.status != AT_OK)
         return w->err.status;
+    w->losses.comments += pkt->comment != NULL &&
+                          w->opts.format != AT_FORMAT_PCAPNG;
     if (w->opts.format == AT_FORMAT_PCAPNG)
         st = put_pcapng(w, pkt);
     else if (w->opts.format == AT_FORMAT_ERF)
@@ -493,6 +495,13 @@ uint64_t at_writer_most_bytes(const struct at_writer *w,
 
     if (w->opts.format == AT_FORMAT_ERF)
         return most_erf_bytes(pkt);
+    if (w->opts.format == AT_FORMAT_PCAPNG && pkt->comment != NULL) {
+        struct at_packet plain = *pkt;
+
+        plain.comment = NULL;
+        plain.edited = true;
+        return at_writer_most_bytes(w, &plain) + strlen(pkt->comment) + 8;
+    }
     if (w->opts.format != AT_FORMAT_PCAPNG)
         return pkt->linktype == AT_LINK_ERF
                    ? AT_PCAP_RECORD + most_erf_bytes(pkt)

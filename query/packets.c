@@ -254,6 +254,11 @@ size_t at_packets_target(const struct at_packets *p)
     return p->lane[p->from].next - 1;
 }
 
+uint64_t at_packets_offset(const struct at_packets *p)
+{
+    return at_pick_offset(p->lane[p->from].pick);
+}
+
 const struct at_flow_row *at_packets_flow(const struct at_packets *p,
                                           size_t *lane)
 {

@@ -74,7 +74,8 @@ struct at_target {
     size_t lane;  /* number of its stream: targets of one are in sequence */
     bool segment; /* of an archive, which says itself what it is */
     bool gone;    /* its packets were removed, and there is only the index */
-    int linktype; /* of all its packets; -1: there may be several */
+    size_t archive_bytes;   /* of 'trace', that name the archive; 0: none */
+    int linktype;           /* of all its packets; -1: there may be several */
     int64_t stream_last_ns; /* last packet of its stream in the archive that
                                was asked for; AT_TIME_MIN: not known */
 };
@@ -197,6 +198,9 @@ enum at_status at_packets_next(struct at_packets *p, struct at_packet *pkt,
 
 /* Number of the target that the packet given out last is from. */
 size_t at_packets_target(const struct at_packets *p);
+
+/* Where its record begins, in bytes of all that the target decodes to. */
+uint64_t at_packets_offset(const struct at_packets *p);
 
 /* The flow that the packet given out last is of, and the number of its stream;
  * NULL where there are no parts, or it is of none that was taken. */

@@ -80,6 +80,8 @@ static enum at_status add_segment(struct at_targets *t,
         t->target[t->n - 1].segment = true;
         t->target[t->n - 1].gone = seg->gone_ns != 0;
         t->target[t->n - 1].stream_last_ns = last_ns;
+        t->target[t->n - 1].archive_bytes = strlen(trace) - strlen(seg->path) -
+                                            1;
     }
     return st;
 }

@@ -721,6 +721,7 @@ static struct result rewrite(const struct result *r, enum at_sections sections,
             pkt.cap_bytes = 10;
             pkt.wire_bytes = 50;
             pkt.edited = true;
+            pkt.comment = "added";
         }
         assert_int_equal(at_writer_put(w, &pkt), AT_OK);
     }
@@ -772,9 +773,57 @@ static void edited_packets_keep_their_options(void **state)
         options = at_packet_options(last);
         assert_true(at_comment_next(&options, &text, &n));
         check_text(text, n, "kept");
+        assert_true(at_comment_next(&options, &text, &n));
+        check_text(text, n, "added");
+        assert_int_equal(losses.comments, 0);
         assert_int_equal(losses.extensions, i == 1); /* "?" */
         let_go(&r, &g);
         let_go(&again, &none);
+    }
+}
+
+/* One that is copied as it stands otherwise; and where there is no place. */
+static void comments_can_be_added(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        const struct at_writer_options opts = {
+            .size = sizeof(opts),
+            .format = i < 3 ? AT_FORMAT_PCAPNG : AT_FORMAT_PCAP,
+            .sections = i == 0   ? AT_SECTIONS_ONE
+                        : i == 1 ? AT_SECTIONS_KEPT
+                                 : AT_SECTIONS_WHOLE,
+            .linktype = AT_LINK_ETHERNET,
+        };
+        struct ng g = new_file(i == 1);
+        struct at_writer *w;
+        struct bytes b;
+        struct result r;
+
+        interface(&g, 1, 0, 6, 0);
+        begin_packet(&g, 0, 5);
+        end(&g);
+        r = read_all(&g);
+        assert_int_equal(at_writer_open(&w, temporary("c"), &opts, NULL),
+                         AT_OK);
+        for (size_t k = 0; k < r.n; k++) {
+            const uint64_t before = at_writer_raw_bytes(w);
+            uint64_t most;
+
+            if (r.pkt[k].kind == AT_KIND_PACKET)
+                r.pkt[k].comment = "added later";
+            most = at_writer_most_bytes(w, &r.pkt[k]);
+            assert_int_equal(at_writer_put(w, &r.pkt[k]), AT_OK);
+            if (i == 2 && r.pkt[k].comment != NULL)
+                assert_in_range(at_writer_raw_bytes(w) - before, 1, most);
+        }
+        assert_int_equal(at_writer_commit(w), AT_OK);
+        assert_int_equal(at_writer_losses(w)->comments, i == 3);
+        at_writer_close(w);
+        b = read_file(temporary("c"));
+        assert_int_equal(memmem(b.p, b.n, "added later", 11) != NULL, i < 3);
+        drop(&b);
+        let_go(&r, &g);
     }
 }
 
@@ -889,6 +938,7 @@ int main(void)
         cmocka_unit_test(no_trace),
         cmocka_unit_test(cut_at_every_byte),
         cmocka_unit_test(edited_packets_keep_their_options),
+        cmocka_unit_test(comments_can_be_added),
         cmocka_unit_test(obsolete_and_simple_become_enhanced),
         cmocka_unit_test(too_many_interfaces),
         cmocka_unit_test(sections_without_end),

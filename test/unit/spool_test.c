@@ -28,6 +28,7 @@ static struct at_packet make(uint8_t *record, uint8_t *frame, uint32_t q,
         .source = q,
         .format = AT_FORMAT_ERF,
         .edited = edited,
+        .comment = i % 4 < 2 ? NULL : "somewhere" + i % 9,
     };
 }
 
@@ -41,6 +42,10 @@ static void assert_same(const struct at_packet *a, const struct at_packet *b)
     assert_int_equal(a->cap_bytes, b->cap_bytes);
     if (b->cap_bytes > 0)
         assert_memory_equal(a->data, b->data, b->cap_bytes);
+    if (b->comment == NULL)
+        assert_null(a->comment);
+    else
+        assert_string_equal(a->comment, b->comment);
 }
 
 static void fill_and_take(const char *beside, uint64_t memory)
