@@ -26,13 +26,14 @@ static int archive_init(struct archive *ar)
 enum {
     RANGE = 1,
     STREAM = 2,
-    RULES = 4, /* and --app */
+    RULES = 4,
     FORMAT = 8,
     SIZES = 16,
     KEEP = 32, /* and --dry-run */
     DEEP = 64,
     SALVAGE = 128,
     WORDS = 256, /* segments may be named */
+    APP = 512,
 };
 
 static const struct {
@@ -45,15 +46,15 @@ static const struct {
     {"show", tool_archive_show, FORMAT | WORDS},
     {"remove", tool_archive_remove, RANGE | STREAM | FORMAT | KEEP | WORDS},
     {"expire", tool_archive_expire, STREAM | FORMAT | SIZES | KEEP},
-    {"reindex", tool_archive_reindex, RANGE | STREAM | RULES},
+    {"reindex", tool_archive_reindex, RANGE | STREAM | RULES | APP},
+    {"verify", tool_archive_verify, RANGE | STREAM | RULES | DEEP | WORDS},
 };
 
 static unsigned given(const struct archive *ar)
 {
     return (tool_selection_given(&ar->selection) ? RANGE : 0) |
-           (ar->stream != NULL ? STREAM : 0) |
-           (ar->rules != NULL || ar->app ? RULES : 0) |
-           (ar->format != AT_PRINT_TABLE ? FORMAT : 0) |
+           (ar->stream != NULL ? STREAM : 0) | (ar->rules != NULL ? RULES : 0) |
+           (ar->app ? APP : 0) | (ar->format != AT_PRINT_TABLE ? FORMAT : 0) |
            (ar->older_ns > 0 || ar->most_bytes != UINT64_MAX ? SIZES : 0) |
            (ar->keep_index || ar->dry_run ? KEEP : 0) | (ar->deep ? DEEP : 0) |
            (ar->common.salvage ? SALVAGE : 0) | (ar->words > 0 ? WORDS : 0);
@@ -71,7 +72,7 @@ static int run_verb(struct archive *ar, const char *name)
         return verbs[k].run(ar);
     }
     tool_usage_error("there is no '%s' here; there are init, list, show, "
-                     "remove, expire and reindex",
+                     "remove, expire, reindex and verify",
                      name);
 }
 
@@ -99,6 +100,8 @@ int main(int argc, char *argv[])
                   "expire, remove: only packets go, flows can still be listed"),
         TOOL_FLAG(0, "dry-run", &ar.dry_run,
                   "expire, remove: list what would go and change nothing"),
+        TOOL_FLAG(0, "deep", &ar.deep,
+                  "verify: hold each row of each index against the packets"),
         TOOL_TEXT(0, "stream", &ar.stream, "NAME", "of that stream only"),
         TOOL_CHOICE(0, "format", &ar.format, "table|csv|json",
                     "how segments are listed"),
@@ -109,14 +112,14 @@ int main(int argc, char *argv[])
                   "rules of applications that come before the built-in ones"),
         TOOL_SELECTION_BUT(&ar.selection,
                            TOOL_NO_FILTER | TOOL_NO_BPF | TOOL_NO_LIMIT),
-        TOOL_COMMON_BUT(&ar.common, TOOL_NO_THREADS | TOOL_NO_PROGRESS |
-                                        TOOL_NO_STRICT | TOOL_NO_SALVAGE),
+        TOOL_COMMON_BUT(&ar.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE),
         TOOL_END,
     };
-    int i = tool_parse(argc, argv,
-                       "init|list|show|remove|expire|reindex [options] archive "
-                       "[segment ...]",
-                       options);
+    int i = tool_parse(
+        argc, argv,
+        "init|list|show|remove|expire|reindex|verify [options] archive "
+        "[segment ...]",
+        options);
 
     if (argc - i < 2)
         tool_usage_error("a verb and an archive must be named");

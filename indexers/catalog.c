@@ -293,7 +293,7 @@ enum at_status at_archive_open(struct at_archive **out, const char *path,
     if (st == AT_OK)
         st = open_catalog(a, write, err);
     if (st == AT_OK)
-        st = at_catalog_version(&a->sql, path, &a->version, err);
+        st = at_catalog_version(&a->sql, &a->version, err);
     if (st == AT_OK && write)
         st = make_ready(a, err);
     if (st != AT_OK) {

@@ -82,8 +82,8 @@ static int64_t number(struct at_sql *sql, const char *query)
     return v;
 }
 
-enum at_status at_catalog_version(struct at_sql *sql, const char *archive,
-                                  int *version, struct at_error *err)
+enum at_status at_catalog_version(struct at_sql *sql, int *version,
+                                  struct at_error *err)
 {
     const int64_t id = number(sql, "PRAGMA application_id");
 
@@ -97,7 +97,7 @@ enum at_status at_catalog_version(struct at_sql *sql, const char *archive,
         return at_error_set(err, AT_ERR_FORMAT,
                             "%s: catalogue version %d; this program reads 1 "
                             "to %d",
-                            archive, *version, AT_CATALOG_VERSION);
+                            sql->name, *version, AT_CATALOG_VERSION);
     return AT_OK;
 }
 

@@ -20,10 +20,9 @@ enum {
 /* Makes the tables of this version in an empty database. */
 enum at_status at_catalog_make(struct at_sql *sql);
 
-/* What version it is of; AT_ERR_FORMAT if it is none that can be read, which
- * the message says of 'archive'. */
-enum at_status at_catalog_version(struct at_sql *sql, const char *archive,
-                                  int *version, struct at_error *err);
+/* What version it is of; AT_ERR_FORMAT if it is none that can be read. */
+enum at_status at_catalog_version(struct at_sql *sql, int *version,
+                                  struct at_error *err);
 
 /* Makes one of this version of one of 'version', in one transaction. */
 enum at_status at_catalog_upgrade(struct at_sql *sql, int version);

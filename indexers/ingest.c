@@ -20,6 +20,8 @@
 #include "sights.h"
 #include "taken.h"
 
+enum { PCAP_SNAP = 262144 }; /* where an input does not say */
+
 /* A segment in the making. */
 struct draft {
     struct at_writer *writer; /* NULL: there is none */
@@ -28,7 +30,8 @@ struct draft {
     char *path;   /* in tmp/ */
     int64_t start_ns, end_ns;
     enum at_format format;
-    uint16_t linktype;
+    uint16_t linktype;       /* of all of them; 0 for ERF */
+    uint16_t first_linktype; /* of the first record */
     uint32_t snap_bytes;
     uint64_t bytes;                 /* of records */
     struct at_digesting *digesting; /* of the bytes of the file */
@@ -94,6 +97,15 @@ static enum at_status resume_flows(struct ingest *in, struct at_error *err)
     return st == AT_OK ? at_builder_resume(d->builder, &d->carry, err) : st;
 }
 
+/* What the header of the segment says, which an index that is made of it by
+ * reading must say, too. */
+static uint32_t snap_of(const struct at_trace_info *trace)
+{
+    const bool erf = trace->format == AT_FORMAT_ERF;
+
+    return erf || trace->snap_bytes > 0 ? trace->snap_bytes : PCAP_SNAP;
+}
+
 static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
                                  int64_t ns, struct at_error *err)
 {
@@ -106,7 +118,7 @@ static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
         .codec = codec_of(in->how),
         .level = in->how->level,
         .linktype = pkt->linktype,
-        .snap_bytes = in->trace->snap_bytes,
+        .snap_bytes = snap_of(in->trace),
         .sync = true,
         .written = at_digesting_add,
     };
@@ -119,6 +131,7 @@ static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
     d->end_ns = d->start_ns + in->how->rotate_ns;
     d->format = opts.format;
     d->linktype = opts.format == AT_FORMAT_ERF ? 0 : pkt->linktype;
+    d->first_linktype = pkt->linktype;
     d->snap_bytes = opts.snap_bytes;
     d->path = at_archive_path(in->archive, "tmp/draft");
     d->folder = at_archive_path(in->archive, "tmp");
@@ -139,7 +152,7 @@ static enum at_status finish_draft(struct ingest *in, const char *index,
     struct at_index_about about = {
         .format = d->format,
         .codec = codec_of(in->how),
-        .linktype = d->linktype,
+        .linktype = d->first_linktype,
         .snap_bytes = d->snap_bytes,
         .stream = in->how->stream,
         .apps = in->how->apps,

@@ -373,3 +373,138 @@ make_old() { # archive
     done
     same_contents a "$SHARED/archive"
 }
+
+# ---- verify
+
+@test "archive: verify finds nothing wrong with what was written, --deep neither" {
+    run --separate-stderr at-archive verify --deep a
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+    one_message
+    n=$(at-query --count -w x a | sed ':a; s/\B[0-9]\{3\}\>/,&/; ta')
+    [[ "$stderr" == "at-archive: $n packets"*', all as written' ]]
+    at-archive remove -q --keep-index --to 2026-03-01T12:00Z a
+    at-archive verify -q --deep a
+    for j in 1 3; do
+        at-archive verify -q --deep -j $j "$SHARED/archive"
+    done
+    chmod -R a-w a
+    at-archive verify -q --deep a
+}
+
+@test "archive: an index is the same, made of any input and of its segment" {
+    i=0
+    for f in "$TEST_DATA"/{http,vlan,fragments}.pcap "$TEST_DATA"/loss.pcap \
+        "$TEST_DATA"/link.erf; do
+        for to in erf pcap pcap-us pcapng; do
+            at-convert -q -n 300 -F $to "$f" - >in.$to
+            i=$((i + 1))
+            at-ingest -q --flush --rotate 5s --stream s$i b in.$to
+        done
+    done
+    for codec in gzip zstd xz bzip2 lz4; do
+        at-ingest -q --flush --stream $codec -Z $codec b-$codec in.pcap
+        at-archive verify -q --deep b-$codec
+    done
+    at-archive verify -q --deep b
+    [ "$(at-archive list --json b | wc -l)" -ge $i ]
+}
+
+@test "archive: every flipped byte is found, and its file and place named" {
+    need python3
+    fast_build || skip 'takes too long under a sanitizer'
+    at-convert -q -n 200 "$TEST_DATA/http.pcap" h.pcap
+    at-convert -q -n 150 "$TEST_DATA/link.erf" l.erf
+    at-convert -q -n 100 "$TEST_DATA/dns.pcap" d.pcap
+    at-convert -q -n 100 "$TEST_DATA/ssh.pcap" s.pcap
+    at-ingest -q --stream one --flush a1 h.pcap
+    at-ingest -q --stream two a1 l.erf
+    at-ingest -q --stream three a1 d.pcap
+    at-archive remove -q --keep-index --stream three a1
+    i=0
+    for codec in gzip zstd xz bzip2 lz4; do
+        i=$((i + 1))
+        at-convert -q -n $((100 + i)) "$TEST_DATA/tls.pcap" t.pcap
+        at-ingest -q --flush --stream is$codec -Z $codec a2 t.pcap
+    done
+    for archive in a1 a2; do
+        mapfile -t files < <(cd $archive && find catalog.* segments pending -type f)
+        tries=700 queries=70
+        [ $archive = a1 ] || tries=300 queries=30
+        run python3 "$TOP/test/flips.py" $tries $queries $archive "${files[@]}"
+        echo "$output"
+        [ "$status" -eq 0 ]
+    done
+}
+
+@test "archive: verify tells what is wrong where" {
+    need jq
+    path=$(paths a | head -n 1)
+    cp -a a whole
+    damage() { # file offset: another byte
+        printf '\x5a\xa5' | dd of="$1" bs=1 conv=notrunc seek="$2" status=none
+    }
+    expect() { # word...: each in the only message about it
+        run --separate-stderr at-archive verify -q a
+        [ "$status" -eq 1 ]
+        for word; do
+            [[ "$stderr" == *"$word"* ]] || { echo "$stderr" && return 1; }
+        done
+        rm -rf a
+        cp -a whole a
+    }
+    damage "a/$path" 200000
+    expect "at-archive: a/$path: damaged: " ', in block ' 'no gzip block is there'
+    # A time in a header, which no reader looks at
+    damage "a/$path" 4
+    expect "a/$path: damaged: the header of the BGZF member at byte 0, in block 0; all packets can be read"
+    truncate -s 300000 "a/$path"
+    expect "a/$path: is of 300000 bytes"
+    rm "a/$path"
+    expect "a/$path: cannot open"
+    rm "a/$path.idx"
+    expect "a/$path.idx: "
+    # A value in a row of a table that is as good as any other
+    sqlite3 "a/$path.idx" 'UPDATE flow SET dport = dport + 1 WHERE id = 7'
+    expect "a/$path.idx: damaged: "
+    size=$(stat -c %s "a/$path.idx")
+    damage "a/$path.idx" $((size - 100))
+    expect "a/$path.idx: damaged: table " ", at byte $((size - 100))"
+    sqlite3 a/catalog.sqlite 'UPDATE segment SET packets = packets + 1'
+    expect 'a/catalog.sqlite: damaged: not what catalog.sha256 says' \
+        "$path.idx: says "
+    damage a/catalog.sha256 7
+    expect 'a/catalog.sqlite: damaged'
+    rm a/catalog.sha256
+    run --separate-stderr at-archive verify a
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *'without catalog.sha256'* ]]
+    : >a/segments/stray.pcap.gz
+    run --separate-stderr at-archive verify a
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *'segments/stray.pcap.gz: not in the catalogue'* ]]
+}
+
+@test "archive: verify of segments by name, stream and time" {
+    need jq
+    path=$(paths a | tail -n 1)
+    truncate -s 1000 "a/$path"
+    at-archive verify -q a "$(paths a | head -n 1)"
+    run at-archive verify -q a "$path"
+    [ "$status" -eq 1 ]
+    at-archive verify -q --to 2026-03-01T12:00Z a
+    run at-archive verify -q --from 2026-03-01T12:00Z a
+    [ "$status" -eq 1 ]
+}
+
+@test "archive: verify of an archive without digests" {
+    need sqlite3
+    make_old a
+    run --separate-stderr at-archive verify --deep a
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *'its digest is not known'* ]]
+    path=$(paths a | head -n 1)
+    printf 'xx' | dd of="a/$path" bs=1 conv=notrunc seek=200000 status=none
+    run at-archive verify -q a
+    [ "$status" -eq 1 ]
+}

@@ -1,0 +1,280 @@
+/*
+ * rebuild.c - the index of a segment, made anew of its packets
+ */
+#include "rebuild.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "errors.h"
+#include "index.h"
+#include "input.h"
+#include "schema.h"
+#include "sql.h"
+
+enum { PIECE_BYTES = 1 << 16, TABLES_MOST = 32 };
+
+/* ---- making ---------------------------------------------------------- */
+
+/* What the flows were that go on: the index says it of those it has, and the
+ * catalogue of those that the segment before has left. */
+static enum at_status find_carry(struct at_archive *a,
+                                 const struct at_segment *seg,
+                                 const char *trace, struct at_carry *carry,
+                                 struct at_error *err)
+{
+    char *path = at_index_path(trace);
+    struct at_index *ix = NULL;
+    bool known = false;
+
+    if (path == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    if (at_index_open(&ix, path, NULL, NULL) == AT_OK)
+        known = at_index_carried(ix, carry, NULL) == AT_OK;
+    at_index_close(ix);
+    free(path);
+    if (known)
+        return AT_OK;
+    at_carry_close(carry);
+    return at_archive_open_flows(a, seg->stream, seg->id, seg->start_ns, carry,
+                                 err);
+}
+
+enum at_status at_rebuild_index(struct at_archive *a,
+                                const struct at_segment *seg, const char *trace,
+                                const char *path,
+                                const struct at_rebuilding *how,
+                                struct at_index_totals *totals,
+                                struct at_error *err)
+{
+    struct at_carry carry = {.n = 0}, open = {.n = 0};
+    const struct at_indexing indexing = {
+        .pool = how->pool,
+        .tracking = at_tracking_default,
+        .stream = seg->stream,
+        .apps = how->apps,
+        .carry = &carry,
+        .open = &open,
+        .progress = how->progress,
+        .progress_ctx = how->progress_ctx,
+    };
+    bool written;
+    enum at_status st = find_carry(a, seg, trace, &carry, err);
+
+    if (st == AT_OK)
+        st = at_index_file(trace, path, &indexing, totals, &written, err);
+    at_carry_close(&carry);
+    at_carry_close(&open);
+    return st;
+}
+
+/* ---- bytes ----------------------------------------------------------- */
+
+static enum at_status compare_inputs(struct at_input *a, struct at_input *b,
+                                     uint8_t *buf, uint64_t *offset,
+                                     struct at_error *err)
+{
+    uint8_t *x = buf, *y = buf + PIECE_BYTES;
+    size_t n = 1, m = 1;
+
+    for (*offset = 0; n > 0 || m > 0; *offset += n) {
+        enum at_status st = at_input_read(a, x, PIECE_BYTES, &n, err);
+
+        if (st == AT_OK)
+            st = at_input_read(b, y, PIECE_BYTES, &m, err);
+        if (st != AT_OK)
+            return st;
+        for (size_t i = 0; i < n || i < m; i++)
+            if (i >= n || i >= m || x[i] != y[i]) {
+                *offset += i;
+                return AT_OK;
+            }
+    }
+    return AT_END;
+}
+
+enum at_status at_first_difference(const char *a, const char *b,
+                                   uint64_t *offset, struct at_error *err)
+{
+    struct at_input x, y;
+    uint8_t *buf;
+    enum at_status st = at_input_open(&x, a, err);
+
+    if (st != AT_OK)
+        return st;
+    st = at_input_open(&y, b, err);
+    if (st != AT_OK) {
+        at_input_close(&x);
+        return st;
+    }
+    buf = malloc((size_t)2 * PIECE_BYTES);
+    st = buf == NULL ? at_error_set(err, AT_ERR_MEMORY, "out of memory")
+                     : compare_inputs(&x, &y, buf, offset, err);
+    free(buf);
+    at_input_close(&x);
+    at_input_close(&y);
+    return st;
+}
+
+/* ---- tables ---------------------------------------------------------- */
+
+static bool same_value(sqlite3_stmt *a, sqlite3_stmt *b, int i)
+{
+    const int n = sqlite3_column_bytes(a, i);
+
+    if (sqlite3_column_type(a, i) != sqlite3_column_type(b, i))
+        return false;
+    if (sqlite3_column_type(a, i) == SQLITE_INTEGER)
+        return sqlite3_column_int64(a, i) == sqlite3_column_int64(b, i);
+    return n == sqlite3_column_bytes(b, i) &&
+           (n == 0 || memcmp(sqlite3_column_blob(a, i),
+                             sqlite3_column_blob(b, i), (size_t)n) == 0);
+}
+
+/* Whether two values of a column "marks" differ in the application only. */
+static bool same_marks(sqlite3_stmt *a, sqlite3_stmt *b, int i)
+{
+    const int64_t most = (1 << AT_INDEX_APP_SHIFT) - 1;
+
+    return strcmp(sqlite3_column_name(a, i), "marks") == 0 &&
+           ((sqlite3_column_int64(a, i) ^ sqlite3_column_int64(b, i)) & most) ==
+               0;
+}
+
+/* Whether two rows are the same, and if not, whether but for names. */
+static bool same_row(sqlite3_stmt *a, sqlite3_stmt *b, bool *names)
+{
+    bool same = true;
+
+    *names = true;
+    if (sqlite3_column_count(a) != sqlite3_column_count(b))
+        return *names = false;
+    for (int i = 0; i < sqlite3_column_count(a); i++)
+        if (!same_value(a, b, i)) {
+            same = false;
+            *names &= same_marks(a, b, i);
+        }
+    return same;
+}
+
+struct comparison {
+    struct at_sql is, should;
+    void (*fn)(void *ctx, const struct at_difference *d);
+    void *ctx;
+};
+
+static void compare_rows(struct comparison *c, sqlite3_stmt *a, sqlite3_stmt *b,
+                         struct at_difference *d)
+{
+    for (int64_t row = 1;; row++) {
+        const enum at_status x = at_sql_step(&c->is, a);
+        const enum at_status y = at_sql_step(&c->should, b);
+        bool names = false;
+
+        if (x < 0 || y < 0 || (x == AT_END && y == AT_END))
+            return;
+        if (x == AT_OK && y == AT_OK && same_row(a, b, &names))
+            continue;
+        if (d->rows++ == 0)
+            d->row = row;
+        d->names &= names;
+    }
+}
+
+/* A table that is not there, or not as it was, has no statement. */
+static void compare_table(struct comparison *c, const char *name)
+{
+    struct at_difference d = {.table = name, .names = true};
+    char query[AT_TABLE_NAME + 32];
+    sqlite3_stmt *a, *b;
+
+    snprintf(query, sizeof(query), "SELECT * FROM \"%.63s\"", name);
+    b = at_sql_prepare(&c->should, query);
+    a = at_sql_prepare(&c->is, query);
+    if (a != NULL && b != NULL)
+        compare_rows(c, a, b, &d);
+    sqlite3_finalize(a);
+    sqlite3_finalize(b);
+    if (c->is.err.status != AT_OK && d.rows == 0)
+        d = (struct at_difference){.table = name, .rows = 1};
+    c->is.err.status = AT_OK; /* of the next table nothing is known yet */
+    d.names |= strcmp(name, "app") == 0;
+    if (d.rows > 0)
+        c->fn(c->ctx, &d);
+}
+
+/* The tables that there should be, and how they should be described. */
+static void compare_tables(struct comparison *c)
+{
+    char name[TABLES_MOST][AT_TABLE_NAME];
+    sqlite3_stmt *st = at_sql_prepare(
+        &c->should, "SELECT name FROM sqlite_master WHERE type = 'table'"
+                    " UNION ALL SELECT 'sqlite_master' ORDER BY 1");
+    int n = 0;
+
+    while (n < TABLES_MOST && at_sql_step(&c->should, st) == AT_OK)
+        snprintf(name[n++], AT_TABLE_NAME, "%s",
+                 (const char *)sqlite3_column_text(st, 0));
+    sqlite3_finalize(st);
+    for (int i = 0; i < n; i++)
+        compare_table(c, name[i]);
+}
+
+enum at_status at_index_compare(const char *is, const char *should,
+                                void (*fn)(void *ctx,
+                                           const struct at_difference *d),
+                                void *ctx, struct at_error *err)
+{
+    struct comparison c = {.fn = fn, .ctx = ctx};
+    enum at_status st = at_sql_open(&c.is, is, AT_SQL_SEALED, err);
+
+    if (st != AT_OK)
+        return st;
+    st = at_sql_open(&c.should, should, AT_SQL_SEALED, err);
+    if (st == AT_OK) {
+        compare_tables(&c);
+        st = at_error_copy(err, &c.should.err);
+        at_sql_close(&c.should);
+    }
+    at_sql_close(&c.is);
+    return st;
+}
+
+/* ---- where a byte is ------------------------------------------------- */
+
+/* Where SQLite keeps the size of its pages, big-endian. */
+static uint64_t page_bytes(const char *index)
+{
+    enum { HEADER = 100, AT = 16, LARGEST = 65536 };
+    uint8_t header[HEADER];
+    struct at_input in;
+    uint64_t bytes = 0;
+    size_t n;
+
+    if (at_input_open(&in, index, NULL) != AT_OK)
+        return 0;
+    if (at_input_read(&in, header, HEADER, &n, NULL) == AT_OK && n == HEADER)
+        bytes = at_load_be16(header + AT);
+    at_input_close(&in);
+    return bytes == 1 ? LARGEST : bytes;
+}
+
+void at_index_table_at(const char *index, uint64_t offset, char *name)
+{
+    const uint64_t bytes = page_bytes(index);
+    struct at_sql sql;
+    sqlite3_stmt *st;
+
+    snprintf(name, AT_TABLE_NAME, "no table");
+    if (bytes == 0 || at_sql_open(&sql, index, AT_SQL_SEALED, NULL) != AT_OK)
+        return;
+    st = at_sql_prepare(&sql, "SELECT name FROM dbstat WHERE pageno = ?");
+    at_sql_bind(st, 1, (int64_t)(offset / bytes) + 1);
+    if (at_sql_step(&sql, st) == AT_OK)
+        snprintf(name, AT_TABLE_NAME, "table %s",
+                 (const char *)sqlite3_column_text(st, 0));
+    sqlite3_finalize(st);
+    at_sql_close(&sql);
+}
