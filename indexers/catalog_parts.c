@@ -91,13 +91,16 @@ enum at_status at_archive_open_flows(struct at_archive *a, const char *stream,
                                      struct at_carry *carry,
                                      struct at_error *err)
 {
-    sqlite3_stmt *st = at_sql_prepare(
+    sqlite3_stmt *st;
+    enum at_status r = AT_OK;
+
+    if (a->version < 2)
+        return AT_OK;
+    st = at_sql_prepare(
         &a->sql, "SELECT data FROM open_flow WHERE id >> 20 = (SELECT s.id"
                  " FROM segment s JOIN stream t ON t.id = s.stream"
                  " WHERE t.name = ?1 AND s.id != ?2 AND s.start <= ?3"
                  " ORDER BY s.start DESC, s.id DESC LIMIT 1) ORDER BY id");
-    enum at_status r = AT_OK;
-
     at_sql_bind_text(st, 1, stream);
     at_sql_bind(st, 2, segment);
     at_sql_bind(st, 3, start_ns);
