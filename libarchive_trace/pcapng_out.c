@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pcapng_put.h"
 #include "process.h"
 #include "section.h"
 
@@ -32,142 +33,19 @@ struct at_face {
     const struct at_layout *layout; /* of a pcapng source, held; else NULL */
     uint32_t source;
     uint32_t interface;
+    /* and where it is not of a pcapng source */
     uint16_t linktype;
     bool erf;
-    struct at_fcs fcs; /* where it is not of a pcapng source */
+    struct at_fcs fcs;
 };
 
-/* ---- bytes ----------------------------------------------------------- */
+/* How many interfaces of its section a pcapng source has described. */
+struct at_described {
+    const struct at_layout *layout; /* held */
+    uint32_t interfaces;
+};
 
-static uint8_t *grow(struct at_pcapng_out *o, size_t n)
-{
-    if (o->bytes + n > o->room) {
-        const size_t room = 2 * (o->bytes + n) + 256;
-        uint8_t *p = realloc(o->buf, room);
-
-        if (p == NULL) {
-            o->failed = true;
-            return NULL;
-        }
-        o->buf = p;
-        o->room = room;
-    }
-    o->bytes += n;
-    return o->buf + o->bytes - n;
-}
-
-static void put(struct at_pcapng_out *o, const void *p, size_t n)
-{
-    uint8_t *to = grow(o, n);
-
-    if (to != NULL && n > 0)
-        memcpy(to, p, n);
-}
-
-static void put_zeros(struct at_pcapng_out *o, size_t n)
-{
-    uint8_t *to = grow(o, n);
-
-    if (to != NULL)
-        memset(to, 0, n);
-}
-
-static void put16(struct at_pcapng_out *o, bool swapped, uint16_t v)
-{
-    uint8_t *to = grow(o, 2);
-
-    if (to != NULL && swapped)
-        at_store_be16(to, v);
-    else if (to != NULL)
-        at_store_le16(to, v);
-}
-
-static void put32(struct at_pcapng_out *o, bool swapped, uint32_t v)
-{
-    put16(o, swapped, (uint16_t)(swapped ? v >> 16 : v));
-    put16(o, swapped, (uint16_t)(swapped ? v : v >> 16));
-}
-
-static void put64(struct at_pcapng_out *o, bool swapped, uint64_t v)
-{
-    put32(o, swapped, (uint32_t)(swapped ? v >> 32 : v));
-    put32(o, swapped, (uint32_t)(swapped ? v : v >> 32));
-}
-
-static size_t begin(struct at_pcapng_out *o, bool swapped, uint32_t type)
-{
-    const size_t at = o->bytes;
-
-    put32(o, swapped, type);
-    put32(o, swapped, 0);
-    return at;
-}
-
-/* Both lengths of the block that began at 'at'. */
-static void finish(struct at_pcapng_out *o, bool swapped, size_t at)
-{
-    const uint32_t n = (uint32_t)(o->bytes - at + 4);
-
-    put32(o, swapped, n);
-    if (!o->failed)
-        memcpy(o->buf + at + 4, o->buf + o->bytes - 4, 4);
-}
-
-static void put_option(struct at_pcapng_out *o, bool swapped, uint16_t code,
-                       const void *p, uint16_t n)
-{
-    put16(o, swapped, code);
-    put16(o, swapped, n);
-    put(o, p, n);
-    put_zeros(o, at_ng_padded(n) - n);
-}
-
-/* ---- options --------------------------------------------------------- */
-
-enum shape { UNKNOWN, BYTES, NUMBER };
-
-/* What an option of interfaces or packets is made of. */
-static enum shape shape_of(bool packet, uint16_t code)
-{
-    static const uint8_t face[] = {
-        [1] = BYTES,   [2] = BYTES,   [3] = BYTES,  [4] = BYTES,
-        [5] = BYTES,   [6] = BYTES,   [7] = BYTES,  [8] = NUMBER,
-        [9] = BYTES,   [10] = NUMBER, [11] = BYTES, [12] = BYTES,
-        [13] = BYTES,  [14] = NUMBER, [15] = BYTES, [16] = NUMBER,
-        [17] = NUMBER, [18] = BYTES,
-    };
-    static const uint8_t frame[] = {
-        [1] = BYTES,  [2] = NUMBER, [3] = BYTES,
-        [4] = NUMBER, [5] = NUMBER, [6] = NUMBER,
-    };
-
-    if (packet)
-        return code < sizeof(frame) ? (enum shape)frame[code] : UNKNOWN;
-    return code < sizeof(face) ? (enum shape)face[code] : UNKNOWN;
-}
-
-/* Copies an option; false where it is of the other byte order and unknown. */
-static bool copy_option(struct at_pcapng_out *o, bool swapped, bool packet,
-                        const struct at_options *from,
-                        const struct at_option *option)
-{
-    const enum shape shape = shape_of(packet, option->code);
-    const uint64_t n = at_option_number(from, option);
-
-    if (from->swapped == swapped || shape == BYTES) {
-        put_option(o, swapped, option->code, option->data, option->bytes);
-        return true;
-    }
-    if (shape == UNKNOWN || (option->bytes != 4 && option->bytes != 8))
-        return false;
-    put16(o, swapped, option->code);
-    put16(o, swapped, option->bytes);
-    if (option->bytes == 4)
-        put32(o, swapped, (uint32_t)n);
-    else
-        put64(o, swapped, n);
-    return true;
-}
+/* ---- packets --------------------------------------------------------- */
 
 static void put_flags(struct at_pcapng_out *o, bool swapped, uint64_t flags,
                       const struct at_packet *pkt)
@@ -185,9 +63,9 @@ static void put_flags(struct at_pcapng_out *o, bool swapped, uint64_t flags,
         flags |= AT_NG_CRC_ERROR;
     if (flags == 0)
         return;
-    put16(o, swapped, OPTION_FLAGS);
-    put16(o, swapped, 4);
-    put32(o, swapped, (uint32_t)flags);
+    at_ng_put16(o, swapped, OPTION_FLAGS);
+    at_ng_put16(o, swapped, 4);
+    at_ng_put32(o, swapped, (uint32_t)flags);
 }
 
 static void put_packet_options(struct at_pcapng_out *o, bool swapped,
@@ -204,15 +82,15 @@ static void put_packet_options(struct at_pcapng_out *o, bool swapped,
             put_flags(o, swapped, at_option_number(&from, &option), pkt);
             flags = true;
         } else {
-            lost |= !copy_option(o, swapped, true, &from, &option);
+            lost |= !at_ng_copy_option(o, swapped, AT_NG_EPB, &from, &option);
         }
     }
     if (!flags)
         put_flags(o, swapped, 0, pkt);
     if (!drops) {
-        put16(o, swapped, OPTION_DROPS);
-        put16(o, swapped, 8);
-        put64(o, swapped, pkt->lost);
+        at_ng_put16(o, swapped, OPTION_DROPS);
+        at_ng_put16(o, swapped, 8);
+        at_ng_put64(o, swapped, pkt->lost);
     }
     if (pkt->comment != NULL)
         put_option(o, swapped, OPTION_COMMENT, pkt->comment,
@@ -237,24 +115,28 @@ static uint64_t count_of(const struct at_packet *pkt)
 static void put_packet(struct at_pcapng_out *o, bool swapped, uint32_t face,
                        const struct at_packet *pkt, struct at_losses *l)
 {
-    const size_t at = begin(o, swapped, AT_NG_EPB);
+    const size_t at = at_ng_begin(o, swapped, AT_NG_EPB);
     const uint64_t count = count_of(pkt);
 
-    put32(o, swapped, face);
-    put32(o, swapped, (uint32_t)(count >> 32));
-    put32(o, swapped, (uint32_t)count);
-    put32(o, swapped, pkt->cap_bytes);
-    put32(o, swapped, pkt->wire_bytes);
-    put(o, pkt->data, pkt->cap_bytes);
-    put_zeros(o, at_ng_padded(pkt->cap_bytes) - pkt->cap_bytes);
+    at_ng_put32(o, swapped, face);
+    at_ng_put32(o, swapped, (uint32_t)(count >> 32));
+    at_ng_put32(o, swapped, (uint32_t)count);
+    at_ng_put32(o, swapped, pkt->cap_bytes);
+    at_ng_put32(o, swapped, pkt->wire_bytes);
+    at_ng_put(o, pkt->data, pkt->cap_bytes);
+    at_ng_put_zeros(o, at_ng_padded(pkt->cap_bytes) - pkt->cap_bytes);
     put_packet_options(o, swapped, pkt, l);
-    finish(o, swapped, at);
+    at_ng_finish(o, swapped, at);
     l->timeless += pkt->timeless;
 }
 
 static void let_section_go(struct at_pcapng_out *o)
 {
     at_layout_drop(o->now);
+    for (uint32_t i = 0; i < o->sources; i++) {
+        at_layout_drop(o->source[i].layout);
+        o->source[i] = (struct at_described){.layout = NULL};
+    }
     for (uint32_t i = 0; i < o->faces; i++)
         at_layout_drop(o->face[i].layout);
     o->now = NULL;
@@ -266,13 +148,13 @@ static void let_section_go(struct at_pcapng_out *o)
 
 static void put_section(struct at_pcapng_out *o)
 {
-    const size_t at = begin(o, false, AT_NG_SHB);
+    const size_t at = at_ng_begin(o, false, AT_NG_SHB);
 
-    put32(o, false, AT_NG_ORDER);
-    put16(o, false, 1);
-    put16(o, false, 0);
-    put64(o, false, UINT64_MAX);
-    finish(o, false, at);
+    at_ng_put32(o, false, AT_NG_ORDER);
+    at_ng_put16(o, false, 1);
+    at_ng_put16(o, false, 0);
+    at_ng_put64(o, false, UINT64_MAX);
+    at_ng_finish(o, false, at);
     o->new_section = true;
 }
 
@@ -288,7 +170,7 @@ static void copy_section(struct at_pcapng_out *o,
     at_layout_hold(layout);
     o->now = layout;
     o->copied = 0;
-    put(o, s->header, s->header_bytes);
+    at_ng_put(o, s->header, s->header_bytes);
     if (o->how != AT_SECTIONS_WHOLE && !o->failed)
         memset(o->buf + o->bytes - s->header_bytes + 16, 0xff, 8);
     o->new_section = true;
@@ -307,20 +189,21 @@ static void put_description(struct at_pcapng_out *o, bool swapped,
                                            face->fcs);
     const bool changed = fcs.known != face->fcs.known ||
                          fcs.bits != face->fcs.bits;
-    const size_t at = begin(o, swapped, AT_NG_IDB);
+    const size_t at = at_ng_begin(o, swapped, AT_NG_IDB);
     struct at_options from = at_ng_options(face->block, face->block_bytes,
                                            layout->swapped);
     struct at_option option;
 
-    put16(o, swapped, face->linktype);
-    put16(o, swapped, 0);
-    put32(o, swapped, face->snap_bytes);
+    at_ng_put16(o, swapped, face->linktype);
+    at_ng_put16(o, swapped, 0);
+    at_ng_put32(o, swapped, face->snap_bytes);
     while (at_options_next(&from, &option))
         if (!changed || option.code != OPTION_FCSLEN)
-            l->descriptions += !copy_option(o, swapped, false, &from, &option);
+            l->descriptions += !at_ng_copy_option(o, swapped, AT_NG_IDB, &from,
+                                                  &option);
     if (changed)
-        put_option(o, swapped, OPTION_FCSLEN, &fcs.bits, 1);
-    finish(o, swapped, at);
+        at_ng_put_option(o, swapped, OPTION_FCSLEN, &fcs.bits, 1);
+    at_ng_finish(o, swapped, at);
 }
 
 static void put_face(struct at_pcapng_out *o, const struct at_face *f,
@@ -333,14 +216,14 @@ static void put_face(struct at_pcapng_out *o, const struct at_face *f,
         put_description(o, false, f->layout, f->interface, l);
         return;
     }
-    at = begin(o, false, AT_NG_IDB);
-    put16(o, false, f->linktype);
-    put16(o, false, 0);
-    put32(o, false, 0);
-    put_option(o, false, OPTION_TSRESOL, &resolution, 1);
+    at = at_ng_begin(o, false, AT_NG_IDB);
+    at_ng_put16(o, false, f->linktype);
+    at_ng_put16(o, false, 0);
+    at_ng_put32(o, false, 0);
+    at_ng_put_option(o, false, OPTION_TSRESOL, &resolution, 1);
     if (f->fcs.known)
-        put_option(o, false, OPTION_FCSLEN, &f->fcs.bits, 1);
-    finish(o, false, at);
+        at_ng_put_option(o, false, OPTION_FCSLEN, &f->fcs.bits, 1);
+    at_ng_finish(o, false, at);
 }
 
 static uint32_t hash_of(const struct at_face *f)
@@ -423,17 +306,17 @@ static enum at_status put_in_ours(struct at_pcapng_out *o,
                                   const struct at_packet *pkt,
                                   struct at_losses *l)
 {
-    struct at_face f = {
-        .layout = pkt->format == AT_FORMAT_PCAPNG ? pkt->layout : NULL,
-        .source = pkt->source,
-        .linktype = pkt->linktype,
-        .erf = pkt->format == AT_FORMAT_ERF,
-    };
+    struct at_face f = {.source = pkt->source};
     enum at_status st = AT_OK;
     uint32_t number = 0;
 
-    if (f.layout == NULL)
+    if (pkt->format == AT_FORMAT_PCAPNG) {
+        f.layout = pkt->layout;
+    } else {
+        f.linktype = pkt->linktype;
+        f.erf = pkt->format == AT_FORMAT_ERF;
         f.fcs = pkt->fcs;
+    }
     if (f.erf)
         for (; f.interface < pkt->interface && st == AT_OK; f.interface++)
             st = number_of(o, &f, &number, l);
@@ -452,27 +335,92 @@ static uint32_t type_of(const struct at_packet *pkt)
     return at_ng_32(pkt->layout->swapped, pkt->record);
 }
 
+/* What the source of the record has described; NULL: no memory. */
+static struct at_described *described_by(struct at_pcapng_out *o,
+                                         const struct at_packet *pkt)
+{
+    struct at_described *d;
+
+    if (pkt->source >= o->sources) {
+        const uint32_t n = pkt->source + 1;
+
+        d = realloc(o->source, n * sizeof(*d));
+        if (d == NULL)
+            return NULL;
+        memset(d + o->sources, 0, (n - o->sources) * sizeof(*d));
+        o->source = d;
+        o->sources = n;
+    }
+    d = &o->source[pkt->source];
+    if (d->layout != pkt->layout) {
+        at_layout_hold(pkt->layout);
+        at_layout_drop(d->layout);
+        *d = (struct at_described){.layout = pkt->layout};
+    }
+    return d;
+}
+
+/*
+ * An interface is described where its source does it, so that one without
+ * packets is kept too; where there are too many, only if a packet needs it.
+ */
+static enum at_status put_their_face(struct at_pcapng_out *o,
+                                     const struct at_packet *pkt,
+                                     struct at_losses *l)
+{
+    struct at_described *d = described_by(o, pkt);
+    struct at_face f = {.layout = pkt->layout, .source = pkt->source};
+    enum at_status st;
+    uint32_t number;
+
+    if (d == NULL)
+        return AT_ERR_MEMORY;
+    f.interface = d->interfaces++;
+    st = number_of(o, &f, &number, l);
+    return st == AT_ERR_LOSS ? AT_OK : st;
+}
+
+/* Of an interface that has no number there is nothing to say. */
+static enum at_status put_statistics(struct at_pcapng_out *o,
+                                     const struct at_packet *pkt,
+                                     struct at_losses *l)
+{
+    const struct at_face f = {
+        .layout = pkt->layout,
+        .source = pkt->source,
+        .interface = at_ng_32(pkt->layout->swapped, pkt->record + 8),
+    };
+    const uint32_t number = o->slots > 0 ? *find_slot(o, &f) : 0;
+
+    if (number == 0)
+        l->blocks++;
+    else
+        at_pcapng_put_statistics(o, pkt, number - 1, l);
+    return AT_OK;
+}
+
 /* A block that is no packet, in a section of ours. */
-static void put_other(struct at_pcapng_out *o, const struct at_packet *pkt,
-                      struct at_losses *l)
+static enum at_status put_other(struct at_pcapng_out *o,
+                                const struct at_packet *pkt,
+                                struct at_losses *l)
 {
     struct at_options options = at_packet_options(pkt);
     struct at_option option;
 
     switch (type_of(pkt)) {
     case AT_NG_IDB:
-        break; /* is made when a packet needs it */
+        return put_their_face(o, pkt, l);
     case AT_NG_SHB:
         l->descriptions += at_options_next(&options, &option);
-        break;
-    case AT_NG_ISB: /* of an interface that may have another number */
-        l->blocks++;
-        break;
+        return AT_OK;
+    case AT_NG_ISB:
+        return put_statistics(o, pkt, l);
     default:
-        if (pkt->layout->swapped)
-            l->blocks++;
+        if (!pkt->layout->swapped)
+            at_ng_put(o, pkt->record, pkt->record_bytes);
         else
-            put(o, pkt->record, pkt->record_bytes);
+            l->blocks += !at_pcapng_put_swapped(o, pkt, l);
+        return AT_OK;
     }
 }
 
@@ -485,7 +433,7 @@ static void copy_face(struct at_pcapng_out *o, const struct at_layout *layout,
                                                            o->copied);
 
     if (o->fcs_use == AT_FCS_KEEP)
-        put(o, face->block, face->block_bytes);
+        at_ng_put(o, face->block, face->block_bytes);
     else
         put_description(o, layout->swapped, layout, o->copied, l);
     o->copied++;
@@ -508,7 +456,7 @@ static void put_in_theirs(struct at_pcapng_out *o, const struct at_packet *pkt,
              (pkt->comment != NULL && pkt->kind == AT_KIND_PACKET))
         put_packet(o, pkt->layout->swapped, pkt->interface, pkt, l);
     else
-        put(o, pkt->record, pkt->record_bytes);
+        at_ng_put(o, pkt->record, pkt->record_bytes);
 }
 
 enum at_status at_pcapng_out_put(struct at_pcapng_out *o,
@@ -537,7 +485,7 @@ enum at_status at_pcapng_out_put(struct at_pcapng_out *o,
         o->begun = true;
     }
     if (pkt != NULL && pkt->kind != AT_KIND_PACKET)
-        put_other(o, pkt, l);
+        st = put_other(o, pkt, l);
     else if (pkt != NULL)
         st = put_in_ours(o, pkt, l);
     return o->failed ? AT_ERR_MEMORY : st;
@@ -546,6 +494,7 @@ enum at_status at_pcapng_out_put(struct at_pcapng_out *o,
 void at_pcapng_out_close(struct at_pcapng_out *o)
 {
     let_section_go(o);
+    free(o->source);
     free(o->face);
     free(o->slot);
     free(o->buf);

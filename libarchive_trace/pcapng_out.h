@@ -2,8 +2,8 @@
  * pcapng_out.h - records of any format as the blocks of a pcapng file
  *
  * Sections of one source can be kept as they are.  Otherwise there is one
- * little-endian section, whose interfaces are made when a packet needs them:
- * one for each source, section and interface that packets came from.
+ * little-endian section, whose interfaces are made when one is described or a
+ * packet needs it: one for each source, section and interface.
  */
 #ifndef AT_PCAPNG_OUT_H
 #define AT_PCAPNG_OUT_H
@@ -22,6 +22,8 @@ struct at_pcapng_out {
     uint32_t faces, face_room;
     uint32_t *slot; /* a hash table of numbers of faces, from 1 */
     uint32_t slots;
+    struct at_described *source; /* what each has described */
+    uint32_t sources;
     uint8_t *buf; /* what is to be written; the caller takes it */
     size_t bytes, room;
     bool failed;      /* no memory */

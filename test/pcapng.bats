@@ -320,3 +320,117 @@ END
     [ "$(at-convert -q -F pcap less.pcapng - | od -An -tx4 -j20 -N4 | tr -d ' ')" \
         = 04000001 ]
 }
+
+# Blocks of every kind that is no packet, in either byte order: two interfaces,
+# one without packets, statistics of both and of one that there is not.
+make_blocks() { # file < or > name
+    python3 - "$@" <<'END'
+import struct, sys
+name, order, who = sys.argv[1], sys.argv[2], sys.argv[3].encode()
+def block(kind, body):
+    body += bytes(-len(body) % 4)
+    n = struct.pack(order + "I", len(body) + 12)
+    return struct.pack(order + "I", kind) + n + body + n
+def option(code, value):
+    return (struct.pack(order + "HH", code, len(value)) + value +
+            bytes(-len(value) % 4))
+def words(*n):
+    return struct.pack(order + "I" * len(n), *n)
+big = lambda n: struct.pack(order + "Q", n)
+out = block(0x0a0d0d0a, struct.pack(order + "IHHq", 0x1a2b3c4d, 1, 0, -1))
+for i in range(2):
+    out += block(1, struct.pack(order + "HHI", 1, 0, 96) + option(9, b"\x09") +
+                 option(2, who + b"%d" % i))
+out += block(4, option(1, bytes([10, 0, 0, 1]) + who + b".example\0") +
+             option(0, b"") + option(2, b"dns." + who) + option(0, b""))
+out += block(10, words(0x544c534b, 5) + b"12345\0\0\0" + option(1, who))
+out += block(9, b"__REALTIME_TIMESTAMP=1\n_HOST=" + who + b"\n")
+out += block(0xbad, words(32473) + who + b"...")
+out += block(6, words(1, 0x17979cfe, 0xb0000000, 60, 60) + bytes(range(60)))
+for i in range(3):
+    out += block(5, words(i, 0x17979cfe, 0xc0000000 + i) + option(1, who) +
+                 option(2, words(0x17979cfe, 1)) + option(3, words(0x17979cff, 2)) +
+                 option(4, big(1000 + i)) + option(5, big(i)) +
+                 option(2988, words(32473) + who) + option(99, b"what"))
+open(name, "wb").write(out)
+END
+}
+
+# The same blocks, as a little-endian section has them, a line each.
+blocks_in() { # file
+    python3 - "$1" <<'END'
+import struct, sys
+data, at, faces = open(sys.argv[1], "rb").read(), 0, []
+def options(p, end):
+    said = []
+    while p < end:
+        code, n = struct.unpack_from("<HH", data, p)
+        if code == 0:
+            break
+        said.append((code, data[p + 4:p + 4 + n]))
+        p += 4 + (n + 3) // 4 * 4
+    return said
+while at < len(data):
+    kind, n = struct.unpack_from("<II", data, at)
+    assert struct.unpack_from("<I", data, at + n - 4)[0] == n
+    end, body = at + n - 4, data[at + 8:at + n - 4]
+    if kind == 1:
+        faces.append(dict(options(at + 16, end))[2].decode())
+    elif kind == 6:
+        print("packet", faces[struct.unpack_from("<I", body)[0]])
+    elif kind == 5:
+        face, high, low = struct.unpack_from("<III", body)
+        print("statistics", faces[face], f"{high:x}", f"{low:x}",
+              *(f"{code}:{value.hex()}" for code, value in options(at + 20, end)))
+    elif kind == 4:
+        print("names", body.rstrip(b"\0").hex())
+    elif kind == 10:
+        print("secrets", body.hex())
+    elif kind == 9:
+        print("journal", body.decode().strip("\n\0").replace("\n", " "))
+    elif kind == 0xbad:
+        print("custom", body.hex())
+    at += n
+print(*sorted(faces))
+END
+}
+
+@test "pcapng: what is no packet is kept where files become one section" {
+    make_blocks le.pcapng '<' le
+    make_blocks other.pcapng '<' be
+    make_blocks be.pcapng '>' be
+    run -0 --separate-stderr at-merge -o both.pcapng le.pcapng be.pcapng
+    # the custom block and option 99 of the one with the other byte order, and
+    # statistics of the interfaces that there are not
+    [[ $stderr == *"3 blocks of another kind cannot be held by pcapng"* ]]
+    [[ $stderr == *"2 descriptions of an interface or section cannot be held"* ]]
+    blocks_in both.pcapng | sort >got
+    at-merge -q -o same.pcapng le.pcapng other.pcapng
+    blocks_in same.pcapng | sort >want
+    # but for those, it is as if both had had the same byte order
+    grep -v "custom .*$(printf be | od -An -tx1 | tr -d ' ')" want |
+        sed '/statistics be/s/ 99:77686174//' >less
+    diff less got
+    [ "$(grep -c '^statistics' got)" -eq 4 ]
+    [ "$(grep '^statistics be1' got)" = \
+        'statistics be1 17979cfe c0000001 1:6265 2:fe9c971701000000 3:ff9c971702000000 4:e903000000000000 5:0100000000000000 2988:d97e00006265' ]
+    [ "$(grep '^be0' got)" = 'be0 be1 le0 le1' ]
+    if type tshark; then
+        tshark -r both.pcapng >/dev/null
+        [ "$(capinfos both.pcapng | grep -c 'Interface #')" -eq 4 ]
+    fi
+}
+
+@test "pcapng: names that are damaged are left out of another byte order" {
+    make_blocks le.pcapng '<' le
+    make_blocks be.pcapng '>' be
+    python3 - <<'END'
+data = bytearray(open("be.pcapng", "rb").read())
+at = data.index(b"\0\1\0\x0f\x0a\0\0\1") # a record of 15 bytes
+data[at + 2] = 1
+open("be.pcapng", "wb").write(data)
+END
+    run -0 --separate-stderr at-merge -o both.pcapng le.pcapng be.pcapng
+    [[ $stderr == *"4 blocks of another kind cannot be held by pcapng"* ]]
+    [ "$(blocks_in both.pcapng | grep -c '^names')" -eq 1 ]
+}
