@@ -93,8 +93,8 @@ static void put_packet_options(struct at_pcapng_out *o, bool swapped,
         at_ng_put64(o, swapped, pkt->lost);
     }
     if (pkt->comment != NULL)
-        put_option(o, swapped, OPTION_COMMENT, pkt->comment,
-                   (uint16_t)strnlen(pkt->comment, AT_COMMENT_MOST));
+        at_ng_put_option(o, swapped, OPTION_COMMENT, pkt->comment,
+                         (uint16_t)strnlen(pkt->comment, AT_COMMENT_MOST));
     l->extensions += lost;
 }
 
