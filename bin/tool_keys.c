@@ -124,21 +124,6 @@ void tool_key_text(char buf[TOOL_KEY_TEXT], enum tool_by by,
 
 /* ---- inner packets --------------------------------------------------- */
 
-static void keep_from(struct at_packet *pkt, const struct at_headers *h)
-{
-    const uint32_t at = h->net_offset;
-    const uint32_t wire = pkt->wire_bytes > at ? pkt->wire_bytes - at : 0;
-
-    pkt->data += at;
-    pkt->cap_bytes -= at;
-    pkt->wire_bytes = h->ip_bytes > 0 && h->ip_bytes < wire ? h->ip_bytes
-                                                            : wire;
-    if (pkt->cap_bytes > pkt->wire_bytes)
-        pkt->cap_bytes = pkt->wire_bytes;
-    pkt->linktype = AT_LINK_RAW;
-    pkt->edited = true;
-}
-
 bool tool_jump(struct at_packet *pkt, uint64_t n)
 {
     struct at_headers h;
@@ -146,7 +131,7 @@ bool tool_jump(struct at_packet *pkt, uint64_t n)
     at_decode(&h, pkt);
     for (;;) {
         if ((h.net == AT_NET_IPV4 || h.net == AT_NET_IPV6) && --n == 0) {
-            keep_from(pkt, &h);
+            at_packet_inside(pkt, &h);
             return true;
         }
         if (!at_decode_inner(&h, &h, pkt))

@@ -1237,12 +1237,19 @@ AT_API bool at_decode_quoted(struct at_headers *quoted,
                              const struct at_headers *outer,
                              const struct at_packet *pkt);
 
+/* Makes of a packet what begins with the IP header that *h, filled for it, has
+ * found: raw IP of the same time, as long as the IP packet. */
+AT_API void at_packet_inside(struct at_packet *pkt, const struct at_headers *h);
+
 /* ---- filters --------------------------------------------------------- */
 
 /*
  * A pcap-filter(7) expression.  Unless AT_FILTER_LITERAL is given or the
  * expression itself says vlan, mpls or pppoes, packets are looked at as if
  * their VLAN, MPLS and PPPoE headers were not there.  "" matches everything.
+ *
+ * "inner OPERAND" stands for a primitive: whether an IP packet in a tunnel of
+ * the packet (at_decode_inner()) matches the operand, a primitive or a group.
  */
 struct at_filter;
 enum { AT_FILTER_LITERAL = 1 };

@@ -85,4 +85,8 @@ void at_way_net(struct at_way *w, uint16_t ethertype);
 void at_way_wlan(struct at_way *w, uint16_t linktype);
 void at_way_wlan(struct at_way *w, uint16_t linktype);
 
+/* Whether at_decode_inner() can find anything in IP packets of that protocol
+ * and those ports. */
+bool at_tunnel_may_be(uint8_t proto, uint16_t sport, uint16_t dport);
+
 #endif

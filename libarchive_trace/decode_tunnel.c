@@ -307,29 +307,33 @@ static bool find_mpls_in_udp(struct found *f)
     return find_mpls(f);
 }
 
+static const struct {
+    uint16_t port;
+    bool (*find)(struct found *f);
+} by_port[] = {
+    {1701, find_l2tp},        {2152, find_gtp},    {3544, find_teredo},
+    {4789, find_vxlan},       {8472, find_vxlan}, /* as Linux has it unless told
+                                                   */
+    {4790, find_vxlan_gpe},   {5247, find_capwap}, {6081, find_geneve},
+    {6635, find_mpls_in_udp},
+};
+
+enum { PORTS = sizeof(by_port) / sizeof(by_port[0]) };
+
+static bool is_port_of_tunnel(uint16_t port)
+{
+    for (size_t i = 0; i < PORTS; i++)
+        if (by_port[i].port == port)
+            return true;
+    return false;
+}
+
 static bool find_by_port(struct found *f, uint16_t port)
 {
-    switch (port) {
-    case 1701:
-        return find_l2tp(f);
-    case 2152:
-        return find_gtp(f);
-    case 3544:
-        return find_teredo(f);
-    case 4789:
-    case 8472: /* as Linux has it unless told */
-        return find_vxlan(f);
-    case 4790:
-        return find_vxlan_gpe(f);
-    case 5247:
-        return find_capwap(f);
-    case 6081:
-        return find_geneve(f);
-    case 6635:
-        return find_mpls_in_udp(f);
-    default:
-        return false;
-    }
+    for (size_t i = 0; i < PORTS; i++)
+        if (by_port[i].port == port)
+            return by_port[i].find(f);
+    return false;
 }
 
 /* ---- by protocol ----------------------------------------------------- */
@@ -351,6 +355,24 @@ static bool find_behind_ah(struct found *f)
         return false;
     return found_as(f, AT_TUNNEL_IP,
                     p[0] == PROTO_IPV4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
+}
+
+bool at_tunnel_may_be(uint8_t proto, uint16_t sport, uint16_t dport)
+{
+    switch (proto) {
+    case PROTO_IPV4:
+    case PROTO_IPV6:
+    case PROTO_GRE:
+    case PROTO_AH:
+    case PROTO_ETHERIP:
+    case PROTO_MPLS:
+    case PROTO_ETHERNET:
+        return true;
+    case PROTO_UDP:
+        return is_port_of_tunnel(sport) || is_port_of_tunnel(dport);
+    default:
+        return false;
+    }
 }
 
 /* UDP's own header is passed already. */
@@ -483,6 +505,21 @@ bool at_decode_inner(struct at_headers *inner, const struct at_headers *outer,
     f.c = cursor_at(offset, end, pkt);
     f.bytes = partial ? UINT32_MAX : (uint32_t)(end - offset);
     return find(&f, outer) && decode(inner, outer, pkt, &f, end, partial);
+}
+
+void at_packet_inside(struct at_packet *pkt, const struct at_headers *h)
+{
+    const uint32_t at = h->net_offset;
+    const uint32_t wire = pkt->wire_bytes > at ? pkt->wire_bytes - at : 0;
+
+    pkt->data += at;
+    pkt->cap_bytes -= at;
+    pkt->wire_bytes = h->ip_bytes > 0 && h->ip_bytes < wire ? h->ip_bytes
+                                                            : wire;
+    if (pkt->cap_bytes > pkt->wire_bytes)
+        pkt->cap_bytes = pkt->wire_bytes;
+    pkt->linktype = AT_LINK_RAW;
+    pkt->edited = true;
 }
 
 /*

@@ -15,6 +15,11 @@
  * reach_of() reads from its instructions; lengths are those of the whole
  * packet without its tags.  Packets without a tag are not copied.
  *
+ * What stands behind "inner" is a filter of its own, for raw IP, of which every
+ * IP packet in the tunnels of a packet is asked.  In the text for libpcap it is
+ * then what is always or never true, so there are as many programs as there are
+ * vectors of such answers; and since it takes as much room, columns stay.
+ *
  * libpcap's optimiser is left out, because it is wrong at times: libpcap
  * 1.10.3 makes of "net 2001:db8::/33 and src and dst net 2001:db8::/33" a
  * program that refuses what the one it started from accepts, and versions
@@ -33,6 +38,7 @@
 #include "decode.h"
 #include "errors.h"
 #include "format.h"
+#include "inner.h"
 #include "link.h"
 
 enum {
@@ -46,16 +52,27 @@ enum {
 struct program {
     struct program *next;
     uint32_t variant; /* what it is compiled for: see variant_of() */
+    uint32_t answers; /* of those in it that look into tunnels: bits */
     bool usable;      /* false: no packet of this link type can match */
     uint32_t reach;   /* no load goes past this many bytes */
     struct bpf_program code;
 };
+
+/* A part of the expression that is asked of what is in tunnels. */
+struct part {
+    size_t at, n; /* of the text */
+    struct at_filter *filter;
+};
+
+enum { PARTS_MOST = 16 };
 
 struct at_filter {
     _Atomic(struct program *) programs;
     pthread_mutex_t lock; /* held by who adds to 'programs' */
     bool all;             /* the expression is empty */
     bool through;         /* tags are seen through */
+    struct part *part;
+    size_t parts;
     char text[];
 };
 
@@ -104,6 +121,26 @@ static bool names_tags(const char *p)
             p++;
     }
     return false;
+}
+
+/* The text for libpcap, in 'out', with 'answers' for the parts. */
+static void put_answers(char *out, const struct at_filter *f, uint32_t answers)
+{
+    static const char *const word[] = {"(len<0)", "(len>=0)"};
+
+    memcpy(out, f->text, strlen(f->text) + 1);
+    for (size_t i = 0; i < f->parts; i++) {
+        const struct part *p = &f->part[i];
+        const char *answer = word[answers >> i & 1];
+
+        memset(out + p->at, ' ', p->n);
+        memcpy(out + p->at, answer, strlen(answer));
+    }
+}
+
+static uint32_t all_true(const struct at_filter *f)
+{
+    return (UINT32_C(1) << f->parts) - 1;
 }
 
 static bool is_blank(const char *p)
@@ -250,26 +287,47 @@ static void add_program(struct at_filter *f, struct program *p)
     atomic_store_explicit(&f->programs, p, memory_order_release);
 }
 
-static struct program *find_program(struct at_filter *f, uint32_t variant)
+static struct program *find_program(struct at_filter *f, uint32_t variant,
+                                    uint32_t answers)
 {
     struct program *p = atomic_load_explicit(&f->programs,
                                              memory_order_acquire);
 
-    while (p != NULL && p->variant != variant)
+    while (p != NULL && (p->variant != variant || p->answers != answers))
         p = p->next;
     return p;
 }
 
+/* The same as compile(), with these answers. */
+static enum at_status compile_with(struct program **out,
+                                   const struct at_filter *f, uint32_t variant,
+                                   uint32_t answers, char *why, size_t why_size)
+{
+    char *text = malloc(strlen(f->text) + 1);
+    enum at_status status;
+
+    *out = NULL;
+    if (text == NULL)
+        return AT_ERR_MEMORY;
+    put_answers(text, f, answers);
+    status = compile(out, text, variant, why, why_size);
+    free(text);
+    if (*out != NULL)
+        (*out)->answers = answers;
+    return status;
+}
+
 /* NULL if memory ran out; the next packet tries again. */
-static struct program *make_program(struct at_filter *f, uint32_t variant)
+static struct program *make_program(struct at_filter *f, uint32_t variant,
+                                    uint32_t answers)
 {
     char why[PCAP_ERRBUF_SIZE];
     struct program *p;
 
     pthread_mutex_lock(&f->lock);
-    p = find_program(f, variant); /* another thread may have been faster */
+    p = find_program(f, variant, answers); /* another may have been faster */
     if (p == NULL) {
-        (void)compile(&p, f->text, variant, why, sizeof(why));
+        (void)compile_with(&p, f, variant, answers, why, sizeof(why));
         if (p != NULL)
             add_program(f, p);
     }
@@ -371,18 +429,24 @@ static int column_by_prefix(const char *text, uint32_t variant, const char *why)
     return (int)column;
 }
 
-static enum at_status refuse(struct at_error *err, const char *text,
+static enum at_status refuse(struct at_error *err, const struct at_filter *f,
                              uint32_t variant, const char *why)
 {
     static const char prefix[] = "can't parse filter expression: ";
-    int column = column_of_word(text, why);
+    char *text = malloc(strlen(f->text) + 1);
+    int column;
 
+    if (text == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    put_answers(text, f, all_true(f));
+    column = column_of_word(text, why);
     if (column < 0)
         column = column_by_prefix(text, variant, why);
+    free(text);
     if (strncmp(why, prefix, sizeof(prefix) - 1) == 0)
         why += sizeof(prefix) - 1;
     return at_error_syntax(err, (size_t)column, "expression: %s in \"%s\"", why,
-                           text);
+                           f->text);
 }
 
 /* Errors that stay the same for every link type; some of them cost a look
@@ -406,8 +470,8 @@ static enum at_status compile_first(struct at_filter *f, struct at_error *err)
 
     for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
         struct program *p;
-        enum at_status status = compile(&p, f->text, tries[i],
-                                        i == 0 ? why : later, sizeof(why));
+        enum at_status status = compile_with(&p, f, tries[i], all_true(f),
+                                             i == 0 ? why : later, sizeof(why));
 
         if (status == AT_ERR_MEMORY)
             return at_error_set(err, AT_ERR_MEMORY, "out of memory");
@@ -417,7 +481,56 @@ static enum at_status compile_first(struct at_filter *f, struct at_error *err)
         if (is_final(why))
             break;
     }
-    return refuse(err, f->text, tries[0], why);
+    return refuse(err, f, tries[0], why);
+}
+
+/* The operand of "inner" is asked of raw IP; columns are those of the whole. */
+static enum at_status open_part(struct at_filter *f, size_t at, size_t n,
+                                unsigned flags, struct at_error *err)
+{
+    char *text = strndup(f->text + at + AT_INNER_WORD, n - AT_INNER_WORD);
+    struct part *p = realloc(f->part, (f->parts + 1) * sizeof(*p));
+    struct at_error why;
+    enum at_status status = AT_ERR_MEMORY;
+
+    if (p != NULL)
+        f->part = p;
+    if (text != NULL && p != NULL) {
+        p += f->parts;
+        *p = (struct part){.at = at, .n = n};
+        status = at_filter_open(&p->filter, text, flags, &why);
+        f->parts += status == AT_OK;
+        if (status == AT_OK)
+            status = at_filter_check(p->filter, AT_LINK_RAW, &why);
+    }
+    free(text);
+    if (status == AT_ERR_SYNTAX)
+        return at_error_syntax(err, at + AT_INNER_WORD + (size_t)why.column,
+                               "%s", why.msg);
+    return status == AT_OK ? AT_OK : at_error_set(err, status, "out of memory");
+}
+
+static enum at_status open_parts(struct at_filter *f, unsigned flags,
+                                 struct at_error *err)
+{
+    enum at_status status = AT_OK;
+    size_t at = 0, n;
+
+    while (status == AT_OK && at_inner_next(f->text, &at, &n)) {
+        if (f->parts == PARTS_MOST)
+            return at_error_syntax(
+                err, at, "expression: more than %d times inner", PARTS_MOST);
+        status = open_part(f, at, n, flags, err);
+        at += n;
+    }
+    return status;
+}
+
+/* Whether the text without its parts names tags. */
+static bool names_tags_outside(const struct at_filter *f, char *room)
+{
+    put_answers(room, f, 0);
+    return names_tags(room);
 }
 
 enum at_status at_filter_open(struct at_filter **out, const char *expr,
@@ -425,17 +538,24 @@ enum at_status at_filter_open(struct at_filter **out, const char *expr,
 {
     const size_t len = strlen(expr);
     struct at_filter *f = calloc(1, sizeof(*f) + len + 1);
-    enum at_status status = AT_OK;
+    char *room = malloc(len + 1);
+    enum at_status status;
 
     *out = NULL;
-    if (f == NULL)
+    if (f == NULL || room == NULL) {
+        free(f);
+        free(room);
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    }
     memcpy(f->text, expr, len + 1);
     atomic_init(&f->programs, NULL);
     pthread_mutex_init(&f->lock, NULL);
     f->all = is_blank(expr);
-    f->through = (flags & AT_FILTER_LITERAL) == 0 && !names_tags(expr);
-    if (!f->all)
+    status = open_parts(f, flags, err);
+    f->through = (flags & AT_FILTER_LITERAL) == 0 &&
+                 !names_tags_outside(f, room);
+    free(room);
+    if (status == AT_OK && !f->all)
         status = compile_first(f, err);
     if (status != AT_OK) {
         at_filter_close(f);
@@ -454,11 +574,11 @@ enum at_status at_filter_check(const struct at_filter *f, uint16_t linktype,
 
     if (f->all)
         return AT_OK;
-    status = compile(&p, f->text, linktype, why, sizeof(why));
+    status = compile_with(&p, f, linktype, all_true(f), why, sizeof(why));
     free_program(p);
     if (status == AT_ERR_MEMORY)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    return status == AT_OK ? AT_OK : refuse(err, f->text, linktype, why);
+    return status == AT_OK ? AT_OK : refuse(err, f, linktype, why);
 }
 
 void at_filter_close(struct at_filter *f)
@@ -474,6 +594,9 @@ void at_filter_close(struct at_filter *f)
         free_program(p);
         p = next;
     }
+    for (size_t i = 0; i < f->parts; i++)
+        at_filter_close(f->part[i].filter);
+    free(f->part);
     pthread_mutex_destroy(&f->lock);
     free(f);
 }
@@ -656,17 +779,41 @@ __attribute__((noinline)) static bool run_near(const struct program *p,
     return run_in(buf, sizeof(buf), p, l, in, pkt);
 }
 
+/* What the parts say of the IP packets in tunnels. */
+static uint32_t ask_parts(const struct at_filter *f,
+                          const struct at_packet *pkt)
+{
+    struct at_headers h;
+    uint32_t answers = 0;
+
+    at_decode(&h, pkt);
+    while (at_decode_inner(&h, &h, pkt)) {
+        struct at_packet inside = *pkt;
+
+        if (h.net != AT_NET_IPV4 && h.net != AT_NET_IPV6)
+            continue;
+        at_packet_inside(&inside, &h);
+        for (size_t i = 0; i < f->parts; i++)
+            if ((answers >> i & 1) == 0 &&
+                at_filter_match(f->part[i].filter, &inside))
+                answers |= UINT32_C(1) << i;
+    }
+    return answers;
+}
+
 bool at_filter_match(struct at_filter *f, const struct at_packet *pkt)
 {
+    uint32_t answers;
     struct program *p;
     struct inner in;
     struct at_link l;
 
     if (f->all || pkt->kind != AT_KIND_PACKET)
         return true;
-    p = find_program(f, variant_of(pkt));
+    answers = f->parts > 0 ? ask_parts(f, pkt) : 0;
+    p = find_program(f, variant_of(pkt), answers);
     if (p == NULL)
-        p = make_program(f, variant_of(pkt));
+        p = make_program(f, variant_of(pkt), answers);
     if (p == NULL || !p->usable)
         return false;
     if (!f->through || !at_link_of(&l, pkt->linktype) ||

@@ -140,7 +140,8 @@ static const char *how(const struct at_explained_leaf *l,
         return "by the catalogue";
     if (l->postings)
         return "by postings";
-    if (l->leaf->loose || l->leaf->leaf == AT_LEAF_OPAQUE)
+    if (l->leaf->loose || l->leaf->leaf == AT_LEAF_OPAQUE ||
+        l->leaf->leaf == AT_LEAF_INNER)
         return "by packets";
     return "by rows of flows";
 }

@@ -6,13 +6,15 @@
  *
  *     expr:    operand { (and | or) operand }      same precedence, from left
  *     operand: not operand | relation | '(' expr ')' | id | head operand |
- *              protocol | other
+ *              protocol | inner | other
  *     head:    [protocol] [src | dst | src or dst | src and dst]
  *              [host | net | port | portrange | proto | ...]
  *
  * An id without a head takes the qualifiers of the last head before it.  They
  * are lost behind a protocol, a relation and the like, and behind a closing
  * parenthesis they are again what they were before the opening one.
+ *
+ * "inner" with its operand is one token, which at_filter_open() takes apart.
  *
  * A relation such as "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0" is only looked
  * through to find where it ends.  Words that only ATM and SS7 know make one
@@ -29,6 +31,7 @@
 #include <pcap/namedb.h> /* needs pcap.h before it */
 
 #include "errors.h"
+#include "inner.h"
 #include "term.h"
 #include "words.h"
 
@@ -813,6 +816,11 @@ static struct node *parse_operand(struct parser *p)
         return give_up(p);
     if (peek(p)->kind == T_FLOW) {
         n = parse_term(p);
+    } else if (peek(p)->kind == T_INNER) {
+        advance(p);
+        p->q.kind = KIND_NONE;
+        n = leaf_from(p, first);
+        n->n.leaf = AT_LEAF_INNER;
     } else if (end > 0) {
         p->at = end;
         p->q.kind = KIND_NONE;
@@ -909,7 +917,7 @@ static unsigned mark_loose(struct at_expr *e, const struct at_expr_node *n,
 
 /* ---- opening --------------------------------------------------------- */
 
-/* Where an operand may stand, a flow term is one token. */
+/* Where an operand may stand, a flow term is one token, and so is "inner". */
 static bool take_term(const struct at_expr *e, struct token *t, const char *at)
 {
     const struct token *last = t > e->token ? t - 1 : NULL;
@@ -917,9 +925,12 @@ static bool take_term(const struct at_expr *e, struct token *t, const char *at)
     if (last != NULL && last->kind != T_AND && last->kind != T_OR &&
         last->kind != T_NOT && last->kind != T_FLOW && !is_char(last, '('))
         return false;
+    t->kind = T_FLOW;
     t->length = (uint32_t)at_term_span(at);
-    if (t->length > 0)
-        t->kind = T_FLOW;
+    if (t->length == 0) {
+        t->kind = T_INNER;
+        t->length = (uint32_t)at_inner_span(at);
+    }
     return t->length > 0;
 }
 

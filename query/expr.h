@@ -32,6 +32,7 @@ enum at_leaf {
     AT_LEAF_PROTO,  /* the IP protocol is 'proto', in one of 'nets' */
     AT_LEAF_LINK,   /* the network layer is one of 'nets': ip, ip6, arp */
     AT_LEAF_FLOW,   /* flow term number 'term' */
+    AT_LEAF_INNER,  /* something about the IP packets in tunnels */
 };
 
 enum at_expr_dir {

@@ -19,12 +19,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-enum {
-    ETHERTYPE_IPV4 = 0x0800,
-    ETHERTYPE_ARP = 0x0806,
-    ETHERTYPE_RARP = 0x8035,
-    ETHERTYPE_IPV6 = 0x86dd,
-};
+#include "decode.h"
 
 /* ---- facts ----------------------------------------------------------- */
 
@@ -219,6 +214,15 @@ static enum at_verdict judge_seen(const struct at_expr_node *n,
     }
 }
 
+/* at_decode() finds tunnels whatever libpcap sees, behind tags too. */
+static enum at_verdict judge_inner(const struct at_facts *f)
+{
+    const bool ip = f->net == AT_NET_IPV4 || f->net == AT_NET_IPV6;
+
+    return ip && at_tunnel_may_be(f->proto, f->sport, f->dport) ? AT_MAYBE
+                                                                : AT_NO;
+}
+
 enum at_verdict at_expr_judge_leaf(const struct at_expr *e,
                                    const struct at_expr_node *leaf,
                                    const struct at_facts *f)
@@ -231,6 +235,8 @@ enum at_verdict at_expr_judge_leaf(const struct at_expr *e,
         return !f->in_flow                   ? AT_MAYBE
                : f->vector >> leaf->term & 1 ? AT_YES
                                              : AT_NO;
+    if (leaf->leaf == AT_LEAF_INNER)
+        return judge_inner(f);
     if (leaf->loose)
         return AT_MAYBE;
     v = judge_seen(leaf, f);
@@ -258,11 +264,13 @@ static enum at_verdict judge(const struct at_expr *e,
     return v;
 }
 
-/* Terms of flows alone load nothing from a packet. */
+/* Terms of flows alone load nothing from a packet, nor do questions of what is
+ * in tunnels: not from this one. */
 static bool loads_nothing(const struct at_expr_node *n)
 {
     if (n->op == AT_EXPR_LEAF)
-        return n->leaf == AT_LEAF_TRUE || n->leaf == AT_LEAF_FLOW;
+        return n->leaf == AT_LEAF_TRUE || n->leaf == AT_LEAF_FLOW ||
+               n->leaf == AT_LEAF_INNER;
     for (n = n->child; n != NULL; n = n->next)
         if (!loads_nothing(n))
             return false;

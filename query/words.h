@@ -35,7 +35,8 @@ enum token_kind {
     T_WLAN,  /* type, subtype, dir */
     T_LLC,
     T_EXOTIC,
-    T_FLOW, /* a whole flow term: see term.h */
+    T_FLOW,  /* a whole flow term: see term.h */
+    T_INNER, /* the word with its operand: see inner.h */
 };
 
 /* What an id stands for. */

@@ -55,6 +55,9 @@ static void put_leaf(struct text *t, const struct at_expr_node *n)
     case AT_LEAF_FLOW:
         put(t, "flow %u", n->term);
         break;
+    case AT_LEAF_INNER:
+        put(t, "inner %u+%u", n->column, n->length);
+        break;
     case AT_LEAF_OPAQUE:
         put(t, "?%u+%u", n->column, n->length);
         break;
@@ -238,6 +241,65 @@ static void tags(void **state)
     check_tree("geneve and ip", "and(?0+6, link 4 loose)");
 }
 
+static void inner_spans(void **state)
+{
+    (void)state;
+    check_tree("inner tcp or udp", "or(inner 0+9, proto 46 17)");
+    check_tree("ip and not inner (vlan or tcp) and udp",
+               "and(link 4, not(inner 11+19), proto 46 17)");
+    check_tree("host inner or tcp", "or(?0+10, proto 46 6)");
+    check_tree("inner tcp and inner src and dst host 1.2.3.4",
+               "and(inner 0+9, inner 14+30)");
+    check_tree("inner inner tcp", "inner 0+15");
+}
+
+static void judge_inner(const char *text, struct at_facts f,
+                        enum at_verdict want)
+{
+    struct at_expr *e;
+
+    assert_int_equal(at_expr_parse(&e, text, 0, NULL), AT_OK);
+    assert_int_equal(at_expr_judge(e, &f), want);
+    at_expr_free(e);
+}
+
+/* Of what is no tunnel it is known that nothing is in it. */
+static void inner_of_flows(void **state)
+{
+    static const uint8_t addr[4] = {10, 0, 0, 1};
+    struct at_facts f = {
+        .net = AT_NET_IPV4,
+        .proto = 17,
+        .ethertype = 0x0800,
+        .sport = 1000,
+        .dport = 53,
+        .flags = AT_DECODED_PORTS,
+        .src = addr,
+        .dst = addr,
+    };
+
+    (void)state;
+    judge_inner("inner tcp", f, AT_NO);
+    judge_inner("not inner tcp", f, AT_YES);
+    f.flags |= AT_DECODED_BAD | AT_DECODED_FOREIGN;
+    judge_inner("not inner tcp", f, AT_YES);
+    judge_inner("inner tcp", f, AT_NO);
+    f.flags = AT_DECODED_PORTS;
+    judge_inner("udp and not inner tcp", f, AT_YES);
+    f.sport = 4789;
+    judge_inner("inner tcp", f, AT_MAYBE);
+    judge_inner("not inner tcp", f, AT_MAYBE);
+    judge_inner("tcp and inner tcp", f, AT_NO);
+    f.sport = f.dport = 0;
+    f.proto = 47;
+    judge_inner("inner tcp", f, AT_MAYBE);
+    f.proto = 6;
+    judge_inner("inner tcp", f, AT_NO);
+    f.proto = 47;
+    f.net = AT_NET_ARP;
+    judge_inner("inner tcp", f, AT_NO);
+}
+
 static void says_literal(const char *expr, unsigned flags, bool literal,
                          bool opaque)
 {
@@ -257,6 +319,7 @@ static void literal_and_opaque(void **state)
     says_literal("vlan", 0, true, true);
     says_literal("ip or pppoed", 0, true, true);
     says_literal("geneve", 0, false, true);
+    says_literal("inner (vlan and tcp) or ip", 0, false, false);
     says_literal("len > 5", 0, false, true);
 }
 
@@ -875,6 +938,8 @@ int main(void)
         cmocka_unit_test(precedence),
         cmocka_unit_test(inheritance),
         cmocka_unit_test(opaque_spans),
+        cmocka_unit_test(inner_spans),
+        cmocka_unit_test(inner_of_flows),
         cmocka_unit_test(tags),
         cmocka_unit_test(literal_and_opaque),
         cmocka_unit_test(syntax_errors),

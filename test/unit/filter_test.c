@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "archive_trace.h"
+#include "inner.h"
 
 /* TCP from 10.1.2.3 port 1024 to 10.9.8.7 port 443, SYN, no payload. */
 static const uint8_t tcp4[40] = {
@@ -435,6 +436,71 @@ static void many_threads(void **state)
     at_filter_close(filter);
 }
 
+/* ---- inner ----------------------------------------------------------- */
+
+static void how_far_inner_reaches(void **state)
+{
+    static const struct {
+        const char *text, *operand;
+    } cases[] = {
+        {"inner tcp", "inner tcp"},
+        {"inner host a and b", "inner host a"},
+        {"tcp or inner (host a or b) or udp", "inner (host a or b)"},
+        {"inner src or dst host a || b", "inner src or dst host a"},
+        {"not inner src and dst net a", "inner src and dst net a"},
+        {"(udp and inner ip[0] & (1|2) != 3) and tcp",
+         "inner ip[0] & (1|2) != 3"},
+        {"inner not not (a) ) tcp", "inner not not (a)"},
+        {"inner inner tcp && udp", "inner inner tcp"},
+        {"inner(tcp)", "inner(tcp)"},
+        {"inner ip proto \\and and b", "inner ip proto \\and"},
+        {"inner (((", "inner ((("},
+        {"host inner", NULL},
+        {"host inner and src inner or tcp", NULL},
+        {"inner", NULL},
+        {"inner and tcp", NULL},
+        {"inner not", NULL},
+        {"inner-host tcp", NULL},
+        {"inners tcp", NULL},
+        {"(inner)", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t at = 0, n;
+        const bool found = at_inner_next(cases[i].text, &at, &n);
+
+        assert_int_equal(found, cases[i].operand != NULL);
+        if (found) {
+            assert_int_equal(n, strlen(cases[i].operand));
+            assert_memory_equal(cases[i].text + at, cases[i].operand, n);
+        }
+    }
+}
+
+/* A column is that of the whole expression, whoever finds the mistake. */
+static void columns_of_inner(void **state)
+{
+    static const struct {
+        const char *text;
+        int column;
+    } cases[] = {
+        {"inner tcp and inner host 1.2.3.4.5", 25},
+        {"inner (tcp) and host 1.2.3.4.5", 21},
+        {"tcp or not inner (port 70000)", 23},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct at_filter *filter;
+        struct at_error err;
+
+        assert_int_equal(at_filter_open(&filter, cases[i].text, 0, &err),
+                         AT_ERR_SYNTAX);
+        assert_int_equal(err.column, cases[i].column);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +519,8 @@ int main(void)
         cmocka_unit_test(far_offsets),
         cmocka_unit_test(cut_anywhere),
         cmocka_unit_test(many_threads),
+        cmocka_unit_test(how_far_inner_reaches),
+        cmocka_unit_test(columns_of_inner),
     };
 
     return cmocka_run_group_tests_name("filter", tests, NULL, NULL);
