@@ -163,6 +163,9 @@ bool at_erf_is_record(const struct at_packet *pkt);
  * where the record has no room for such a number. */
 bool at_erf_number(uint8_t *record, const struct at_packet *pkt);
 
+/* The direction that the interface of an ERF record stands for. */
+enum at_direction at_erf_direction(const uint8_t *record);
+
 /* The most bytes of a frame that a record for 'pkt' has room for. */
 uint32_t at_erf_room(const struct at_packet *pkt);
 

@@ -512,6 +512,11 @@ size_t at_erf_build(uint8_t *out, const struct at_packet *pkt, uint32_t cap)
     return n;
 }
 
+enum at_direction at_erf_direction(const uint8_t *record)
+{
+    return (enum at_direction)direction_of(record[9] & 3);
+}
+
 bool at_erf_number(uint8_t *record, const struct at_packet *pkt)
 {
     const bool third = pkt->format == AT_FORMAT_ERF && pkt->layout != NULL &&

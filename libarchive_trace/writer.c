@@ -192,7 +192,8 @@ static enum at_status put_new_erf(struct at_writer *w,
     number_erf(w, p, pkt);
     if (pkt->format == AT_FORMAT_PCAPNG) {
         w->losses.directions += !at_direction_is_set(pkt) &&
-                                pkt->direction != AT_DIRECTION_UNKNOWN;
+                                pkt->direction != AT_DIRECTION_UNKNOWN &&
+                                pkt->direction != at_erf_direction(p);
         w->losses.lost_counts += pkt->lost > 0xffff;
         at_pcapng_count_losses(&w->losses, pkt, AT_NG_CRC_ERROR);
     }

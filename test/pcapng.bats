@@ -434,3 +434,41 @@ END
     [[ $stderr == *"4 blocks of another kind cannot be held by pcapng"* ]]
     [ "$(blocks_in both.pcapng | grep -c '^names')" -eq 1 ]
 }
+
+@test "pcapng: ERF comes back as it was, with its directions, under --strict" {
+    for f in dns http; do
+        at-convert -q "$TEST_DATA/$f.pcap" plain.erf
+        for faces in 1 2 4; do
+            python3 - plain.erf faces.erf $faces <<'END'
+import sys
+data, faces = bytearray(open(sys.argv[1], "rb").read()), int(sys.argv[3])
+at = n = 0
+while at < len(data):
+    data[at + 9] = data[at + 9] & ~3 | n * 7 // 5 % faces
+    at += int.from_bytes(data[at + 10:at + 12], "big")
+    n += 1
+open(sys.argv[2], "wb").write(data)
+END
+            at-convert --strict -q faces.erf faces.pcapng
+            at-convert --strict -q faces.pcapng back.erf
+            cmp faces.erf back.erf
+        done
+    done
+}
+
+# Interface 0 is outgoing in ERF, whatever is said of a packet.
+@test "pcapng: a direction that is not that of the ERF interface is a loss" {
+    make_pcapng out.pcapng '<' 1700000000
+    at-convert --strict -q -n 1 out.pcapng one.pcapng
+    run -0 --separate-stderr at-convert -F erf one.pcapng one.erf
+    [[ $stderr != *direction* ]]
+    python3 - <<'END'
+data = open("one.pcapng", "rb").read()
+assert data.count(b"\2\0\4\0\2\0\0\0") == 1
+open("in.pcapng", "wb").write(data.replace(b"\2\0\4\0\2\0\0\0",
+                                           b"\2\0\4\0\1\0\0\0"))
+END
+    run -0 --separate-stderr at-convert -F erf in.pcapng in.erf
+    [[ $stderr == *"1 direction cannot be held by erf"* ]]
+    cmp one.erf in.erf
+}
