@@ -268,7 +268,14 @@ static int each_target(struct ask *ask, size_t *failed,
 static enum at_status find_in(struct ask *ask, size_t number,
                               struct at_finds *finds, struct at_error *err)
 {
-    return at_find_flows(&ask->query, &ask->targets, number, finds, err);
+    enum at_status st = at_find_flows(&ask->query, &ask->targets, number, finds,
+                                      err);
+
+    if (st < 0 || ask->top_text == NULL)
+        return st;
+    if (at_top_take(&ask->top, finds, ask->query.alone, &ask->targets) != AT_OK)
+        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    return st;
 }
 
 static int find_flows(struct ask *ask, struct at_finds *finds, size_t *failed)
@@ -341,10 +348,10 @@ static int print_flows(struct ask *ask, struct at_finds *finds)
     return TOOL_OK;
 }
 
-static int print_top(struct ask *ask, const struct at_finds *finds)
+static int print_top(struct ask *ask, struct at_finds *finds)
 {
-    if (at_top_print(&ask->top, stdout, ask->print.format, finds,
-                     &ask->targets))
+    if (at_top_take(&ask->top, finds, true, &ask->targets) == AT_OK &&
+        at_top_print(&ask->top, stdout, ask->print.format, &ask->targets))
         return TOOL_OK;
     tool_warn("out of memory");
     return TOOL_FAIL;
@@ -742,6 +749,7 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
     if (ask->kept >= 0)
         close(ask->kept);
     at_parts_close(&ask->parts);
+    at_top_close(&ask->top);
     at_targets_close(&ask->targets);
     at_query_close(&ask->query);
     at_pool_close(ask->query.pool);

@@ -50,6 +50,12 @@ static inline bool at_flow_row_has_first(const struct at_flow_row *row, int dir)
     return row->captured[dir] >= n;
 }
 
+/* Whether it is known that the flow has no other parts. */
+static inline bool at_flow_row_is_whole(const struct at_flow_row *row)
+{
+    return row->continues == AT_GOES_NOT && row->continued == AT_GOES_NOT;
+}
+
 /* As the tracker has it. */
 void at_flow_row_of(struct at_flow_row *row, const struct at_flow *flow);
 

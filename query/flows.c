@@ -530,30 +530,10 @@ static int by_start(const void *a, const void *b)
     return by_ends(&x->row, &y->row);
 }
 
-static enum at_status join_parts(struct at_finds *finds,
-                                 const struct at_targets *t)
-{
-    struct at_parts parts = {.n = 0};
-    enum at_status st = AT_OK;
-
-    for (size_t i = 0; i < finds->n && st == AT_OK; i++)
-        st = at_parts_add(&parts, t, finds->found[i].target,
-                          &finds->found[i].row, 0);
-    if (st == AT_OK)
-        st = at_parts_join(&parts, t);
-    for (size_t i = 0; i < parts.flows && st == AT_OK; i++)
-        finds->found[i] = (struct at_found){parts.flow[i].row,
-                                            parts.flow[i].target};
-    if (st == AT_OK)
-        finds->n = parts.flows;
-    at_parts_close(&parts);
-    return st;
-}
-
 enum at_status at_finds_finish(struct at_finds *finds,
                                const struct at_targets *t, struct at_error *err)
 {
-    if (t->n > t->lanes && join_parts(finds, t) != AT_OK)
+    if (t->n > t->lanes && at_parts_join_finds(finds, t) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     if (finds->n > 0) /* otherwise there is no array */
         qsort(finds->found, finds->n, sizeof(finds->found[0]), by_start);

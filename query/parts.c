@@ -89,15 +89,15 @@ static bool goes_on(const struct at_flow_row *flow, const struct at_part *a,
 
 /* A segment does not know that nothing came of a flow after it; the later
  * ones of its stream have the time. */
-static void end_silent(struct at_joined *flow, const struct at_targets *t)
+static void end_silent(struct at_flow_row *row, size_t target,
+                       const struct at_targets *t)
 {
-    struct at_flow_row *row = &flow->row;
     const int64_t limit = at_timeout_of(&at_tracking_default.timeouts,
                                         (enum at_flow_state)row->state,
                                         row->proto);
 
     if (row->continued == AT_GOES_ON && row->end == AT_FLOW_END_TRACE &&
-        t->target[flow->target].stream_last_ns > row->end_ns + limit)
+        t->target[target].stream_last_ns > row->end_ns + limit)
         row->end = AT_FLOW_END_IDLE;
 }
 
@@ -128,8 +128,92 @@ enum at_status at_parts_join(struct at_parts *p, const struct at_targets *t)
         part->flow = (uint32_t)(p->flows - 1);
     }
     for (size_t i = 0; i < p->flows; i++)
-        end_silent(&p->flow[i], t);
+        end_silent(&p->flow[i].row, p->flow[i].target, t);
     return AT_OK;
+}
+
+/*
+ * The keys of flows that go on from an earlier part, as bits by hash: a part
+ * that is the first, and whose bit is not set, is the only one.
+ */
+struct goers {
+    uint64_t *word;
+    size_t bits; /* a power of 2 */
+};
+
+static size_t bit_of(const struct goers *g, const struct at_flow_row *row)
+{
+    struct at_flow_key key;
+
+    at_flow_row_key(&key, row);
+    return at_flow_key_hash(&key, 0) & (g->bits - 1);
+}
+
+static enum at_status find_goers(struct goers *g, const struct at_finds *finds)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < finds->n; i++)
+        n += finds->found[i].row.continues == AT_GOES_ON;
+    for (g->bits = 1024; g->bits < n * 16;)
+        g->bits *= 2;
+    g->word = calloc(g->bits / 64, sizeof(g->word[0]));
+    if (g->word == NULL)
+        return AT_ERR_MEMORY;
+    for (size_t i = 0; i < finds->n; i++)
+        if (finds->found[i].row.continues == AT_GOES_ON) {
+            const size_t bit = bit_of(g, &finds->found[i].row);
+
+            g->word[bit / 64] |= UINT64_C(1) << bit % 64;
+        }
+    return AT_OK;
+}
+
+static bool is_only_part(const struct goers *g, const struct at_flow_row *row)
+{
+    size_t bit;
+
+    if (row->continues != AT_GOES_NOT || row->continued != AT_GOES_ON)
+        return at_flow_row_is_whole(row);
+    bit = bit_of(g, row);
+    return (g->word[bit / 64] >> bit % 64 & 1) == 0;
+}
+
+/* Takes out what may be one of several parts. */
+static enum at_status take_parts(struct at_parts *parts, struct at_finds *finds,
+                                 const struct at_targets *t)
+{
+    struct goers goers;
+    enum at_status st = find_goers(&goers, finds);
+    size_t left = 0;
+
+    for (size_t i = 0; i < finds->n && st == AT_OK; i++) {
+        struct at_found *f = &finds->found[i];
+
+        if (is_only_part(&goers, &f->row)) {
+            end_silent(&f->row, f->target, t);
+            finds->found[left++] = *f;
+        } else {
+            st = at_parts_add(parts, t, f->target, &f->row, 0);
+        }
+    }
+    finds->n = left;
+    free(goers.word);
+    return st;
+}
+
+enum at_status at_parts_join_finds(struct at_finds *finds,
+                                   const struct at_targets *t)
+{
+    struct at_parts parts = {.n = 0};
+    enum at_status st = take_parts(&parts, finds, t);
+
+    if (st == AT_OK)
+        st = at_parts_join(&parts, t);
+    for (size_t i = 0; i < parts.flows && st == AT_OK; i++)
+        st = at_finds_add(finds, &parts.flow[i].row, parts.flow[i].target);
+    at_parts_close(&parts);
+    return st;
 }
 
 /* ---- taking ---------------------------------------------------------- */

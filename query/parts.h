@@ -46,6 +46,10 @@ enum at_status at_parts_add(struct at_parts *p, const struct at_targets *t,
 enum at_status at_parts_join(struct at_parts *p, const struct at_targets *t);
 void at_parts_close(struct at_parts *p);
 
+/* Joins those of the flows that were found; AT_OK or AT_ERR_MEMORY. */
+enum at_status at_parts_join_finds(struct at_finds *finds,
+                                   const struct at_targets *t);
+
 /*
  * Takes the rows of target 'number' that may have a matching packet, whatever
  * flow terms are true.

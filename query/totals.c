@@ -49,32 +49,50 @@ enum at_status at_top_parse(struct at_top *top, const char *text,
                         err);
 }
 
-static bool sum_up(struct at_sums *sums, struct at_sum *all,
-                   const struct at_top *top, const struct at_finds *finds,
-                   const struct at_targets *t)
+static enum at_status sum_up(struct at_top *top, const struct at_flow_row *row,
+                             size_t lane)
 {
-    for (size_t i = 0; i < finds->n; i++) {
-        const struct at_flow_row *row = &finds->found[i].row;
-        const uint64_t packets = row->packets[0] + row->packets[1];
-        const uint64_t bytes = row->bytes[0] + row->bytes[1];
-        struct at_key_value value[2];
-        const unsigned n = at_key_values(
-            &top->key, row, t->target[finds->found[i].target].lane, value);
+    const uint64_t packets = row->packets[0] + row->packets[1];
+    const uint64_t bytes = row->bytes[0] + row->bytes[1];
+    struct at_key_value value[2];
+    const unsigned n = at_key_values(&top->key, row, lane, value);
 
-        for (unsigned k = 0; k < n; k++) {
-            struct at_sum *sum = at_sums_of(sums, &value[k]);
+    for (unsigned k = 0; k < n; k++) {
+        struct at_sum *sum = at_sums_of(&top->sums, &value[k]);
 
-            if (sum == NULL)
-                return false;
-            sum->flows++;
-            sum->packets += packets;
-            sum->bytes += bytes;
-        }
-        all->flows++;
-        all->packets += packets;
-        all->bytes += bytes;
+        if (sum == NULL)
+            return AT_ERR_MEMORY;
+        sum->flows++;
+        sum->packets += packets;
+        sum->bytes += bytes;
     }
-    return true;
+    top->all.flows++;
+    top->all.packets += packets;
+    top->all.bytes += bytes;
+    return AT_OK;
+}
+
+enum at_status at_top_take(struct at_top *top, struct at_finds *finds, bool all,
+                           const struct at_targets *t)
+{
+    enum at_status st = AT_OK;
+    size_t left = 0;
+
+    for (size_t i = 0; i < finds->n && st == AT_OK; i++) {
+        const struct at_found *f = &finds->found[i];
+
+        if (all || at_flow_row_is_whole(&f->row))
+            st = sum_up(top, &f->row, t->target[f->target].lane);
+        else
+            finds->found[left++] = *f;
+    }
+    finds->n = left;
+    return st;
+}
+
+void at_top_close(struct at_top *top)
+{
+    at_sums_close(&top->sums);
 }
 
 static uint64_t measure(const struct at_sum *sum, enum at_measure by)
@@ -84,8 +102,7 @@ static uint64_t measure(const struct at_sum *sum, enum at_measure by)
                                  : sum->flows;
 }
 
-bool at_top_print(const struct at_top *top, FILE *out,
-                  enum at_print_format format, const struct at_finds *finds,
+bool at_top_print(struct at_top *top, FILE *out, enum at_print_format format,
                   const struct at_targets *t)
 {
     const struct at_column columns[] = {{at_key_name(&top->key), true, 0},
@@ -95,24 +112,20 @@ bool at_top_print(const struct at_top *top, FILE *out,
                                         {"percent", false, 0}};
     struct at_table table = {
         .out = out, .format = format, .column = columns, .columns = 5};
-    struct at_sums sums = {.n = 0};
-    struct at_sum all = {.flows = 0};
     char text[AT_KEY_TEXT];
-    const bool good = sum_up(&sums, &all, top, finds, t);
 
-    if (good)
-        at_sums_sort(&sums, top->by);
-    for (size_t i = 0; good && i < sums.n && i < top->n; i++) {
-        const struct at_sum *sum = &sums.sum[i];
+    at_sums_sort(&top->sums, top->by);
+    for (size_t i = 0; i < top->sums.n && i < top->n; i++) {
+        const struct at_sum *sum = &top->sums.sum[i];
 
         at_table_put(&table, at_key_text(text, &top->key, &sum->value, t));
         at_table_number(&table, sum->flows);
         at_table_number(&table, sum->packets);
         at_table_number(&table, sum->bytes);
-        at_table_percent(&table, measure(sum, top->by), measure(&all, top->by));
+        at_table_percent(&table, measure(sum, top->by),
+                         measure(&top->all, top->by));
     }
-    at_sums_close(&sums);
-    return at_table_close(&table) && good;
+    return at_table_close(&table);
 }
 
 /* ---- series ---------------------------------------------------------- */

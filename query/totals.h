@@ -14,14 +14,21 @@ struct at_top {
     struct at_key key;
     uint64_t n;
     enum at_measure by;
+    struct at_sums sums;
+    struct at_sum all;
 };
 enum at_status at_top_parse(struct at_top *top, const char *text,
                             struct at_error *err);
 
-/* Sums the flows up and prints the largest; false if memory ran out. */
-bool at_top_print(const struct at_top *top, FILE *out,
-                  enum at_print_format format, const struct at_finds *finds,
+/* Sums up the flows that are surely whole, or with 'all' every flow, and takes
+ * them out of 'finds'; AT_OK or AT_ERR_MEMORY. */
+enum at_status at_top_take(struct at_top *top, struct at_finds *finds, bool all,
+                           const struct at_targets *t);
+
+/* Prints the largest sums, once. */
+bool at_top_print(struct at_top *top, FILE *out, enum at_print_format format,
                   const struct at_targets *t);
+void at_top_close(struct at_top *top);
 
 /* --series STEP[:KEY] */
 struct at_steps {

@@ -22,11 +22,12 @@ MEASURE = os.path.join(os.environ["BUILD"], "test/bench/measure")
 RUNS = int(os.environ["BENCH_RUNS"])
 PACKETS = os.environ["BENCH_PACKETS"]
 WHOLE = os.environ["BENCH_WHOLE"]
+ARCHIVE = os.environ["BENCH_ARCHIVE"]
 DIR = os.path.abspath(os.environ["BENCH_DIR"])
 WORK = os.path.join(DIR, "work")  # ours alone, removed at the end
 
 SECTIONS = ["count", "stats", "convert", "merge", "split", "anon", "index",
-            "ingest", "query", "replay"]
+            "ingest", "query", "archive", "replay"]
 COLUMNS = ["section", "workload", "tool", "outcome", "wall_s", "wall_min_s",
            "wall_max_s", "cpu_s", "rss_mib", "output_mb", "wall_ratio",
            "cpu_ratio"]
@@ -577,6 +578,118 @@ def bench_query(report):
     ask_flows(report, "a client", f"host {client}")
     ask_flows(report, "a busy server", f"host {BUSY_HOST}")
     ask_flows(report, "an absent host", f"host {ABSENT_HOST}")
+
+
+# ---- an archive of many segments
+
+SEGMENT_SECONDS = 40  # at 100,000 packets a second
+
+
+def make_archive(name, packets):
+    """An archive of so many packets; a larger one begins like a smaller."""
+    must([SYNTH, "-n", packets, "--snap", "96", f"{name}.erf"])
+    return Command(["at-ingest", "--flush", "--rotate", f"{SEGMENT_SECONDS}s",
+                    name, f"{name}.erf"], said(r": ([\d,]+) packets"), None,
+                   f"at-ingest {packets}")
+
+
+def ingest_once(report, commands):
+    """Once each, as what they make is asked afterwards."""
+    for command in commands:
+        cost = command.run()
+        if cost is None:
+            sys.exit(f"bench: {command.label} failed: {command.said[-200:]}")
+        command.costs.append(cost)
+        command.result = command.outcome(command)
+        command.output_bytes = size_of(command.argv[4])
+    report.contest("archive", "ingest, from plain ERF", commands, False)
+
+
+def find_host(packets):
+    """The host of the archive with about so many packets."""
+    rows = output_of(["at-query", "-q", "--format", "csv", "--top",
+                      "1000000:host", "large", "net 10.0.0.0/8"])
+    rows = [row.split(",") for row in rows.splitlines()]
+    at = rows[0].index("packets")
+    return min(rows[1:], key=lambda row: abs(int(row[at]) - packets))[0]
+
+
+def segments_of(name):
+    return sorted(os.path.join(base, f)
+                  for base, _, files in os.walk(path(name)) for f in files
+                  if f.endswith(".erf.gz"))
+
+
+def dropped_caches(argv):
+    """The command with nothing of any file in memory."""
+    text = "sync; echo 3 >/proc/sys/vm/drop_caches; exec \"$@\""
+    return ["sh", "-c", text, "sh", program(argv[0])] + argv[1:]
+
+
+def ask(title, name, *words):
+    return Command(["at-query", "-q", "-w", "a.erf", name] + list(words),
+                   counted_by_us("a.erf"), "a.erf", title)
+
+
+def bench_archive(report):
+    ingest_once(report, [make_archive("small", PACKETS),
+                         make_archive("large", ARCHIVE)])
+    must([program("at-convert"), "-q", "large.erf", "large.pcap"])
+    remove("large.erf")
+    host = find_host(200)
+    ours = ["at-query", "-q", "-w", "a.pcap", "large", f"host {host}"]
+    theirs = ["tcpdump", "--nano", "-r", "large.pcap", "-w", "b.pcap",
+              f"host {host}"]
+    contest(report, "archive", "a host of 200 packets", [
+        Command(ours, packets_of("a.pcap"), "a.pcap"),
+        Command(theirs, packets_of("b.pcap"), "b.pcap")])
+    if os.access("/proc/sys/vm/drop_caches", os.W_OK):
+        contest(report, "archive", "the same, no caches", [
+            Command(dropped_caches(ours), packets_of("a.pcap"), "a.pcap",
+                    "at-query", ["at-query"]),
+            Command(dropped_caches(theirs), packets_of("b.pcap"), "b.pcap",
+                    "tcpdump", ["tcpdump"])])
+    bench_archive_questions(report, host)
+    bench_archive_scans(report)
+
+
+def bench_archive_questions(report, host):
+    end = ["--to", "2026-01-01T00:00:20Z"]
+    contest(report, "archive", "an absent host", [
+        ask("at-query", "large", f"host {ABSENT_HOST}")])
+    contest(report, "archive", "the same of small and large", [
+        ask("at-query large", "large", *end, f"host {host}"),
+        ask("at-query small", "small", *end, f"host {host}")])
+    for title, words in (("a /16", "net 10.3.0.0/16"),
+                         ("a server port", "port 993"),
+                         ("an application", "app dns")):
+        contest(report, "archive", title, [ask("at-query", "large", words)])
+        rows = output_of(["at-query", "--explain", "--json", "large", words])
+        say(f"{title}: {rows.splitlines()[-1]}")
+    contest(report, "archive", "replay of a host, first packet", [
+        Command(["at-replay", "-q", "--top-speed", "--limit", "1", "-o",
+                 "a.pcap", "large", f"host {host}"], packets_of("a.pcap"),
+                "a.pcap")])
+
+
+def bench_archive_scans(report):
+    half = "tcp port 443 or udp"
+    contest(report, "archive", f"dense: {half}", [
+        ask("at-query", "large", half),
+        Command(["at-convert", "-q", "--sequence", "-f", half]
+                + segments_of("large") + ["b.erf"], counted_by_us("b.erf"),
+                "b.erf")])
+    commands = [
+        Command(["at-query", "-q", "--top", "10:host", "large"],
+                lambda _: None),
+        Command(["at-query", "-q", "--format", "csv", "large"],
+                lambda _: None, label="at-query csv")]
+    if program("nfpcapd"):
+        os.makedirs(path("flows"))
+        must(["nfpcapd", "-r", "large.pcap", "-w", "flows"])
+        commands.append(Command(["nfdump", "-R", "flows", "-q", "-s", "ip",
+                                 "-n", "10"], lambda _: None))
+    contest(report, "archive", "hosts with most, by flows", commands, False)
 
 
 # ---- the machine
