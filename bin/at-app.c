@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "app_names.h"
+#include "app_series.h"
+#include "features.h"
 #include "print.h"
 #include "sight.h"
 #include "tool.h"
@@ -34,11 +36,19 @@ struct app {
     const char *rules; /* a file of the user's; NULL: there is none */
     const char *fields;
     int format; /* enum at_print_format */
+    bool arff;
+    bool learn;          /* flows in numbers */
+    int64_t interval_ns; /* counters of that; 0: flows */
+    uint64_t memory;
 
     struct tool_sources in;
     struct at_apps *apps;
     struct at_tracker *tracker;
     struct at_finds finds;
+    struct at_features *features; /* NULL: not asked for */
+    struct at_app_series *series; /* likewise */
+    uint64_t flows;               /* in them */
+    uint64_t timeless;            /* packets of no interval */
     struct at_sight sight[SIGHTS];
     struct at_quote quote[SIGHTS]; /* what some of them quote */
     size_t sights;                 /* that are not in the table yet */
@@ -69,22 +79,54 @@ static enum at_status collect(void *ctx, const struct at_flow *flow,
 {
     struct app *app = ctx;
     struct at_flow_row row;
+    uint16_t number;
 
-    (void)block;
     (void)blocks;
     if (flow->key.net != AT_NET_IPV4 && flow->key.net != AT_NET_IPV6)
         return AT_OK;
     at_flow_row_of(&row, flow);
-    at_app_of_row(app->apps, &row);
+    number = at_app_of_row(app->apps, &row);
+    app->flows++;
+    if (app->features != NULL)
+        return at_features_flow(app->features, block[0], &row);
+    if (app->series != NULL)
+        return at_app_series_name(app->series, block[0], number);
     return at_finds_add(&app->finds, &row, 0);
+}
+
+/* A packet whose flow must be known; quotes are for it alone. */
+static enum at_status add_one(struct app *app, const struct at_sight *sight,
+                              struct at_error *err)
+{
+    const struct at_flow *flow;
+    enum at_status st = AT_OK;
+
+    if (at_tracker_add(app->tracker, sight, 1, app->quote, 0) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    flow = at_tracker_latest(app->tracker);
+    if (!sight->packet ||
+        (sight->key.net != AT_NET_IPV4 && sight->key.net != AT_NET_IPV6))
+        return AT_OK;
+    if (app->series != NULL)
+        return at_app_series_add(app->series, sight->ts_ns, flow->last_block,
+                                 sight->bytes, err);
+    st = at_features_packet(app->features, flow->last_block, sight,
+                            sight->from_hi != flow->source_is_hi);
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
 }
 
 static enum at_status flush(struct app *app, struct at_error *err)
 {
     const size_t n = app->sights;
+    enum at_status st = AT_OK;
 
     app->sights = 0;
     tool_sources_progress(&app->in, &app->progress, app->summary.packets);
+    if (app->tracking.numbered) {
+        for (size_t i = 0; i < n && st == AT_OK; i++)
+            st = add_one(app, &app->sight[i], err);
+        return st;
+    }
     if (at_tracker_add(app->tracker, app->sight, n, app->quote, 0) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     return AT_OK;
@@ -93,11 +135,16 @@ static enum at_status flush(struct app *app, struct at_error *err)
 static enum at_status take(struct app *app, const struct at_packet *pkt,
                            struct at_error *err)
 {
-    const size_t i = app->sights++;
+    const size_t i = app->sights;
     struct noted noted;
     size_t n;
     const char *p = at_traces_note(app->in.traces, &n);
 
+    if (app->series != NULL && pkt->timeless) {
+        app->timeless++;
+        return AT_OK;
+    }
+    app->sights++;
     if (n != sizeof(noted))
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     memcpy(&noted, p, n);
@@ -131,23 +178,40 @@ static enum at_status take_all(struct app *app, struct at_error *err)
 
 /* ---- flows out ------------------------------------------------------- */
 
-static enum at_status print(struct app *app, struct at_print *print,
-                            struct at_error *err)
+static enum at_status print_flows(struct app *app, struct at_print *print,
+                                  struct at_error *err)
 {
     struct at_target target = {.stream = ""};
     const struct at_targets targets = {.target = &target, .n = 1, .lanes = 1};
-    enum at_status st = at_tracker_finish(app->tracker);
+    const enum at_status st = at_finds_finish(&app->finds, &targets, err);
 
-    if (st == AT_OK)
-        st = at_finds_finish(&app->finds, &targets, err);
-    else
-        at_error_set(err, st, "out of memory");
     if (st == AT_OK && !app->unknown)
         at_print_flows(print, &app->finds, &targets, SIZE_MAX);
     else if (st == AT_OK &&
              at_unknown_print(stdout, print->format, &app->finds) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    return st;
+}
+
+static enum at_status print(struct app *app, struct at_print *print,
+                            struct at_error *err)
+{
+    enum at_status st = at_tracker_finish(app->tracker);
+
+    if (st != AT_OK)
+        return at_error_set(err, st, "out of memory");
+    if (app->series != NULL)
+        st = at_app_series_print(app->series, stdout, print->format,
+                                 print->local, app->apps, err);
+    else if (app->features == NULL)
+        st = print_flows(app, print, err);
+    else if (app->arff)
+        at_features_arff(app->features, stdout, app->apps);
+    else if (!at_features_print(app->features, stdout, print->format))
         st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    tool_summary_count(&app->summary, app->finds.n, "flow", "");
+    tool_summary_count(&app->summary, app->flows, "flow", "");
+    tool_summary_count(&app->summary, app->timeless, "packet",
+                       " without a time");
     tool_summary_count(&app->summary, at_tracker_forced(app->tracker), "flow",
                        " ended early because too many were open");
     return st;
@@ -162,6 +226,22 @@ static int set_up_rules(struct app *app)
     return at_apps_open(&app->apps, app->rules, &err) == AT_OK
                ? TOOL_OK
                : tool_error(&err);
+}
+
+static int open_answers(struct app *app)
+{
+    app->tracking.numbered = app->learn || app->interval_ns > 0;
+    if (app->learn)
+        app->features = at_features_open();
+    if (app->interval_ns > 0)
+        app->series = at_app_series_open(app->interval_ns, app->memory);
+    app->tracker = at_tracker_open(&app->tracking, app->sighting.seed, collect,
+                                   app);
+    if (app->tracker != NULL && (!app->learn || app->features != NULL) &&
+        (app->interval_ns == 0 || app->series != NULL))
+        return TOOL_OK;
+    tool_warn("out of memory");
+    return TOOL_FAIL;
 }
 
 static int set_up(struct app *app, char *path[], size_t n)
@@ -181,13 +261,7 @@ static int set_up(struct app *app, char *path[], size_t n)
     if (status == TOOL_OK &&
         at_pool_open(&app->in.pool, tool_threads(&app->common), &err) != AT_OK)
         status = tool_error(&err);
-    app->tracker = at_tracker_open(&app->tracking, app->sighting.seed, collect,
-                                   app);
-    if (status == TOOL_OK && app->tracker == NULL) {
-        tool_warn("out of memory");
-        status = TOOL_FAIL;
-    }
-    return status;
+    return status == TOOL_OK ? open_answers(app) : status;
 }
 
 static int run(struct app *app, char *path[], size_t n)
@@ -223,11 +297,33 @@ static int run(struct app *app, char *path[], size_t n)
     return app->in.damaged ? TOOL_FAIL : TOOL_OK;
 }
 
+static void check_usage(struct app *app, int inputs)
+{
+    if (inputs == 0)
+        tool_usage_error("no file is named");
+    if (app->sighting.conformance &&
+        (app->sighting.inner || app->sighting.vlan != AT_SIGHT_OUTER_VLAN))
+        tool_usage_error("--conformance goes without --inner and --vlan");
+    if (app->interval_ns < 0)
+        tool_usage_error("an interval of less than nothing");
+    if (app->unknown + app->arff + app->learn + (app->interval_ns > 0) > 1)
+        tool_usage_error("of --unknown, --arff, --features and --interval only "
+                         "one can be asked for");
+    if (app->arff && (app->format != AT_PRINT_TABLE || app->common.json))
+        tool_usage_error("--arff is a format of its own: --features has CSV "
+                         "and JSON");
+    if ((app->arff || app->learn || app->interval_ns > 0) &&
+        app->fields != columns)
+        tool_usage_error("--fields is for flows");
+    app->learn |= app->arff;
+}
+
 int main(int argc, char *argv[])
 {
     struct app app = {
         .tracking = at_tracking_default,
         .fields = columns,
+        .memory = UINT64_C(1) << 28,
     };
     const struct tool_option options[] = {
         TOOL_FLAG(0, "conformance", &app.sighting.conformance,
@@ -243,6 +339,12 @@ int main(int argc, char *argv[])
         TOOL_FLAG(
             0, "unknown", &app.unknown,
             "print what no rule knows, in groups, as rules to be written"),
+        TOOL_FLAG(0, "arff", &app.arff,
+                  "flows in numbers and their applications, for Weka"),
+        TOOL_FLAG(0, "features", &app.learn, "the same in the other formats"),
+        TOOL_DURATION(0, "interval", &app.interval_ns, "DUR",
+                      "counters of each application for each interval of the "
+                      "clock in UTC"),
         TOOL_TEXT(0, "rules", &app.rules, "FILE",
                   "rules of applications that come before the built-in ones"),
         TOOL_FLAG(0, "sequence", &app.in.sequence,
@@ -256,21 +358,20 @@ int main(int argc, char *argv[])
                              "[selection] [--conformance] [--inner] "
                              "[--vlan outer|inner|none] "
                              "[--format table|csv|json] [--fields list] "
-                             "[--rules file] [--unknown] "
+                             "[--rules file] [--unknown | --arff | --features "
+                             "| --interval dur] "
                              "input ...",
                              options);
     int status;
 
     tool_selection_resolve(&app.selection);
-    if (i == argc)
-        tool_usage_error("no file is named");
-    if (app.sighting.conformance &&
-        (app.sighting.inner || app.sighting.vlan != AT_SIGHT_OUTER_VLAN))
-        tool_usage_error("--conformance goes without --inner and --vlan");
+    check_usage(&app, argc - i);
     status = run(&app, argv + i, (size_t)(argc - i));
     at_tracker_close(app.tracker);
     at_apps_close(app.apps);
     at_finds_close(&app.finds);
+    at_features_close(app.features);
+    at_app_series_close(app.series);
     tool_sources_close(&app.in);
     at_pool_close(app.in.pool);
     at_filter_close(app.in.wanted.filter);

@@ -20,7 +20,7 @@ struct at_column {
     unsigned width; /* in the table at least */
 };
 
-enum { AT_TABLE_COLUMNS = 24 };
+enum { AT_TABLE_COLUMNS = 32 };
 
 struct at_table {
     FILE *out;

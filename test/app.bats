@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # at-app as a user meets it, and the flow table held against that of others.
 
+# shellcheck disable=SC1083 # fields of names, not braces of the shell
+
 load helpers
 
 setup() {
@@ -304,4 +306,150 @@ counts() { # file
     run python3 "$TOP/test/conformance.py" "$CORPUS" "$TOP/test/conformance.tsv"
     echo "$output"
     [ "$status" -eq 0 ]
+}
+
+# ---- for programs that learn ---------------------------------------------
+
+@test "app: features are what they say, of flows taken apart by others" {
+    need python3
+    for in in dns.pcap http.pcap tls.pcap bulk-s96.pcap; do
+        at-app -q --features --format csv "$DATA/$in" >got.csv
+        at-app -q --format csv --fields start,proto,src,sport,dst,dport,app \
+            "$DATA/$in" >flows.csv
+        python3 - "$DATA/$in" got.csv flows.csv <<'END_OF' || { echo "$in"; false; }
+import csv, math, socket, struct, sys
+from collections import Counter
+from records import records
+
+def parse(frame, wire):
+    at = 12
+    kind, = struct.unpack_from(">H", frame, at)
+    if kind != 0x0800:
+        return None
+    ihl, proto = (frame[14] & 15) * 4, frame[23]
+    total, = struct.unpack_from(">H", frame, 16)
+    if proto not in (6, 17) or struct.unpack_from(">H", frame, 20)[0] & 0x3fff:
+        return None
+    t = 14 + ihl
+    ports = struct.unpack_from(">HH", frame, t)
+    header = (frame[t + 12] >> 4) * 4 if proto == 6 else 8
+    return (socket.inet_ntoa(frame[26:30]), ports[0], socket.inet_ntoa(frame[30:34]),
+            ports[1], proto, total, total - ihl - header)
+
+packets = {}
+for ns, frame, wire in records(sys.argv[1]):
+    p = parse(frame, wire)
+    if p is None:
+        continue
+    a, b = (p[0], p[1]), (p[2], p[3])
+    packets.setdefault((p[4], frozenset((a, b))), []).append((ns, a, p[5], p[6]))
+got = list(csv.DictReader(open(sys.argv[2])))
+flows = list(csv.DictReader(open(sys.argv[3])))
+assert len(got) == len(flows) > 1
+key = lambda f: ({"tcp": 6, "udp": 17}.get(f["proto"]), frozenset(
+    ((f["src"], int(f["sport"])), (f["dst"], int(f["dport"])))))
+many = Counter(key(f) for f in flows)
+def check(row, name, value):
+    if value is None:
+        assert row[name] == "", (name, row[name])
+    else:
+        assert math.isclose(float(row[name]), value, rel_tol=1e-6, abs_tol=1e-9), \
+            (name, row[name], value)
+checked = 0
+for row, flow in zip(got, flows):
+    assert row["app"] == flow["app"]
+    k = key(flow)
+    if k not in packets or many[k] > 1:
+        continue
+    all_of = packets[k]
+    src = (flow["src"], int(flow["sport"]))
+    check(row, "duration", (max(p[0] for p in all_of) - min(p[0] for p in all_of)) / 1e9)
+    for way in "out", "in":
+        mine = [p for p in all_of if (p[1] == src) == (way == "out")]
+        sizes = [p[3] for p in mine if p[3] > 0]
+        gaps, last = [], None
+        for p in mine:
+            if last is not None:
+                gaps.append(max(0, p[0] - last) / 1e9)
+            last = p[0] if last is None else max(last, p[0])
+        check(row, "packets_" + way, len(mine))
+        check(row, "bytes_" + way, sum(p[2] for p in mine))
+        check(row, "payload_" + way, sum(sizes))
+        for what, values in ("payload", sizes), ("gap", gaps):
+            mean = sum(values) / len(values) if values else None
+            check(row, f"{what}_min_{way}", min(values) if values else None)
+            check(row, f"{what}_max_{way}", max(values) if values else None)
+            check(row, f"{what}_mean_{way}", mean)
+            check(row, f"{what}_dev_{way}", math.sqrt(
+                sum((v - mean) ** 2 for v in values) / len(values)) if values else None)
+    checked += 1
+assert checked > 3, checked
+END_OF
+    done
+}
+
+@test "app: --arff is what Weka reads, and the CSV" {
+    at-app -q --arff "$DATA/mail-ntp-ftp.pcap" >got.arff
+    at-app -q --features --format csv "$DATA/mail-ntp-ftp.pcap" >got.csv
+    python3 - got.arff got.csv <<'END_OF'
+import csv, re, sys
+head, data = open(sys.argv[1]).read().split("@data\n")
+rows = list(csv.reader(open(sys.argv[2])))
+names = re.findall(r"^@attribute (\S+) numeric$", head, re.M)
+classes = re.search(r"^@attribute app \{(.*)\}$", head, re.M)[1].split(",")
+assert head.startswith("@relation flows\n")
+assert names + ["app"] == rows[0]
+assert len(classes) > 200 and len(set(classes)) == len(classes)
+lines = data.splitlines()
+assert len(lines) == len(rows) - 1 > 10
+for line, row in zip(lines, rows[1:]):
+    assert line.split(",") == [v or "?" for v in row]
+    assert row[-1] in classes
+END_OF
+    for j in 1 2 3 8; do
+        at-app -q -j $j --arff - <"$DATA/mail-ntp-ftp.pcap" | cmp - got.arff
+    done
+    at-app -q --features --json "$DATA/dns.pcap" | head -n 1 | jq -e \
+        '.app == "dns" and .gap_min_out == null and .packets_out == 1'
+}
+
+@test "app: --interval counts what is in the piece of each application" {
+    for in in mail-ntp-ftp.pcap lan.pcap fragments.pcap; do
+        rm -rf o && mkdir o
+        at-split -q --by app -o o/{key}.pcap "$DATA/$in"
+        at-app -q --interval 2s --format csv "$DATA/$in" >got
+        [ "$(head -n 1 got)" = 'start,end,app,category,flows,packets,bytes' ]
+        for f in o/*; do
+            app=$(basename "$f" .pcap)
+            [[ $app != ethertype-* ]] || continue
+            at-stats -q --interval 2s --format csv "$f" |
+                awk -F, '$3 == "all" && $4 > 0 { print $1","$2","$4 }' >want
+            awk -F, -v app="$app" '$3 == app { print $1","$2","$6 }' got |
+                diff want - || { echo "$in $app"; false; }
+        done
+        # one interval that holds all: the flows
+        at-app -q --interval 10000d --format csv "$DATA/$in" | sed 1d |
+            cut -d, -f3,5,6 | sort >all
+        at-top -q -k app -n 0 --format csv "$DATA/$in" | sed 1d |
+            cut -d, -f1,3,4 | sort | diff all -
+        at-app -q --format csv --fields app,bytes_out,bytes_in "$DATA/$in" | sed 1d |
+            awk -F, '{ n[$1] += $2 + $3 } END { for (a in n) print a","n[a] }' |
+            sort >want
+        at-app -q --interval 10000d --format csv "$DATA/$in" | sed 1d |
+            cut -d, -f3,7 | sort | diff want -
+        for j in 1 2 3 8; do
+            at-app -q -j $j --interval 2s --format csv - <"$DATA/$in" | cmp - got
+        done
+    done
+}
+
+@test "app: mistakes, of which answer is wanted" {
+    for args in '--arff --unknown' '--arff --json' '--features --interval 1s' \
+        '--interval -1s' '--interval soon' '--arff --format csv' \
+        '--features --fields src'; do
+        # shellcheck disable=SC2086
+        run --separate-stderr at-app $args "$DATA/dns.pcap"
+        [ "$status" -eq 2 ] || { echo "$args: $status"; false; }
+        [ -z "$output" ]
+    done
 }
