@@ -217,6 +217,18 @@ options_of_page() { # page
     run_page at-report.1
 }
 
+@test "man: the examples of at-app(1) run" {
+    run_page at-app.1
+}
+
+@test "man: the examples of at-dump(1) run" {
+    run_page at-dump.1
+}
+
+@test "man: the examples of archive_trace-filter(7) run" {
+    run_page archive_trace-filter.7
+}
+
 @test "man: the examples of at-archive(1) run" {
     run_page at-archive.1
 }
