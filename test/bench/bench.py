@@ -605,10 +605,10 @@ def ingest_once(report, commands):
     report.contest("archive", "ingest, from plain ERF", commands, False)
 
 
-def find_host(packets):
-    """The host of the archive with about so many packets."""
+def find_host(name, packets):
+    """The host of an archive with about so many packets."""
     rows = output_of(["at-query", "-q", "--format", "csv", "--top",
-                      "1000000:host", "large", "net 10.0.0.0/8"])
+                      "1000000:host", name, "net 10.0.0.0/8"])
     rows = [row.split(",") for row in rows.splitlines()]
     at = rows[0].index("packets")
     return min(rows[1:], key=lambda row: abs(int(row[at]) - packets))[0]
@@ -636,7 +636,7 @@ def bench_archive(report):
                          make_archive("large", ARCHIVE)])
     must([program("at-convert"), "-q", "large.erf", "large.pcap"])
     remove("large.erf")
-    host = find_host(200)
+    host = find_host("large", 200)
     ours = ["at-query", "-q", "-w", "a.pcap", "large", f"host {host}"]
     theirs = ["tcpdump", "--nano", "-r", "large.pcap", "-w", "b.pcap",
               f"host {host}"]
@@ -655,11 +655,12 @@ def bench_archive(report):
 
 def bench_archive_questions(report, host):
     end = ["--to", "2026-01-01T00:00:20Z"]
+    early = f"host {find_host('small', 200)}"
     contest(report, "archive", "an absent host", [
         ask("at-query", "large", f"host {ABSENT_HOST}")])
     contest(report, "archive", "the same of small and large", [
-        ask("at-query large", "large", *end, f"host {host}"),
-        ask("at-query small", "small", *end, f"host {host}")])
+        ask("at-query large", "large", *end, early),
+        ask("at-query small", "small", *end, early)])
     for title, words in (("a /16", "net 10.3.0.0/16"),
                          ("a server port", "port 993"),
                          ("an application", "app dns")):
@@ -668,7 +669,7 @@ def bench_archive_questions(report, host):
         say(f"{title}: {rows.splitlines()[-1]}")
     contest(report, "archive", "replay of a host, first packet", [
         Command(["at-replay", "-q", "--top-speed", "--limit", "1", "-o",
-                 "a.pcap", "large", f"host {host}"], packets_of("a.pcap"),
+                 "a.pcap", "-f", f"host {host}", "large"], packets_of("a.pcap"),
                 "a.pcap")])
 
 
