@@ -142,7 +142,7 @@ BENCHES := $(call programs,test/bench,$(BENCH_SRC))
 
 # ---- goals
 
-.PHONY: all demo check accuracy lint bench fuzz install uninstall clean help \
+.PHONY: all demo check accuracy lint bench soak fuzz install uninstall clean help \
 	check-built unit synth fuzz-run bench-run FORCE \
 	lint-format lint-cppcheck lint-tidy lint-shell lint-man lint-names
 FORCE:
@@ -185,6 +185,11 @@ bench-run: all $(SYNTH) $(BENCHES)
 	    SYNTH=$(abspath $(SYNTH)) TEST_DATA=$(abspath test/data) \
 	    CORPUS='$(CORPUS)' test/bench/run $(BENCH)
 
+# A week of an archive, in the time that it takes; test/soak tells.
+soak: packages-test
+	$(again) all $(SYNTH) $(B)/test/bench/measure
+	$(Q)BUILD=$(abspath $(B)) test/soak
+
 fuzz: packages-fuzz
 	$(again) fuzz-run FUZZING=1 CC='$(FUZZ_CC)' BUILD=build/fuzz \
 	    SANITIZE=address,undefined
@@ -205,6 +210,7 @@ help:
 	@echo '  lint       formatting, static analysis, scripts, manual pages'
 	@echo '  accuracy   names of flows held against nDPI, with CORPUS'
 	@echo '  bench      measure; BENCH="..." is passed on'
+	@echo '  soak       a week of an archive: filled, killed, verified, expired'
 	@echo '  fuzz       every parser for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo '  install    to prefix=$(prefix), below DESTDIR'
 	@echo '  uninstall, clean, help'
