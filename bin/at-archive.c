@@ -48,6 +48,7 @@ static const struct {
     {"expire", tool_archive_expire, STREAM | FORMAT | SIZES | KEEP},
     {"reindex", tool_archive_reindex, RANGE | STREAM | RULES | APP},
     {"verify", tool_archive_verify, RANGE | STREAM | RULES | DEEP | WORDS},
+    {"repair", tool_archive_repair, RULES | SALVAGE},
 };
 
 static unsigned given(const struct archive *ar)
@@ -72,7 +73,7 @@ static int run_verb(struct archive *ar, const char *name)
         return verbs[k].run(ar);
     }
     tool_usage_error("there is no '%s' here; there are init, list, show, "
-                     "remove, expire, reindex and verify",
+                     "remove, expire, reindex, verify and repair",
                      name);
 }
 
@@ -112,12 +113,12 @@ int main(int argc, char *argv[])
                   "rules of applications that come before the built-in ones"),
         TOOL_SELECTION_BUT(&ar.selection,
                            TOOL_NO_FILTER | TOOL_NO_BPF | TOOL_NO_LIMIT),
-        TOOL_COMMON_BUT(&ar.common, TOOL_NO_STRICT | TOOL_NO_SALVAGE),
+        TOOL_COMMON_BUT(&ar.common, TOOL_NO_STRICT),
         TOOL_END,
     };
     int i = tool_parse(
         argc, argv,
-        "init|list|show|remove|expire|reindex|verify [options] archive "
+        "init|list|show|remove|expire|reindex|verify|repair [options] archive "
         "[segment ...]",
         options);
 

@@ -1,5 +1,5 @@
 /*
- * tool_archive_check.c - at-archive verify
+ * tool_archive_check.c - at-archive verify and repair
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "repair.h"
 #include "tool_archive.h"
 #include "verify.h"
 
@@ -146,6 +147,69 @@ int tool_archive_verify(struct archive *ar)
     }
     at_segments_free(&list);
     at_archive_close(a);
+    at_apps_close(apps);
+    at_pool_close(pool);
+    return status;
+}
+
+/* ---- repair ---------------------------------------------------------- */
+
+static void left(void *ctx, const struct at_error *what)
+{
+    struct checking *c = ctx;
+
+    tool_progress_end(&c->progress);
+    tool_warn("%s", what->msg);
+}
+
+static int repair_with(struct checking *c, struct at_pool *pool,
+                       const struct at_apps *apps)
+{
+    const struct at_repair how = {
+        .pool = pool,
+        .apps = apps,
+        .salvage = c->ar->common.salvage,
+        .progress = progress,
+        .progress_ctx = c,
+        .trouble = trouble,
+        .fixed = note,
+        .note = note,
+        .left = left,
+        .ctx = c,
+    };
+    struct at_repaired done;
+    struct at_error err;
+    enum at_status st;
+
+    tool_progress_start(&c->progress, &c->ar->common);
+    st = at_repair_archive(c->ar->path, &how, &done, &err);
+    tool_progress_end(&c->progress);
+    if (st != AT_OK)
+        return tool_error(&err);
+    c->summary.packets = done.seen.packets;
+    c->summary.bytes = done.seen.bytes;
+    tool_summary_count(&c->summary, done.seen.segments, "segment", "");
+    tool_summary_count(&c->summary, done.fixed, "thing", " put right");
+    tool_summary_count(&c->summary, done.left, "thing", " left as damaged");
+    if (done.fixed + done.left == 0)
+        tool_summary_add(&c->summary, "nothing to repair");
+    tool_summary_print(&c->summary);
+    return done.left > 0 ? TOOL_FAIL : TOOL_OK;
+}
+
+int tool_archive_repair(struct archive *ar)
+{
+    struct checking c = {.ar = ar};
+    struct at_pool *pool = NULL;
+    struct at_apps *apps = NULL;
+    struct at_error err;
+    int status = TOOL_FAIL;
+    enum at_status st = at_pool_open(&pool, tool_threads(&ar->common), &err);
+
+    tool_summary_start(&c.summary);
+    if (st == AT_OK)
+        st = at_apps_open(&apps, ar->rules, &err);
+    status = st == AT_OK ? repair_with(&c, pool, apps) : tool_error(&err);
     at_apps_close(apps);
     at_pool_close(pool);
     return status;

@@ -51,7 +51,7 @@ static enum at_status open_catalog(struct at_archive *a, bool write,
     return st;
 }
 
-static enum at_status take_lock(struct at_archive *a, struct at_error *err)
+enum at_status at_catalog_lock(struct at_archive *a, struct at_error *err)
 {
     char *path = at_path_join(a->path, "lock");
     enum at_status st = AT_OK;
@@ -208,7 +208,7 @@ static enum at_status carry_out(struct at_archive *a, struct at_error *err)
 
 /* Removes what a crash has left: intents that were not carried out, files
  * that are nobody's. */
-static enum at_status clean_up(struct at_archive *a, struct at_error *err)
+enum at_status at_catalog_clean(struct at_archive *a, struct at_error *err)
 {
     enum at_status st = AT_OK;
 
@@ -256,46 +256,68 @@ static enum at_status check_structure(struct at_archive *a,
     return good ? AT_OK : damaged(a, err);
 }
 
-/* What whoever changes the archive does before anything else. */
-static enum at_status make_ready(struct at_archive *a, struct at_error *err)
+static enum at_status upgrade(struct at_archive *a, struct at_error *err)
 {
-    enum at_status st = a->unsealed ? check_structure(a, err) : AT_OK;
+    enum at_status st = AT_OK;
 
-    if (st == AT_OK && a->version < AT_CATALOG_VERSION) {
-        if (!a->unsealed)
-            st = at_seal_break(a->path, err);
-        a->unsealed = true;
-        if (st == AT_OK && at_catalog_upgrade(&a->sql, a->version) != AT_OK)
-            st = at_catalog_error(a, err);
-        a->version = AT_CATALOG_VERSION;
+    if (a->version == AT_CATALOG_VERSION)
+        return AT_OK;
+    if (!a->unsealed)
+        st = at_seal_break(a->path, err);
+    a->unsealed = true;
+    if (st == AT_OK && at_catalog_upgrade(&a->sql, a->version) != AT_OK)
+        st = at_catalog_error(a, err);
+    a->version = AT_CATALOG_VERSION;
+    return st;
+}
+
+struct at_archive *at_catalog_new(const char *path)
+{
+    struct at_archive *a = calloc(1, sizeof(*a));
+
+    if (a == NULL || (a->path = strdup(path)) == NULL) {
+        free(a);
+        return NULL;
     }
-    return st == AT_OK ? clean_up(a, err) : st;
+    a->lock = -1;
+    return a;
+}
+
+enum at_status at_catalog_open(struct at_archive *a, struct at_error *err)
+{
+    const bool write = a->lock >= 0;
+    enum at_status st = write ? check_seal(a, err) : AT_OK;
+
+    if (st == AT_OK)
+        st = open_catalog(a, write, err);
+    if (st == AT_OK)
+        st = at_catalog_version(&a->sql, &a->version, err);
+    if (st == AT_OK && a->unsealed)
+        st = check_structure(a, err);
+    if (st == AT_OK && write)
+        st = upgrade(a, err);
+    if (st != AT_OK)
+        a->unsealed = false; /* what is damaged must not look whole */
+    return st;
 }
 
 enum at_status at_archive_open(struct at_archive **out, const char *path,
                                bool write, struct at_error *err)
 {
-    struct at_archive *a = calloc(1, sizeof(*a));
+    struct at_archive *a = at_catalog_new(path);
     enum at_status st = AT_OK;
 
     *out = NULL;
-    if (a == NULL || (a->path = strdup(path)) == NULL) {
-        free(a);
+    if (a == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    }
-    a->lock = -1;
     if (!at_archive_is(path))
         st = at_error_set(err, AT_ERR_FORMAT, "%s: not an archive", path);
     if (st == AT_OK && write)
-        st = take_lock(a, err);
-    if (st == AT_OK && write)
-        st = check_seal(a, err);
+        st = at_catalog_lock(a, err);
     if (st == AT_OK)
-        st = open_catalog(a, write, err);
-    if (st == AT_OK)
-        st = at_catalog_version(&a->sql, &a->version, err);
+        st = at_catalog_open(a, err);
     if (st == AT_OK && write)
-        st = make_ready(a, err);
+        st = at_catalog_clean(a, err);
     if (st != AT_OK) {
         at_archive_close(a);
         return st;
@@ -304,13 +326,20 @@ enum at_status at_archive_open(struct at_archive **out, const char *path,
     return AT_OK;
 }
 
+void at_catalog_close(struct at_archive *a)
+{
+    sqlite3_finalize(a->hosts_of);
+    sqlite3_finalize(a->line_of);
+    a->hosts_of = a->line_of = NULL;
+    at_sql_close(&a->sql);
+    a->sql = (struct at_sql){.db = NULL};
+}
+
 void at_archive_close(struct at_archive *a)
 {
     if (a == NULL)
         return;
-    sqlite3_finalize(a->hosts_of);
-    sqlite3_finalize(a->line_of);
-    at_sql_close(&a->sql);
+    at_catalog_close(a);
     if (a->lock >= 0 && a->unsealed)
         at_seal_make(a->path, NULL); /* without one it is as after a crash */
     if (a->lock >= 0)
@@ -721,11 +750,9 @@ static char *path_of(struct at_archive *a, int64_t id)
     return path;
 }
 
-/* The rows of a segment, in the place of those of 'replaces'.  What was 'made'
- * still has its index. */
-static void put_in_place(struct at_archive *a, const struct at_segment *seg,
-                         const char *made, int64_t replaces,
-                         const struct at_carry *open)
+void at_catalog_put(struct at_archive *a, const struct at_segment *seg,
+                    const char *made, int64_t replaces,
+                    const struct at_carry *open)
 {
     char *index = at_path_append(made, ".idx");
     int64_t id;
@@ -759,7 +786,7 @@ enum at_status at_archive_add(struct at_archive *a, struct at_segment *seg,
     st = move_in(a, made, seg->path, err);
     if (st == AT_OK) {
         at_catalog_begin(a);
-        put_in_place(a, seg, made, replaces, open);
+        at_catalog_put(a, seg, made, replaces, open);
         put_inputs(a, input, inputs);
         at_sql_exec(&a->sql, "DELETE FROM intent");
         if (old != NULL && strncmp(old, "pending/", 8) != 0)

@@ -99,7 +99,8 @@ bool at_archive_may_hold(struct at_archive *a, int64_t segment,
                          const struct at_sieve_key *key);
 
 /* Adds the flows that are open when a segment of a stream begins at
- * 'start_ns', other than 'segment': what the one before it has left. */
+ * 'start_ns': what the one before it has left; of those that begin then, before
+ * 'segment' unless it is 0. */
 enum at_status at_archive_open_flows(struct at_archive *a, const char *stream,
                                      int64_t segment, int64_t start_ns,
                                      struct at_carry *carry,
@@ -144,6 +145,12 @@ enum at_status at_archive_remove(struct at_archive *a,
                                  const struct at_segments *list,
                                  bool keep_index, int64_t time_ns,
                                  const char *reason, struct at_error *err);
+
+/* Notes that so many packets of a segment were lost to damage. */
+enum at_status at_archive_note_lost(struct at_archive *a,
+                                    const struct at_segment *seg,
+                                    uint64_t packets, uint64_t captured_bytes,
+                                    int64_t time_ns, struct at_error *err);
 
 /* What is not there any more of some time. */
 struct at_gone {

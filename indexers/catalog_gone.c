@@ -79,6 +79,32 @@ enum at_status at_archive_remove(struct at_archive *a,
     return st == AT_OK ? at_catalog_forget_intents(a, err) : st;
 }
 
+enum at_status at_archive_note_lost(struct at_archive *a,
+                                    const struct at_segment *seg,
+                                    uint64_t packets, uint64_t captured_bytes,
+                                    int64_t time_ns, struct at_error *err)
+{
+    sqlite3_stmt *st;
+
+    at_catalog_begin(a);
+    st = at_sql_prepare(&a->sql,
+                        "INSERT INTO gone(stream, path, first, last, packets,"
+                        " captured_bytes, time, reason)"
+                        " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, 'damaged'"
+                        " FROM stream WHERE name = ?1");
+    at_sql_bind_text(st, 1, seg->stream);
+    at_sql_bind_text(st, 2, seg->path);
+    at_sql_bind(st, 3, seg->first_ns);
+    at_sql_bind(st, 4, seg->last_ns);
+    at_sql_bind(st, 5, (int64_t)packets);
+    at_sql_bind(st, 6, (int64_t)captured_bytes);
+    at_sql_bind(st, 7, time_ns);
+    at_sql_run(&a->sql, st);
+    sqlite3_finalize(st);
+    return at_sql_exec(&a->sql, "COMMIT") == AT_OK ? AT_OK
+                                                   : at_catalog_error(a, err);
+}
+
 /* ---- what is not there ----------------------------------------------- */
 
 static void take_sums(struct at_gone *gone, sqlite3_stmt *st)

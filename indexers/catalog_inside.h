@@ -16,6 +16,18 @@ struct at_archive {
     sqlite3_stmt *hosts_of, *line_of; /* of sieves; NULL: not asked yet */
 };
 
+/*
+ * at_archive_open() in its steps: one that is closed; with the lock, or
+ * without; opened, and with the lock upgraded (AT_ERR_CORRUPT if it is
+ * damaged); rid of what a crash has left.
+ */
+struct at_archive *at_catalog_new(const char *path);
+enum at_status at_catalog_lock(struct at_archive *a, struct at_error *err);
+enum at_status at_catalog_open(struct at_archive *a, struct at_error *err);
+enum at_status at_catalog_clean(struct at_archive *a, struct at_error *err);
+/* The lock stays. */
+void at_catalog_close(struct at_archive *a);
+
 /* The error of the last statement that failed. */
 enum at_status at_catalog_error(struct at_archive *a, struct at_error *err);
 
@@ -42,9 +54,14 @@ enum at_status at_catalog_each_path(struct at_archive *a, const char *query,
 enum at_status at_catalog_unlink(struct at_archive *a, const char *relative,
                                  bool index, struct at_error *err);
 
-/* Whether a segment or an intent names the file, a trace or an index; true
- * after an error. */
-bool at_catalog_names(struct at_archive *a, const char *path);
+/* Who names a file, a trace or an index. */
+enum at_owner {
+    AT_OWNER_NONE,
+    AT_OWNER_SEGMENT,
+    AT_OWNER_INTENT, /* it is about to be removed, or to be made */
+};
+enum at_status at_catalog_owner(struct at_archive *a, const char *path,
+                                enum at_owner *owner, struct at_error *err);
 
 /* Runs a statement about what has this id; errors are in a->sql. */
 void at_catalog_run_for(struct at_archive *a, const char *sql, int64_t id);
@@ -60,5 +77,14 @@ void at_catalog_put_parts(struct at_archive *a, int64_t id, int64_t replaces,
 
 /* Inside of a transaction that takes segment 'id' away. */
 void at_catalog_drop_parts(struct at_archive *a, int64_t id);
+
+/*
+ * Inside of a transaction: the rows of a segment, in the place of those of
+ * 'replaces' (0: none).  'made'.idx is its index; 'open' as in
+ * at_archive_add().
+ */
+void at_catalog_put(struct at_archive *a, const struct at_segment *seg,
+                    const char *made, int64_t replaces,
+                    const struct at_carry *open);
 
 #endif

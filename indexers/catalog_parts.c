@@ -99,7 +99,8 @@ enum at_status at_archive_open_flows(struct at_archive *a, const char *stream,
     st = at_sql_prepare(
         &a->sql, "SELECT data FROM open_flow WHERE id >> 20 = (SELECT s.id"
                  " FROM segment s JOIN stream t ON t.id = s.stream"
-                 " WHERE t.name = ?1 AND s.id != ?2 AND s.start <= ?3"
+                 " WHERE t.name = ?1 AND (s.start < ?3 OR (s.start = ?3"
+                 " AND (?2 = 0 OR s.id < ?2)))"
                  " ORDER BY s.start DESC, s.id DESC LIMIT 1) ORDER BY id");
     at_sql_bind_text(st, 1, stream);
     at_sql_bind(st, 2, segment);

@@ -91,7 +91,7 @@ enum at_status at_catalog_version(struct at_sql *sql, int *version,
     if (sql->err.status != AT_OK)
         return at_error_copy(err, &sql->err);
     if (id != AT_CATALOG_APPLICATION_ID)
-        return at_error_set(err, AT_ERR_FORMAT, "%s: not a catalogue",
+        return at_error_set(err, AT_ERR_CORRUPT, "%s: not a catalogue",
                             sql->name);
     if (*version < 1 || *version > AT_CATALOG_VERSION)
         return at_error_set(err, AT_ERR_FORMAT,

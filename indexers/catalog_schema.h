@@ -20,7 +20,8 @@ enum {
 /* Makes the tables of this version in an empty database. */
 enum at_status at_catalog_make(struct at_sql *sql);
 
-/* What version it is of; AT_ERR_FORMAT if it is none that can be read. */
+/* What version it is of; AT_ERR_CORRUPT if it is no catalogue, AT_ERR_FORMAT
+ * if its version cannot be read. */
 enum at_status at_catalog_version(struct at_sql *sql, int *version,
                                   struct at_error *err);
 

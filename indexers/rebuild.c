@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bytes.h"
 #include "errors.h"
@@ -18,53 +19,106 @@ enum { PIECE_BYTES = 1 << 16, TABLES_MOST = 32 };
 
 /* ---- making ---------------------------------------------------------- */
 
-/* What the flows were that go on: the index says it of those it has, and the
- * catalogue of those that the segment before has left. */
-static enum at_status find_carry(struct at_archive *a,
-                                 const struct at_segment *seg,
-                                 const char *trace, struct at_carry *carry,
-                                 struct at_error *err)
+/* What the flows were that go on, as the index says; AT_END if it cannot. */
+static enum at_status carry_of_index(const char *index, struct at_carry *carry)
 {
-    char *path = at_index_path(trace);
     struct at_index *ix = NULL;
-    bool known = false;
+    enum at_status st = AT_END;
 
-    if (path == NULL)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    if (at_index_open(&ix, path, NULL, NULL) == AT_OK)
-        known = at_index_carried(ix, carry, NULL) == AT_OK;
+    if (index != NULL && at_index_open(&ix, index, NULL, NULL) == AT_OK)
+        st = at_index_carried(ix, carry, NULL);
     at_index_close(ix);
-    free(path);
-    if (known)
-        return AT_OK;
+    if (st == AT_OK)
+        return st;
     at_carry_close(carry);
-    return at_archive_open_flows(a, seg->stream, seg->id, seg->start_ns, carry,
-                                 err);
+    return AT_END;
 }
 
-enum at_status at_rebuild_index(struct at_archive *a,
-                                const struct at_segment *seg, const char *trace,
-                                const char *path,
-                                const struct at_rebuilding *how,
-                                struct at_index_totals *totals,
-                                struct at_error *err)
+static enum at_status
+index_trace(const struct at_segment *seg, const char *trace, const char *path,
+            const struct at_rebuilding *how, const struct at_carry *carry,
+            struct at_carry *open, struct at_index_totals *totals,
+            struct at_error *err)
 {
-    struct at_carry carry = {.n = 0}, open = {.n = 0};
     const struct at_indexing indexing = {
         .pool = how->pool,
         .tracking = at_tracking_default,
         .stream = seg->stream,
         .apps = how->apps,
-        .carry = &carry,
-        .open = &open,
+        .carry = carry,
+        .open = open,
         .progress = how->progress,
         .progress_ctx = how->progress_ctx,
     };
     bool written;
-    enum at_status st = find_carry(a, seg, trace, &carry, err);
 
+    return at_index_file(trace, path, &indexing, totals, &written, err);
+}
+
+/* The flows that are open at the end of a segment, by tracking it again; what
+ * was idle all through it is not among them. */
+static enum at_status track_again(struct at_archive *a,
+                                  const struct at_segment *seg,
+                                  const char *path,
+                                  const struct at_rebuilding *how,
+                                  struct at_carry *open)
+{
+    struct at_carry carry = {.n = 0};
+    struct at_index_totals totals;
+    char *trace = at_archive_path(a, seg->path);
+    char *index = trace != NULL ? at_index_path(trace) : NULL;
+    enum at_status st = AT_END;
+
+    if (index != NULL && seg->gone_ns == 0 && access(trace, R_OK) == 0) {
+        (void)carry_of_index(index, &carry);
+        st = index_trace(seg, trace, path, how, &carry, open, &totals, NULL);
+    }
+    at_carry_close(&carry);
+    free(trace);
+    free(index);
+    return st;
+}
+
+/* The catalogue has those that the newest segments have left; of others that
+ * which was before tells. */
+static enum at_status
+carry_of_catalog(struct at_archive *a, const struct at_segment *seg,
+                 const char *path, const struct at_rebuilding *how,
+                 struct at_carry *carry, struct at_error *err)
+{
+    struct at_segments list;
+    enum at_status st = at_archive_open_flows(a, seg->stream, seg->id,
+                                              seg->start_ns, carry, err);
+
+    if (st != AT_OK || carry->n > 0)
+        return st;
+    st = at_archive_segments(a, seg->stream, AT_TIME_MIN, AT_TIME_MAX, &list,
+                             err);
+    if (st != AT_OK)
+        return st;
+    for (size_t i = 1; i < list.n; i++)
+        if (list.segment[i].id == seg->id &&
+            track_again(a, &list.segment[i - 1], path, how, carry) != AT_OK)
+            at_carry_close(carry);
+    at_segments_free(&list);
+    return AT_OK;
+}
+
+enum at_status at_rebuild_index(struct at_archive *a,
+                                const struct at_segment *seg, const char *trace,
+                                const char *old, const char *path,
+                                const struct at_rebuilding *how,
+                                struct at_index_totals *totals,
+                                struct at_error *err)
+{
+    struct at_carry carry = {.n = 0}, open = {.n = 0};
+    enum at_status st = carry_of_index(old, &carry);
+
+    if (st == AT_END)
+        st = seg->id != 0 ? carry_of_catalog(a, seg, path, how, &carry, err)
+                          : AT_OK;
     if (st == AT_OK)
-        st = at_index_file(trace, path, &indexing, totals, &written, err);
+        st = index_trace(seg, trace, path, how, &carry, &open, totals, err);
     at_carry_close(&carry);
     at_carry_close(&open);
     return st;

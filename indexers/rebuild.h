@@ -3,9 +3,9 @@
  *
  * An index is a function of its segment and the flows that go on in it, which
  * it has itself.  So one that is made anew is the same file, unless the rules
- * of applications were others, or SQLite was, or the old one cannot be read:
- * then flows go on as far as the catalogue knows, which is in the newest
- * segments, and else begin anew.
+ * of applications were others, or SQLite was.  Where the old one cannot be read
+ * the flows that go on are those that the catalogue knows of, or the segment
+ * before tells of; those that were idle all through that one begin anew.
  */
 #ifndef AT_REBUILD_H
 #define AT_REBUILD_H
@@ -20,11 +20,11 @@ struct at_rebuilding {
     void *progress_ctx;
 };
 
-/* Makes 'path' the index of the segment whose trace is 'trace'; its index is
- * beside it, or not. */
+/* Makes 'path' the index of the segment, of its trace or what is left of it;
+ * 'old' is the index it has had (NULL: none), and stays as it is. */
 enum at_status at_rebuild_index(struct at_archive *a,
                                 const struct at_segment *seg, const char *trace,
-                                const char *path,
+                                const char *old, const char *path,
                                 const struct at_rebuilding *how,
                                 struct at_index_totals *totals,
                                 struct at_error *err);

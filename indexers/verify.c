@@ -115,7 +115,8 @@ enum hashed {
     HASH_TOLD, /* so far off that it was said */
 };
 
-static enum hashed judge_hash(struct check *c, struct at_lane *lane,
+/* An error is told where nothing was 'told' of the file yet. */
+static enum hashed judge_hash(struct check *c, struct at_lane *lane, bool told,
                               uint64_t bytes, const struct at_digest *known,
                               struct at_digest *is)
 {
@@ -125,7 +126,8 @@ static enum hashed judge_hash(struct check *c, struct at_lane *lane,
     *is = h.digest;
     c->done->bytes += h.bytes;
     if (h.err.status < 0) {
-        tell(c, &h.err);
+        if (!told)
+            tell(c, &h.err);
         return HASH_TOLD;
     }
     if (h.bytes != bytes) {
@@ -209,6 +211,10 @@ static void open_index(struct check *c)
 {
     struct at_error err;
 
+    if (access(c->index, F_OK) != 0) {
+        trouble(c, c->index, "is not there");
+        return;
+    }
     if (at_index_open(&c->ix, c->index, NULL, &err) != AT_OK) {
         tell_index(c, &err);
         return;
@@ -410,6 +416,10 @@ static void salvage(struct check *c, const struct at_error *first)
 
     at_reader_close(c->rd);
     c->rd = NULL;
+    if (access(c->trace, F_OK) != 0) {
+        trouble(c, c->trace, "is not there");
+        return;
+    }
     if (open_and_run(c, true, &err) < 0) {
         tell(c, first);
         return;
@@ -566,8 +576,8 @@ static void check_deep(struct check *c, bool damaged)
 
     if (asprintf(&made, "%s/index", c->how->folder) < 0)
         return;
-    if (at_rebuild_index(c->a, c->seg, c->trace, made, &how, &totals, &err) ==
-        AT_OK)
+    if (at_rebuild_index(c->a, c->seg, c->trace, c->index, made, &how, &totals,
+                         &err) == AT_OK)
         compare_index(c, made, damaged);
     else
         tell(c, &err);
@@ -613,11 +623,11 @@ static void check_files(struct check *c, struct at_lane *lane)
     open_index(c);
     if (there)
         check_trace(c);
-    index = judge_hash(c, lane, seg->index_bytes, &seg->index_digest,
-                       &health->index_digest);
+    index = judge_hash(c, lane, c->ix == NULL, seg->index_bytes,
+                       &seg->index_digest, &health->index_digest);
     if (there)
-        trace = judge_hash(c, lane, seg->file_bytes, &seg->file_digest,
-                           &health->file_digest);
+        trace = judge_hash(c, lane, !health->reads, seg->file_bytes,
+                           &seg->file_digest, &health->file_digest);
     if (there && (trace == HASH_SAME || trace == HASH_UNKNOWN))
         check_belongs(c);
     check_index(c, index);

@@ -90,38 +90,47 @@ static bool ends_in_idx(const char *path)
     return n > 4 && strcmp(path + n - 4, ".idx") == 0;
 }
 
-bool at_catalog_names(struct at_archive *a, const char *path)
+/* The trace of a segment whose packets are gone is nobody's. */
+static const char *owner_query(const struct at_archive *a)
+{
+    return a->version > 1 ? "SELECT 1 FROM segment WHERE path = ?1"
+                            " AND (gone = 0 OR ?2) UNION ALL"
+                            " SELECT 2 FROM intent WHERE path = ?1"
+                          : "SELECT 1 FROM segment WHERE path = ?1 UNION ALL"
+                            " SELECT 2 FROM intent WHERE path = ?1";
+}
+
+enum at_status at_catalog_owner(struct at_archive *a, const char *path,
+                                enum at_owner *owner, struct at_error *err)
 {
     const bool index = ends_in_idx(path);
-    sqlite3_stmt *st = at_sql_prepare(
-        &a->sql, a->version > 1
-                     ? "SELECT 1 FROM segment WHERE path = ?1"
-                       " AND (gone = 0 OR ?2) UNION ALL"
-                       " SELECT 1 FROM intent WHERE path = ?1"
-                     : "SELECT 1 FROM segment WHERE path = ?1"
-                       " UNION ALL SELECT 1 FROM intent WHERE path = ?1");
+    sqlite3_stmt *st = at_sql_prepare(&a->sql, owner_query(a));
     char *trace = strdup(path);
-    bool known;
 
-    if (trace != NULL && index)
+    *owner = AT_OWNER_NONE;
+    if (trace == NULL)
+        at_error_set(&a->sql.err, AT_ERR_MEMORY, "out of memory");
+    else if (index)
         trace[strlen(trace) - 4] = 0;
     at_sql_bind_text(st, 1, trace);
     if (a->version > 1)
         at_sql_bind(st, 2, index);
-    known = at_sql_step(&a->sql, st) != AT_END;
+    if (at_sql_step(&a->sql, st) == AT_OK)
+        *owner = (enum at_owner)sqlite3_column_int(st, 0);
     sqlite3_finalize(st);
     free(trace);
-    return known;
+    return a->sql.err.status == AT_OK ? AT_OK : at_catalog_error(a, err);
 }
 
 static enum at_status look_at(void *ctx, const char *path, struct at_error *err)
 {
     struct check *c = ctx;
+    enum at_owner owner;
+    const enum at_status st = at_catalog_owner(c->a, path, &owner, err);
 
-    (void)err;
-    if (!at_catalog_names(c->a, path))
+    if (st == AT_OK && owner == AT_OWNER_NONE)
         note(c, "%s: not in the catalogue", path);
-    return AT_OK;
+    return st;
 }
 
 enum at_status at_verify_catalog(struct at_archive *a,

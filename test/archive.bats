@@ -461,9 +461,9 @@ make_old() { # archive
     truncate -s 300000 "a/$path"
     expect "a/$path: is of 300000 bytes"
     rm "a/$path"
-    expect "a/$path: cannot open"
+    expect "a/$path: is not there"
     rm "a/$path.idx"
-    expect "a/$path.idx: "
+    expect "a/$path.idx: is not there"
     # A value in a row of a table that is as good as any other
     sqlite3 "a/$path.idx" 'UPDATE flow SET dport = dport + 1 WHERE id = 7'
     expect "a/$path.idx: damaged: "
@@ -507,4 +507,208 @@ make_old() { # archive
     printf 'xx' | dd of="a/$path" bs=1 conv=notrunc seek=200000 status=none
     run at-archive verify -q a
     [ "$status" -eq 1 ]
+}
+
+# ---- repair
+
+# What repair says of an archive, and that it is whole afterwards
+repaired() { # option... archive
+    run --separate-stderr at-archive repair "$@"
+    echo "$stderr"
+    [ "$status" -eq 0 ]
+    at-archive verify -q --deep "${@: -1}"
+}
+
+@test "archive: repair of one that is whole changes nothing" {
+    repaired a
+    [[ "$stderr" == *', nothing to repair' ]]
+    same_contents a "$SHARED/archive"
+    diff -r a "$SHARED/archive"
+}
+
+@test "archive: repair makes an index anew, the same" {
+    need jq
+    while read -r path; do
+        rm "a/$path.idx"
+    done < <(paths a)
+    repaired a
+    [[ "$stderr" == *'its index is made anew, as it was'* ]]
+    same_contents a "$SHARED/archive"
+    path=$(paths a | head -n 1)
+    for at in 0 60 5000 30000; do
+        printf '\x5a' | dd of="a/$path.idx" bs=1 conv=notrunc seek=$at status=none
+        repaired a
+        same_contents a "$SHARED/archive"
+    done
+    # One that another version has made
+    sqlite3 "a/$path.idx" 'PRAGMA user_version = 1'
+    repaired a
+    same_contents a "$SHARED/archive"
+}
+
+@test "archive: repair leaves a damaged segment, and --salvage replaces it" {
+    need jq
+    path=$(paths a | head -n 1)
+    all=$(at-archive show --json a "$path" | jq .packets)
+    printf '\x5a\xa5' | dd of="a/$path" bs=1 conv=notrunc seek=200000 status=none
+    cp "a/$path" damaged
+    run --separate-stderr at-archive repair a
+    [ "$status" -eq 1 ]
+    left=$(sed -n 's/.*left as it is: \([0-9]*\) of .*/\1/p' <<<"$stderr")
+    [ "$left" -gt 1000 ] && [ "$left" -lt "$all" ]
+    cmp "a/$path" damaged
+    repaired --salvage a
+    cmp "a/aside/$path" damaged
+    [ ! -e "a/$path" ]
+    new=${path%.pcap.gz}-1.pcap.gz
+    [ "$(at-archive show --json a "$new" | jq .packets)" -eq "$left" ]
+    run --separate-stderr at-query --count -w x --to 2026-03-01T10:00Z a
+    [ "$status" -eq 0 ]
+    [ "$output" -eq "$left" ]
+    [[ "$stderr" == "at-query: a: $((all - left)) packets from "* ]]
+    # All of it is what salvage finds
+    at-convert -q --salvage damaged want.pcap 2>words || [ $? -eq 1 ]
+    diff <(records want.pcap) <(gzip -dc "a/$new" >got.pcap && records got.pcap)
+}
+
+@test "archive: repair --salvage keeps the flows of a segment that is lost" {
+    need jq
+    path=$(paths a | head -n 1)
+    at-query --format csv a >flows
+    rm "a/$path"
+    run at-archive repair -q a
+    [ "$status" -eq 1 ]
+    repaired --salvage a
+    at-query --format csv a 2>words | diff flows -
+    [[ "$(cat words)" == *' are gone with 1 segment, '* ]]
+    rm "a/$path.idx"
+    run --separate-stderr at-archive repair a
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *'the packets are gone'* ]]
+}
+
+@test "archive: a byte that no packet depends on goes by salvage, and no packet" {
+    need jq
+    path=$(paths a | head -n 1)
+    all=$(at-query --count -w x a)
+    printf '\x5a' | dd of="a/$path" bs=1 conv=notrunc seek=5 status=none
+    run at-archive repair -q a
+    [ "$status" -eq 1 ]
+    repaired --salvage a
+    [ "$(at-query --count -w x a)" -eq "$all" ]
+    zcat "a/${path%.pcap.gz}-1.pcap.gz" | cmp - <(zcat "$SHARED/archive/$path")
+}
+
+@test "archive: repair makes a lost catalogue anew of segments and indexes" {
+    need jq
+    at-archive list --json a >want
+    at-query --format csv a >flows
+    rm a/catalog.sqlite a/catalog.sha256
+    run at-archive list a
+    [ "$status" -eq 1 ]
+    run --separate-stderr at-archive repair a
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *'0 inputs are known'* ]]
+    # Boundaries are those of hours, as they were.
+    at-archive list --json a | diff want -
+    at-query --format csv a | diff flows -
+    at-archive verify -q --deep a
+    diff <(at-archive show --json a "$(paths a | head -n 1)") \
+        <(at-archive show --json "$SHARED/archive" "$(paths a | head -n 1)")
+    # Even the names and indexes are gone in part
+    rm a/catalog.sqlite "a/$(paths "$SHARED/archive" | head -n 1).idx"
+    echo 'this is no trace' >a/pending/main-20260301T150000Z.erf.gz
+    echo 'nor is this' >a/pending/notes
+    run --separate-stderr at-archive repair a
+    [ "$status" -eq 1 ]
+    at-archive list --json a | diff want -
+    [ -e a/aside/pending/main-20260301T150000Z.erf.gz ]
+    [ -e a/aside/pending/notes ]
+    repaired a
+}
+
+@test "archive: a damaged catalogue is made anew, with what can be read of it" {
+    need jq
+    at-archive remove -q --keep-index --to 2026-03-01T10:00Z a
+    at-archive remove -q --from 2026-03-01T12:00Z --stream main a
+    cp -a a whole
+    at-archive list --json a >want
+    size=$(stat -c %s a/catalog.sqlite)
+    for at in 0 18 62 96 100 1000 4096 5000 $((size - 3000)) $((size - 1)); do
+        rm -rf a
+        cp -a whole a
+        printf '\x7e' | dd of=a/catalog.sqlite bs=1 conv=notrunc seek=$at \
+            status=none
+        cmp -s a/catalog.sqlite whole/catalog.sqlite && continue
+        run --separate-stderr at-archive repair a
+        echo "$at: $stderr"
+        [ "$status" -eq 0 ]
+        [[ "$stderr" == *'catalog.sqlite: made anew of '* ]]
+        at-archive verify -q a
+        cmp a/aside/catalog.sqlite whole/catalog.sqlite && return 1
+        at-archive list --json a | jq -c 'del(.removed, .start, .end)' >got
+        jq -c 'del(.removed, .start, .end)' want | diff - got
+        at-ingest -q a "$TEST_DATA/http.pcap" # does not crash on what is left
+    done
+    # Of one flipped byte inputs stay known as a rule.
+    rm -rf a
+    cp -a whole a
+    printf '\x7e' | dd of=a/catalog.sha256 bs=1 conv=notrunc seek=9 status=none
+    repaired a
+    at-ingest -q a "$TEST_DATA"/*.pcap "$TEST_DATA/link.erf"
+    at-archive list --json a | diff want -
+}
+
+@test "archive: repair tells of what nobody names, and sets it aside" {
+    echo x >a/segments/2026/stray
+    echo y >a/tmp/draft
+    echo z >a/pending/nobody.erf.gz
+    repaired a
+    [[ "$stderr" == *'a/tmp/draft: removed: left by a process that was stopped'* ]]
+    [[ "$stderr" == *'a/pending/nobody.erf.gz: removed: '* ]]
+    [[ "$stderr" == *'a/segments/2026/stray: not in the catalogue: is in aside/ now'* ]]
+    [ "$(cat a/aside/segments/2026/stray)" = x ]
+    rm -r a/aside
+    same_contents a "$SHARED/archive"
+}
+
+@test "archive: repair gives an old archive its digests" {
+    need sqlite3
+    make_old a
+    repaired a
+    [[ "$stderr" == *'its digests are known now'* ]]
+    same_contents a "$SHARED/archive"
+    run --separate-stderr at-archive verify a
+    one_message
+}
+
+@test "archive: repair stopped before any system call goes on the next time" {
+    need jq
+    path=$(paths a | head -n 1)
+    printf '\x5a\xa5' | dd of="a/$path" bs=1 conv=notrunc seek=200000 status=none
+    rm "a/$(paths a | tail -n 1).idx"
+    printf '\x7e' | dd of=a/catalog.sqlite bs=1 conv=notrunc seek=5000 status=none
+    cp -a a broken
+    at-archive repair -q --salvage a 2>words
+    at-query -q --format csv a >want 2>words
+    at-archive list --json a | jq -c '[.stream, .first, .packets, .flows]' >list
+    for how in exit once; do
+        stopped=0
+        for ((n = 1; n < 400; n += 3 * STEP)); do
+            rm -rf a
+            cp -a broken a
+            status=0
+            env LD_PRELOAD="$SHARED/failing.so" FAIL_HOW=$how FAIL_AT=$n \
+                ASAN_OPTIONS="${ASAN_OPTIONS-}:verify_asan_link_order=0" \
+                at-archive repair -q --salvage a 2>words || status=$?
+            [ "$status" -eq 0 ] || at-archive repair -q --salvage a 2>words
+            at-archive verify -q --deep a
+            at-query -q --format csv a 2>words | cmp - want
+            at-archive list --json a |
+                jq -c '[.stream, .first, .packets, .flows]' | diff list -
+            [ "$status" -ne 0 ] && stopped=$n
+            [ $((n - stopped)) -lt 30 ] || break
+        done
+        [ "$stopped" -ge 20 ]
+    done
 }
