@@ -73,7 +73,7 @@ static void name_piece(void *ctx, struct tool_piece *of, char *key,
     const struct tool_sink *s = ctx;
 
     of->ns = at_ts_to_ns(pkt->ts);
-    of->stream = "";
+    of->stream = s->stream;
     of->key = key;
     tool_key_text(key, (enum tool_by)s->by, of_key, pkt, sight);
 }
@@ -134,6 +134,7 @@ static enum at_status put_in_pieces(struct tool_sink *s,
     enum at_status st = AT_OK;
     unsigned n;
 
+    s->stream = s->targets->target[at_packets_target(packets)].stream;
     at_sight_take(&sight, &quote, pkt, &s->how);
     n = keys_of(s, key, pkt, &sight, packets);
     for (unsigned i = 0; i < n && st == AT_OK; i++)

@@ -26,6 +26,7 @@ struct tool_sink {
     struct at_writer *writer;
     struct tool_pieces pieces;
     struct tool_sources none; /* the pieces are of no such */
+    const char *stream;       /* of the packet that is put */
     struct at_paths inputs;
     struct at_sighting how;
     struct at_text origin;

@@ -64,7 +64,7 @@ struct part {
     struct at_filter *filter;
 };
 
-enum { PARTS_MOST = 16 };
+enum { PARTS_MOST = 16, NESTED_MOST = 16 };
 
 struct at_filter {
     _Atomic(struct program *) programs;
@@ -484,9 +484,14 @@ static enum at_status compile_first(struct at_filter *f, struct at_error *err)
     return refuse(err, f, tries[0], why);
 }
 
+static enum at_status open_filter(struct at_filter **out, const char *expr,
+                                  unsigned flags, unsigned depth,
+                                  struct at_error *err);
+
 /* The operand of "inner" is asked of raw IP; columns are those of the whole. */
 static enum at_status open_part(struct at_filter *f, size_t at, size_t n,
-                                unsigned flags, struct at_error *err)
+                                unsigned flags, unsigned depth,
+                                struct at_error *err)
 {
     char *text = strndup(f->text + at + AT_INNER_WORD, n - AT_INNER_WORD);
     struct part *p = realloc(f->part, (f->parts + 1) * sizeof(*p));
@@ -498,7 +503,7 @@ static enum at_status open_part(struct at_filter *f, size_t at, size_t n,
     if (text != NULL && p != NULL) {
         p += f->parts;
         *p = (struct part){.at = at, .n = n};
-        status = at_filter_open(&p->filter, text, flags, &why);
+        status = open_filter(&p->filter, text, flags, depth + 1, &why);
         f->parts += status == AT_OK;
         if (status == AT_OK)
             status = at_filter_check(p->filter, AT_LINK_RAW, &why);
@@ -511,16 +516,16 @@ static enum at_status open_part(struct at_filter *f, size_t at, size_t n,
 }
 
 static enum at_status open_parts(struct at_filter *f, unsigned flags,
-                                 struct at_error *err)
+                                 unsigned depth, struct at_error *err)
 {
     enum at_status status = AT_OK;
     size_t at = 0, n;
 
     while (status == AT_OK && at_inner_next(f->text, &at, &n)) {
-        if (f->parts == PARTS_MOST)
+        if (f->parts == PARTS_MOST || depth == NESTED_MOST)
             return at_error_syntax(
                 err, at, "expression: more than %d times inner", PARTS_MOST);
-        status = open_part(f, at, n, flags, err);
+        status = open_part(f, at, n, flags, depth, err);
         at += n;
     }
     return status;
@@ -533,8 +538,9 @@ static bool names_tags_outside(const struct at_filter *f, char *room)
     return names_tags(room);
 }
 
-enum at_status at_filter_open(struct at_filter **out, const char *expr,
-                              unsigned flags, struct at_error *err)
+static enum at_status open_filter(struct at_filter **out, const char *expr,
+                                  unsigned flags, unsigned depth,
+                                  struct at_error *err)
 {
     const size_t len = strlen(expr);
     struct at_filter *f = calloc(1, sizeof(*f) + len + 1);
@@ -551,7 +557,7 @@ enum at_status at_filter_open(struct at_filter **out, const char *expr,
     atomic_init(&f->programs, NULL);
     pthread_mutex_init(&f->lock, NULL);
     f->all = is_blank(expr);
-    status = open_parts(f, flags, err);
+    status = open_parts(f, flags, depth, err);
     f->through = (flags & AT_FILTER_LITERAL) == 0 &&
                  !names_tags_outside(f, room);
     free(room);
@@ -563,6 +569,12 @@ enum at_status at_filter_open(struct at_filter **out, const char *expr,
     }
     *out = f;
     return AT_OK;
+}
+
+enum at_status at_filter_open(struct at_filter **out, const char *expr,
+                              unsigned flags, struct at_error *err)
+{
+    return open_filter(out, expr, flags, 0, err);
 }
 
 enum at_status at_filter_check(const struct at_filter *f, uint16_t linktype,

@@ -194,4 +194,8 @@ groups=(
     run --separate-stderr at-query "$TEST_DATA/dns.pcap" "${many% or }"
     [ "$status" -eq 2 ]
     [[ "$stderr" == *'more than 16 times inner'* ]]
+    deep=$(printf 'inner %.0s' {1..20000})
+    run --separate-stderr at-query "$TEST_DATA/dns.pcap" "$deep tcp"
+    [ "$status" -eq 2 ]
+    [[ "${stderr_lines[0]}" == *'more than 16 times inner'* ]]
 }

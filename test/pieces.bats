@@ -147,6 +147,8 @@ END_OF
             diff -r got one
         done
     done
+    at-query -q --by app -w 'named/{stream}-{n}-{key}.pcap' "$DATA/lan.pcap" icmp
+    [ "$(ls named)" = lan-00001-icmp.pcap ]
     run at-query -q --by app -w got/all.pcap "$DATA/lan.pcap" 'port 1 and port 2'
     [ "$status" -eq 0 ]
     [ ! -e got/all.pcap ]
