@@ -539,6 +539,16 @@ static int count_packets(struct ask *ask, struct source *source)
     return status;
 }
 
+static int print_steps(struct ask *ask)
+{
+    if (at_steps_print(&ask->steps, stdout, ask->print.format,
+                       ask->common.local, ask->query.from_ns, ask->query.to_ns,
+                       &ask->targets))
+        return TOOL_OK;
+    tool_warn("out of memory");
+    return TOOL_FAIL;
+}
+
 static int print_series(struct ask *ask, struct source *source)
 {
     const struct at_flow_row *flow;
@@ -563,13 +573,7 @@ static int print_series(struct ask *ask, struct source *source)
     tool_progress_end(&ask->progress);
     if (tool_stopped())
         return status;
-    if (!at_steps_print(&ask->steps, stdout, ask->print.format,
-                        ask->common.local, ask->query.from_ns, ask->query.to_ns,
-                        &ask->targets)) {
-        tool_warn("out of memory");
-        return TOOL_FAIL;
-    }
-    return status;
+    return print_steps(ask) == TOOL_OK ? status : TOOL_FAIL;
 }
 
 /* Reads what the packets of the answer take, and tells what it was. */
@@ -641,11 +645,29 @@ static int answer_explained(struct ask *ask)
     return status;
 }
 
+/* Whether the catalogues are enough for the series, which then is printed. */
+static int answer_by_catalogs(struct ask *ask, bool *done)
+{
+    struct at_error err;
+
+    *done = false;
+    if (ask->series_text == NULL)
+        return TOOL_OK;
+    if (at_steps_from_catalogs(&ask->steps, &ask->query, &ask->targets, done,
+                               &err) != AT_OK)
+        return tool_error(&err);
+    return *done ? print_steps(ask) : TOOL_OK;
+}
+
 static int answer_packets(struct ask *ask)
 {
     struct source source = {.ask = ask};
     struct at_error err;
-    int status;
+    bool done;
+    int status = answer_by_catalogs(ask, &done);
+
+    if (done || status != TOOL_OK)
+        return status;
 
     if (!ask->count && ask->series_text == NULL &&
         ask->sink.by == TOOL_SINK_ONE)

@@ -19,6 +19,7 @@
 #include "errors.h"
 #include "finished.h"
 #include "flow_row.h"
+#include "minutes.h"
 #include "schema.h"
 #include "sql.h"
 
@@ -36,6 +37,7 @@ struct at_builder {
     struct block_stat *block;
     size_t blocks, block_room;
     struct at_index_totals total;
+    struct at_minutes minutes;
     uint64_t lost_datagrams;
     const struct at_carry *carry; /* of earlier parts; NULL: there are none */
 };
@@ -143,6 +145,8 @@ enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
         b->total.packets++;
         b->total.captured_bytes += s[i].cap_bytes;
         b->total.wire_bytes += s[i].wire_bytes;
+        if (at_minutes_add(&b->minutes, &s[i]) != AT_OK)
+            return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     }
     return tracked(b, at_tracker_add(b->tracker, s, n, quote, (uint32_t)block),
                    err);
@@ -159,6 +163,7 @@ void at_builder_close(struct at_builder *b)
         return;
     at_tracker_close(b->tracker);
     at_finished_close(b->finished);
+    at_minutes_close(&b->minutes);
     free(b->block);
     free(b);
 }
@@ -697,20 +702,6 @@ static int64_t both(uint16_t low, uint16_t high)
     return (int64_t)high << 16 | low;
 }
 
-static int64_t kind_of(const struct at_flow_row *row)
-{
-    switch (row->net) {
-    case AT_NET_IPV4:
-        return row->proto;
-    case AT_NET_IPV6:
-        return AT_INDEX_KIND_IPV6 + row->proto;
-    case AT_NET_ARP:
-        return AT_INDEX_KIND_ARP;
-    default:
-        return AT_INDEX_KIND_OTHER;
-    }
-}
-
 static void bind_extras(sqlite3_stmt *st, const struct at_flow_row *row)
 {
     at_sql_bind(st, 17, (int64_t)row->payload[0]);
@@ -769,7 +760,7 @@ static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t id,
     }
     at_sql_bind(st, 6, row.ethertype != 0 ? row.ethertype : row.sport);
     at_sql_bind(st, 7, row.dport);
-    at_sql_bind(st, 8, kind_of(&row));
+    at_sql_bind(st, 8, at_kind_of(row.net, row.proto));
     at_sql_bind(st, 9, (int64_t)row.packets[0]);
     at_sql_bind(st, 10, (int64_t)row.packets[1]);
     at_sql_bind(st, 11, (int64_t)row.bytes[0]);
@@ -786,6 +777,24 @@ static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t id,
                                 << AT_INDEX_APP_SHIFT);
     bind_extras(st, &row);
     at_sql_bind_blob(st, 23, list, list_bytes);
+}
+
+static void write_minutes(struct writing *w, struct at_builder *b)
+{
+    sqlite3_stmt *st = at_sql_prepare(&w->sql,
+                                      "INSERT INTO minute VALUES(?, ?, ?, ?)");
+
+    at_minutes_sort(&b->minutes);
+    for (size_t i = 0; i < b->minutes.n && w->sql.err.status == AT_OK; i++) {
+        const struct at_minute *m = &b->minutes.row[i];
+
+        at_sql_bind(st, 1, m->minute);
+        at_sql_bind(st, 2, m->kind);
+        at_sql_bind(st, 3, (int64_t)m->packets);
+        at_sql_bind(st, 4, (int64_t)m->bytes);
+        at_sql_run(&w->sql, st);
+    }
+    sqlite3_finalize(st);
 }
 
 static void write_flows(struct writing *w)
@@ -936,6 +945,7 @@ static enum at_status write_all(struct at_builder *b, struct writing *w,
     write_meta(w, about, &b->total);
     write_rules(w, b);
     write_blocks(w, b, place);
+    write_minutes(w, b);
     write_flows(w);
     write_hosts(w);
     write_ports(w);

@@ -800,6 +800,20 @@ enum at_status at_archive_add(struct at_archive *a, struct at_segment *seg,
     return st;
 }
 
+/* By other rules flows have other applications. */
+static void renew_sums(struct at_archive *a, const struct at_segment *seg)
+{
+    char *trace = at_path_join(a->path, seg->path);
+    char *index = trace == NULL ? NULL : at_path_append(trace, ".idx");
+
+    if (index != NULL)
+        at_catalog_renew_sums(a, seg->id, index);
+    else
+        at_error_set(&a->sql.err, AT_ERR_MEMORY, "out of memory");
+    free(trace);
+    free(index);
+}
+
 static void note_index(struct at_archive *a, const struct at_segment *seg)
 {
     sqlite3_stmt *st = at_sql_prepare(
@@ -819,8 +833,10 @@ enum at_status at_archive_note_indexes(struct at_archive *a,
                                        struct at_error *err)
 {
     at_catalog_begin(a);
-    for (size_t i = 0; i < list->n; i++)
+    for (size_t i = 0; i < list->n; i++) {
         note_index(a, &list->segment[i]);
+        renew_sums(a, &list->segment[i]);
+    }
     return at_sql_exec(&a->sql, "COMMIT") == AT_OK ? AT_OK
                                                    : at_catalog_error(a, err);
 }

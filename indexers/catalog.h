@@ -23,6 +23,7 @@
 #include "carry.h"
 #include "digest.h"
 #include "identity.h"
+#include "minutes.h"
 #include "sieve.h"
 
 struct at_archive;
@@ -105,6 +106,22 @@ enum at_status at_archive_open_flows(struct at_archive *a, const char *stream,
                                      int64_t segment, int64_t start_ns,
                                      struct at_carry *carry,
                                      struct at_error *err);
+
+/*
+ * The packets of each minute of from_ns <= time < to_ns, both whole minutes or
+ * open, by stream and kind; or by hours, where the range is whole hours too.
+ * *done is false, and fn() not called, if it is not known of all segments.
+ */
+struct at_archive_minute {
+    int64_t start_ns;
+    uint16_t kind; /* see schema.h */
+    uint64_t packets, bytes;
+};
+typedef void at_archive_minute_fn(void *ctx, const struct at_archive_minute *m);
+enum at_status at_archive_minutes(struct at_archive *a, int64_t from_ns,
+                                  int64_t to_ns, bool hours,
+                                  at_archive_minute_fn *fn, void *ctx,
+                                  bool *done, struct at_error *err);
 
 /* Fills in what is known of 'identity'; zero if it is not known. */
 enum at_status at_archive_input(struct at_archive *a,

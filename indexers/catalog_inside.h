@@ -75,6 +75,9 @@ void at_catalog_put_parts(struct at_archive *a, int64_t id, int64_t replaces,
                           const struct at_carry *open, bool pending,
                           const char *index);
 
+/* Inside of a transaction that notes another index of a segment. */
+void at_catalog_renew_sums(struct at_archive *a, int64_t id, const char *index);
+
 /* Inside of a transaction that takes segment 'id' away. */
 void at_catalog_drop_parts(struct at_archive *a, int64_t id);
 

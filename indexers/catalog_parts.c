@@ -23,6 +23,19 @@ void at_catalog_run_for(struct at_archive *a, const char *sql, int64_t id)
     sqlite3_finalize(st);
 }
 
+/* An older catalogue may have none. */
+static bool has_table(struct at_archive *a, const char *name)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql, "SELECT 1 FROM sqlite_master WHERE name = ?");
+    bool has;
+
+    at_sql_bind_text(st, 1, name);
+    has = at_sql_step(&a->sql, st) == AT_OK;
+    sqlite3_finalize(st);
+    return has;
+}
+
 /* ---- flows that are open --------------------------------------------- */
 
 static void put_open(struct at_archive *a, int64_t segment,
@@ -151,21 +164,17 @@ static void put_lines(struct at_archive *a, int64_t segment, size_t lines,
     sqlite3_finalize(st);
 }
 
-/* An index that cannot be read gives no rows: then anything may be in it. */
-static void put_hosts(struct at_archive *a, int64_t segment, const char *index)
+static void put_hosts(struct at_archive *a, int64_t segment,
+                      struct at_index *ix)
 {
     struct at_sieve sieve;
-    struct at_index *ix;
     bool strange;
 
-    if (at_index_open(&ix, index, NULL, NULL) != AT_OK)
+    if (at_index_sieve(ix, &sieve, &strange, NULL) != AT_OK)
         return;
-    if (at_index_sieve(ix, &sieve, &strange, NULL) == AT_OK) {
-        put_sieve(a, segment, &sieve);
-        put_lines(a, segment, sieve.lines, strange);
-        at_sieve_close(&sieve);
-    }
-    at_index_close(ix);
+    put_sieve(a, segment, &sieve);
+    put_lines(a, segment, sieve.lines, strange);
+    at_sieve_close(&sieve);
 }
 
 static void drop_hosts(struct at_archive *a, int64_t segment)
@@ -175,16 +184,6 @@ static void drop_hosts(struct at_archive *a, int64_t segment)
                        "DELETE FROM sieve WHERE id BETWEEN ?1 << 20 AND"
                        " (?1 << 20) + 1048575",
                        segment);
-}
-
-static bool has_sieves(struct at_archive *a)
-{
-    sqlite3_stmt *st = at_sql_prepare(
-        &a->sql, "SELECT 1 FROM sqlite_master WHERE name = 'sieve'");
-    const bool has = at_sql_step(&a->sql, st) == AT_OK;
-
-    sqlite3_finalize(st);
-    return has;
 }
 
 /* How many lines the sieve of a segment has; 0 if it has none, or has frames
@@ -221,7 +220,7 @@ bool at_archive_may_hold(struct at_archive *a, int64_t segment,
 {
     size_t lines;
 
-    if (a->hosts_of == NULL && has_sieves(a)) {
+    if (a->hosts_of == NULL && has_table(a, "sieve")) {
         a->hosts_of = at_sql_prepare(
             &a->sql, "SELECT lines, strange FROM hosts WHERE segment = ?");
         a->line_of = at_sql_prepare(&a->sql,
@@ -234,14 +233,167 @@ bool at_archive_may_hold(struct at_archive *a, int64_t segment,
            line_has(a, segment, at_sieve_line_of(key, lines), key);
 }
 
-/* ---- both ------------------------------------------------------------ */
+/* ---- sums of minutes and hours --------------------------------------- */
+
+struct sums {
+    struct at_archive *archive;
+    int64_t segment;
+    sqlite3_stmt *insert;
+};
+
+static void put_minute(void *ctx, const struct at_index_minute *m)
+{
+    const struct sums *s = ctx;
+
+    at_sql_bind(s->insert, 1, s->segment);
+    at_sql_bind(s->insert, 2, m->minute);
+    at_sql_bind(s->insert, 3, m->kind);
+    at_sql_bind(s->insert, 4, (int64_t)m->packets);
+    at_sql_bind(s->insert, 5, (int64_t)m->bytes);
+    at_sql_run(&s->archive->sql, s->insert);
+}
+
+static void put_app_minute(void *ctx, const struct at_index_minute *m)
+{
+    const struct sums *s = ctx;
+
+    at_sql_bind(s->insert, 1, s->segment);
+    at_sql_bind(s->insert, 2, m->minute);
+    at_sql_bind_text(s->insert, 3, m->app != NULL ? m->app : "");
+    at_sql_bind(s->insert, 4, (int64_t)m->flows);
+    at_sql_bind(s->insert, 5, (int64_t)m->packets);
+    at_sql_bind(s->insert, 6, (int64_t)m->bytes);
+    at_sql_run(&s->archive->sql, s->insert);
+}
+
+static void put_hours(struct at_archive *a, int64_t segment)
+{
+    at_catalog_run_for(a,
+                       "INSERT INTO hour SELECT segment, minute / 60, kind,"
+                       " sum(packets), sum(bytes) FROM minute"
+                       " WHERE segment = ? GROUP BY 2, 3",
+                       segment);
+    at_catalog_run_for(a,
+                       "INSERT INTO hour_app SELECT segment, minute / 60, app,"
+                       " sum(flows), sum(packets), sum(bytes) FROM minute_app"
+                       " WHERE segment = ? GROUP BY 2, 3",
+                       segment);
+}
+
+static void put_sums(struct at_archive *a, int64_t segment, struct at_index *ix)
+{
+    struct sums s = {.archive = a, .segment = segment};
+
+    s.insert = at_sql_prepare(&a->sql,
+                              "INSERT INTO minute VALUES(?, ?, ?, ?, ?)");
+    at_index_minutes(ix, put_minute, &s, NULL);
+    sqlite3_finalize(s.insert);
+    s.insert = at_sql_prepare(
+        &a->sql, "INSERT INTO minute_app VALUES(?, ?, ?, ?, ?, ?)");
+    at_index_app_minutes(ix, put_app_minute, &s, NULL);
+    sqlite3_finalize(s.insert);
+    put_hours(a, segment);
+}
+
+static void drop_sums(struct at_archive *a, int64_t segment)
+{
+    static const char *const tables[] = {
+        "DELETE FROM minute WHERE segment = ?",
+        "DELETE FROM hour WHERE segment = ?",
+        "DELETE FROM minute_app WHERE segment = ?",
+        "DELETE FROM hour_app WHERE segment = ?",
+    };
+
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        at_catalog_run_for(a, tables[i], segment);
+}
+
+/* Whether all segments of the range have their sums, and their packets. */
+static bool knows_minutes(struct at_archive *a, int64_t from_ns, int64_t to_ns)
+{
+    sqlite3_stmt *st;
+    bool knows;
+
+    if (a->version < 2 || !has_table(a, "minute"))
+        return false;
+    st = at_sql_prepare(&a->sql, "SELECT 1 FROM segment s WHERE first < ?2 AND"
+                                 " last >= ?1 AND packets > 0 AND (gone != 0 OR"
+                                 " NOT EXISTS (SELECT 1 FROM minute"
+                                 " WHERE segment = s.id))");
+    at_sql_bind(st, 1, from_ns);
+    at_sql_bind(st, 2, to_ns);
+    knows = at_sql_step(&a->sql, st) == AT_END;
+    sqlite3_finalize(st);
+    return knows;
+}
+
+static bool is_open(int64_t ns)
+{
+    return ns == AT_TIME_MIN || ns == AT_TIME_MAX;
+}
+
+static bool is_multiple(int64_t ns, int64_t step_ns)
+{
+    return is_open(ns) || ns % step_ns == 0;
+}
+
+static int64_t step_of(int64_t ns, int64_t step_ns)
+{
+    return is_open(ns) ? ns : ns / step_ns;
+}
+
+enum at_status at_archive_minutes(struct at_archive *a, int64_t from_ns,
+                                  int64_t to_ns, bool hours,
+                                  at_archive_minute_fn *fn, void *ctx,
+                                  bool *done, struct at_error *err)
+{
+    const int64_t hour_ns = 60 * AT_MINUTE_NS;
+    const bool by_hour = hours && is_multiple(from_ns, hour_ns) &&
+                         is_multiple(to_ns, hour_ns);
+    const int64_t step_ns = by_hour ? hour_ns : AT_MINUTE_NS;
+    sqlite3_stmt *st;
+
+    *done = knows_minutes(a, from_ns, to_ns);
+    if (!*done)
+        return a->sql.err.status == AT_OK ? AT_OK : at_catalog_error(a, err);
+    st = at_sql_prepare(
+        &a->sql, by_hour ? "SELECT hour, kind, packets, bytes FROM hour"
+                           " WHERE hour >= ?1 AND hour < ?2"
+                         : "SELECT minute, kind, packets, bytes FROM minute"
+                           " WHERE minute >= ?1 AND minute < ?2");
+    at_sql_bind(st, 1, step_of(from_ns, step_ns));
+    at_sql_bind(st, 2, step_of(to_ns, step_ns));
+    while (at_sql_step(&a->sql, st) == AT_OK)
+        fn(ctx, &(struct at_archive_minute){
+                    .start_ns = sqlite3_column_int64(st, 0) * step_ns,
+                    .kind = (uint16_t)sqlite3_column_int(st, 1),
+                    .packets = (uint64_t)sqlite3_column_int64(st, 2),
+                    .bytes = (uint64_t)sqlite3_column_int64(st, 3)});
+    sqlite3_finalize(st);
+    return a->sql.err.status == AT_OK ? AT_OK : at_catalog_error(a, err);
+}
+
+/* ---- all of it ----------------------------------------------------------- */
+
+/* An index that cannot be read gives no rows: then anything may be in it. */
+static void put_index(struct at_archive *a, int64_t id, const char *index)
+{
+    struct at_index *ix;
+
+    if (at_index_open(&ix, index, NULL, NULL) != AT_OK)
+        return;
+    put_hosts(a, id, ix);
+    put_sums(a, id, ix);
+    at_index_close(ix);
+}
 
 void at_catalog_put_parts(struct at_archive *a, int64_t id, int64_t replaces,
                           const struct at_carry *open, bool pending,
                           const char *index)
 {
     drop_hosts(a, replaces);
-    put_hosts(a, id, index);
+    drop_sums(a, replaces);
+    put_index(a, id, index);
     if (open == NULL)
         move_open(a, id, replaces);
     else
@@ -250,8 +402,20 @@ void at_catalog_put_parts(struct at_archive *a, int64_t id, int64_t replaces,
         drop_old_open(a, id);
 }
 
+void at_catalog_renew_sums(struct at_archive *a, int64_t id, const char *index)
+{
+    struct at_index *ix;
+
+    if (at_index_open(&ix, index, NULL, NULL) != AT_OK)
+        return;
+    drop_sums(a, id);
+    put_sums(a, id, ix);
+    at_index_close(ix);
+}
+
 void at_catalog_drop_parts(struct at_archive *a, int64_t id)
 {
     drop_hosts(a, id);
+    drop_sums(a, id);
     drop_open(a, id);
 }

@@ -14,6 +14,10 @@
  * the row.  Of a stream only the newest segments have any: the pending one, and
  * the sealed one before sieve    which hosts a segment may hold (sieve.h), some
  * lines in each row, with ids like those; hosts: how many lines there are
+ *   minute   packets and bytes of each minute (since 1970) by kind (schema.h);
+ *            hour the same by hours.  minute_app and hour_app: the flows that
+ *            begin then, by application ("" has no name), with all they have in
+ *            the segment
  *   intent   a path that is about to become a file, or to be one no longer
  */
 #include "catalog_schema.h"
@@ -34,11 +38,23 @@
     " first INT NOT NULL, last INT NOT NULL, packets INT NOT NULL,"            \
     " captured_bytes INT NOT NULL, time INT NOT NULL, reason TEXT NOT NULL);"
 
+#define SUMS(step)                                                             \
+    "CREATE TABLE " step "(segment INT NOT NULL, " step " INT NOT NULL,"       \
+    " kind INT NOT NULL, packets INT NOT NULL, bytes INT NOT NULL,"            \
+    " PRIMARY KEY(segment, " step ", kind)) WITHOUT ROWID;"
+
+#define APP_SUMS(step)                                                         \
+    "CREATE TABLE " step "_app(segment INT NOT NULL, " step " INT NOT NULL,"   \
+    " app TEXT NOT NULL, flows INT NOT NULL, packets INT NOT NULL,"            \
+    " bytes INT NOT NULL, PRIMARY KEY(segment, " step ", app))"                \
+    " WITHOUT ROWID;"
+
 #define PARTS                                                                  \
     "CREATE TABLE open_flow(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"      \
     "CREATE TABLE hosts(segment INTEGER PRIMARY KEY, lines INT NOT NULL,"      \
     " strange INT NOT NULL);"                                                  \
-    "CREATE TABLE sieve(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE sieve(id INTEGER PRIMARY KEY, data BLOB NOT NULL);" SUMS(    \
+        "minute") SUMS("hour") APP_SUMS("minute") APP_SUMS("hour")
 
 #define VERSION "PRAGMA user_version = 2;"
 

@@ -985,6 +985,19 @@ enum at_status at_index_holes(struct at_index *ix, const struct at_hole **hole,
 
 /* ---- parts of a capture ---------------------------------------------- */
 
+static bool has_table(struct at_index *ix, const char *name)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &ix->sql, "SELECT 1 FROM sqlite_master WHERE type = 'table'"
+                  " AND name = ?");
+    bool has;
+
+    at_sql_bind_text(st, 1, name);
+    has = at_sql_step(&ix->sql, st) == AT_OK;
+    sqlite3_finalize(st);
+    return has;
+}
+
 static enum at_status carried_ids(struct at_index *ix, struct at_set *ids,
                                   struct at_error *err)
 {
@@ -993,8 +1006,7 @@ static enum at_status carried_ids(struct at_index *ix, struct at_set *ids,
 
     if (r != AT_OK)
         return at_error_set(err, r, "out of memory");
-    if (one_number(ix, "SELECT count(*) FROM sqlite_master"
-                       " WHERE type = 'table' AND name = 'carried'") != 1)
+    if (!has_table(ix, "carried"))
         return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
     st = at_sql_prepare(&ix->sql, "SELECT id FROM carried");
     while ((r = at_sql_step(&ix->sql, st)) == AT_OK)
@@ -1134,4 +1146,56 @@ enum at_status at_index_sieve(struct at_index *ix, struct at_sieve *sieve,
     if (st != AT_OK)
         at_sieve_close(sieve);
     return st;
+}
+
+/* ---- minutes --------------------------------------------------------- */
+
+static enum at_status each_minute(struct at_index *ix, const char *query,
+                                  int64_t base_ns, at_minute_fn *fn, void *ctx,
+                                  struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(&ix->sql, query);
+    enum at_status r;
+
+    if (st != NULL && sqlite3_bind_parameter_count(st) > 0)
+        at_sql_bind(st, 1, base_ns);
+    while ((r = at_sql_step(&ix->sql, st)) == AT_OK) {
+        const struct at_index_minute m = {
+            .minute = sqlite3_column_int64(st, 0),
+            .kind = (uint16_t)sqlite3_column_int(st, 1),
+            .app = (const char *)sqlite3_column_text(st, 2),
+            .packets = (uint64_t)sqlite3_column_int64(st, 3),
+            .bytes = (uint64_t)sqlite3_column_int64(st, 4),
+            .flows = (uint64_t)sqlite3_column_int64(st, 5),
+        };
+
+        fn(ctx, &m);
+    }
+    sqlite3_finalize(st);
+    return r < 0 ? sql_error(ix, err) : AT_OK;
+}
+
+enum at_status at_index_minutes(struct at_index *ix, at_minute_fn *fn,
+                                void *ctx, struct at_error *err)
+{
+    if (!has_table(ix, "minute"))
+        return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
+    return each_minute(ix,
+                       "SELECT minute, kind, NULL, packets, bytes, 0"
+                       " FROM minute",
+                       0, fn, ctx, err);
+}
+
+enum at_status at_index_app_minutes(struct at_index *ix, at_minute_fn *fn,
+                                    void *ctx, struct at_error *err)
+{
+    return each_minute(
+        ix,
+        "SELECT f.m, 0, a.name, f.packets, f.bytes, f.n FROM (SELECT"
+        " (start + ?1) / 60000000000 AS m, marks >> 11 AS app,"
+        " sum(packets_out + packets_in) AS packets,"
+        " sum(bytes_out + bytes_in) AS bytes, count(*) AS n"
+        " FROM flow WHERE kind < 512 GROUP BY 1, 2) f"
+        " LEFT JOIN app a ON a.id = f.app ORDER BY 1, 3",
+        ix->base_ns, fn, ctx, err);
 }

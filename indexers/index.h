@@ -68,6 +68,23 @@ enum at_status at_index_holes(struct at_index *ix, const struct at_hole **hole,
 enum at_status at_index_sieve(struct at_index *ix, struct at_sieve *sieve,
                               bool *strange, struct at_error *err);
 
+/*
+ * Sums of minutes: all packets, by protocol; or the flows that begin in each,
+ * with all that they have in this trace, by application.  An index of version 3
+ * has none of the former, and gives nothing.
+ */
+struct at_index_minute {
+    int64_t minute;  /* since 1970 */
+    uint16_t kind;   /* of packets: see schema.h */
+    const char *app; /* of flows, for the call; NULL if they have no name */
+    uint64_t packets, bytes, flows;
+};
+typedef void at_minute_fn(void *ctx, const struct at_index_minute *m);
+enum at_status at_index_minutes(struct at_index *ix, at_minute_fn *fn,
+                                void *ctx, struct at_error *err);
+enum at_status at_index_app_minutes(struct at_index *ix, at_minute_fn *fn,
+                                    void *ctx, struct at_error *err);
+
 /* Adds the flows that go on from earlier parts of the capture, as they were
  * before this one: with them its index can be made again. */
 enum at_status at_index_carried(struct at_index *ix, struct at_carry *carry,

@@ -28,6 +28,8 @@
  *          list of flows that it is an end of
  *   port   flows is the list of flows with that port at either end; only
  *          ports below meta 'port_limit' are here, but then all of them
+ *   minute packets and bytes by protocol: minute since 1970, kind as of a flow,
+ *          bytes of IP, or of the frame where there is none
  *   hole   what was left out of a damaged trace (struct at_hole); not there
  *          unless the index was made by salvage, and there was damage
  *   app    id is the rank by flow_count, from 1; flows is the list of its
@@ -44,7 +46,8 @@
 
 enum {
     AT_INDEX_APPLICATION_ID = 0x61746978, /* "atix" */
-    AT_INDEX_VERSION = 4,     /* 3 knew nothing of parts, 2 no applications;
+    AT_INDEX_VERSION = 4,     /* 3 knew nothing of parts and minutes, 2 had no
+                                 applications;
                                  1 had no columns from payload_out to troubles */
     AT_INDEX_OLDEST = 3,      /* that can be read */
     AT_INDEX_KIND_IPV6 = 256, /* in the column kind; IPv4 is 0 */
@@ -76,7 +79,9 @@ enum {
     "CREATE TABLE port(port INTEGER PRIMARY KEY, flows BLOB);"                 \
     "CREATE TABLE app(id INTEGER PRIMARY KEY, name TEXT, category TEXT,"       \
     " flow_count INT, flows BLOB);"                                            \
-    "CREATE TABLE opening(id INTEGER PRIMARY KEY, data BLOB);"
+    "CREATE TABLE opening(id INTEGER PRIMARY KEY, data BLOB);"                 \
+    "CREATE TABLE minute(minute INT, kind INT, packets INT, bytes INT,"        \
+    " PRIMARY KEY(minute, kind)) WITHOUT ROWID;"
 
 #define AT_INDEX_ACCESS                                                        \
     "CREATE TABLE access(id INTEGER PRIMARY KEY, file_bit INT,"                \

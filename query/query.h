@@ -85,6 +85,9 @@ struct at_targets {
     size_t n, room;
     size_t lanes;
     size_t without; /* segments in the range that surely have no answer */
+    char **archive; /* that were named */
+    size_t archives;
+    bool files; /* others were named, too */
 };
 
 /*

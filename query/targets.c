@@ -166,6 +166,17 @@ static enum at_status add_archive(struct at_targets *t, const char *path,
     return st;
 }
 
+static enum at_status note_archive(struct at_targets *t, const char *path)
+{
+    char **p = realloc(t->archive, (t->archives + 1) * sizeof(*p));
+
+    if (p == NULL)
+        return AT_ERR_MEMORY;
+    t->archive = p;
+    p[t->archives] = strdup(path);
+    return p[t->archives] != NULL && ++t->archives > 0 ? AT_OK : AT_ERR_MEMORY;
+}
+
 /* FILE.idx if it is there and of this file as it is now; else NULL. */
 static char *index_beside(const char *trace, bool salvage)
 {
@@ -213,7 +224,9 @@ enum at_status at_targets_add(struct at_targets *t, const struct at_query *q,
                               const char *path, struct at_error *err)
 {
     if (at_archive_is(path))
-        return add_archive(t, path, q, err);
+        return note_archive(t, path) == AT_OK ? add_archive(t, path, q, err)
+                                              : out_of_memory(err);
+    t->files = true;
     t->lanes++;
     if (add(t, strdup(path),
             strcmp(path, "-") == 0 ? NULL
@@ -229,6 +242,7 @@ enum at_status at_targets_add_fd(struct at_targets *t, int fd,
     char path[32];
 
     snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+    t->files = true;
     t->lanes++;
     if (add(t, strdup(path), NULL, strdup("-"), link_of_file(path)) != AT_OK)
         return out_of_memory(err);
@@ -315,6 +329,9 @@ void at_targets_close(struct at_targets *t)
 {
     for (size_t i = 0; i < t->n; i++)
         free_target(&t->target[i]);
+    for (size_t i = 0; i < t->archives; i++)
+        free(t->archive[i]);
+    free(t->archive);
     free(t->target);
     *t = (struct at_targets){.n = 0};
 }

@@ -184,6 +184,26 @@ static uint64_t bytes_of(const struct at_packet *pkt)
                                                         : pkt->wire_bytes;
 }
 
+static enum at_status add_sum(struct at_steps *s, int64_t number,
+                              struct at_key_value *value, bool keyed,
+                              uint64_t packets, uint64_t bytes)
+{
+    struct at_sum *sum;
+
+    if (s->sums.n == 0 || number < s->first)
+        s->first = number;
+    if (s->sums.n == 0 || number > s->last)
+        s->last = number;
+    put_interval(value, number);
+    sum = at_sums_of(&s->sums, value);
+    if (sum == NULL)
+        return AT_ERR_MEMORY;
+    sum->flows |= keyed; /* there is a key to be shown */
+    sum->packets += packets;
+    sum->bytes += bytes;
+    return AT_OK;
+}
+
 enum at_status at_steps_add(struct at_steps *s, const struct at_packet *pkt,
                             const struct at_flow_row *flow, size_t lane)
 {
@@ -191,25 +211,25 @@ enum at_status at_steps_add(struct at_steps *s, const struct at_packet *pkt,
     const uint64_t bytes = bytes_of(pkt);
     struct at_key_value value[2] = {{{0}}, {{0}}};
     unsigned n = 1;
+    enum at_status st = AT_OK;
 
-    if (s->sums.n == 0 || number < s->first)
-        s->first = number;
-    if (s->sums.n == 0 || number > s->last)
-        s->last = number;
     if (s->keyed && flow != NULL)
         n = at_key_values(&s->key, flow, lane, value);
-    for (unsigned i = 0; i < n; i++) {
-        struct at_sum *sum;
+    for (unsigned i = 0; i < n && st == AT_OK; i++)
+        st = add_sum(s, number, &value[i], flow != NULL, 1, bytes);
+    return st;
+}
 
-        put_interval(&value[i], number);
-        sum = at_sums_of(&s->sums, &value[i]);
-        if (sum == NULL)
-            return AT_ERR_MEMORY;
-        sum->flows |= flow != NULL; /* there is a key to be shown */
-        sum->packets++;
-        sum->bytes += bytes;
-    }
-    return AT_OK;
+enum at_status at_steps_add_sum(struct at_steps *s, int64_t ns, int proto,
+                                uint64_t packets, uint64_t bytes)
+{
+    const struct at_flow_row row = {.proto = (uint8_t)proto};
+    struct at_key_value value[2] = {{{0}}, {{0}}};
+    const bool keyed = s->keyed && proto >= 0;
+
+    if (keyed)
+        at_key_values(&s->key, &row, 0, value);
+    return add_sum(s, interval_of(s, ns), &value[0], keyed, packets, bytes);
 }
 
 static int by_interval(const void *a, const void *b)

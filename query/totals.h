@@ -45,6 +45,20 @@ enum at_status at_steps_parse(struct at_steps *s, const char *text,
 enum at_status at_steps_add(struct at_steps *s, const struct at_packet *pkt,
                             const struct at_flow_row *flow, size_t lane);
 
+/* The same for many: 'proto' is of flows, -1 if they are of none. */
+enum at_status at_steps_add_sum(struct at_steps *s, int64_t ns, int proto,
+                                uint64_t packets, uint64_t bytes);
+
+/*
+ * Counts all packets of the archives by what their catalogues know, without
+ * opening a segment.  *done is false, and nothing counted, if that is not
+ * enough for the question.
+ */
+enum at_status at_steps_from_catalogs(struct at_steps *s,
+                                      const struct at_query *q,
+                                      const struct at_targets *t, bool *done,
+                                      struct at_error *err);
+
 /* Prints every interval of from_ns <= time < to_ns, also empty ones; where a
  * bound is open, from the first or to the last that is not. */
 bool at_steps_print(struct at_steps *s, FILE *out, enum at_print_format format,

@@ -48,7 +48,10 @@ same_contents() { # archive archive
 make_old() { # archive
     sqlite3 "$1/catalog.sqlite" 'ALTER TABLE segment DROP COLUMN file_digest;
         ALTER TABLE segment DROP COLUMN index_digest;
-        ALTER TABLE segment DROP COLUMN gone; DROP TABLE gone; DROP TABLE open_flow; DROP TABLE hosts; DROP TABLE sieve;
+        ALTER TABLE segment DROP COLUMN gone; DROP TABLE gone;
+        DROP TABLE open_flow; DROP TABLE hosts; DROP TABLE sieve;
+        DROP TABLE minute; DROP TABLE hour;
+        DROP TABLE minute_app; DROP TABLE hour_app;
         DROP TABLE salvage; PRAGMA user_version = 1'
     rm -f "$1/catalog.sha256"
 }

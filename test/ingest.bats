@@ -29,6 +29,9 @@ contents() { # archive
             linktype FROM segment s JOIN stream t ON t.id = s.stream
             ORDER BY 2;
         SELECT id, hex(data) FROM open_flow ORDER BY 1;
+        SELECT * FROM hour ORDER BY 1, 2, 3;
+        SELECT * FROM minute_app ORDER BY 1, 2, 3;
+        SELECT id, hex(data) FROM sieve ORDER BY 1;
         SELECT hex(digest), file_bytes, records, complete FROM input
             ORDER BY 1; SELECT * FROM intent'
 }

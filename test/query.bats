@@ -607,6 +607,46 @@ END
     done
 }
 
+@test "query: --series of all packets is answered by the catalogue alone" {
+    need strace
+    at-ingest -q --flush --rotate 1s cut "$DATA"/{http,vlan,ipv6,lan}.pcap
+    at-ingest -q --flush --rotate 1s cut "$DATA/link.erf"
+    for step in 1m 7m 1h 1d 1h:proto 1m:proto; do
+        for range in '' '--from 2026-03-01T09:00Z' \
+            '--from 2026-03-01T09:01Z --to 2026-03-01T10:03Z' \
+            '--to 2026-03-01T10:00Z'; do
+            # an expression that every packet matches is asked of the packets
+            # shellcheck disable=SC2086 # words
+            diff <(at-query --format csv --series $step $range cut) \
+                <(at-query --format csv --series $step $range cut \
+                    'greater 0') || { echo "$step $range"; return 1; }
+        done
+    done
+    ASAN_OPTIONS=detect_leaks=0 strace -f -e trace=openat -o trace \
+        at-query --series 1h:proto cut >/dev/null
+    ! grep -q 'segments/' trace
+    # not where a part of a minute is asked for, or the packets are gone
+    ASAN_OPTIONS=detect_leaks=0 strace -f -e trace=openat -o trace \
+        at-query --series 1h --from 2026-03-01T09:00:01Z cut >/dev/null
+    grep -q 'segments/' trace
+}
+
+@test "query: the sums of the catalogue are those of the flows" {
+    need sqlite3
+    at-ingest -q --flush sums "$DATA"/{http,dns,tls}.pcap
+    sum='SELECT sum(flows), sum(packets), sum(bytes) FROM'
+    at-query --format csv --fields packets_out,packets_in,bytes_out,bytes_in \
+        sums | awk -F, 'NR > 1 { n++; p += $1 + $2; b += $3 + $4 }
+        END { print n "|" p "|" b }' >want
+    sqlite3 sums/catalog.sqlite "$sum hour_app" | diff want -
+    sqlite3 sums/catalog.sqlite "$sum minute_app" | diff want -
+    [ "$(sqlite3 sums/catalog.sqlite \
+        "SELECT sum(flows) FROM hour_app WHERE app = 'dns'")" -eq \
+        "$(at-query --count sums app dns)" ]
+    [ "$(at-query --count -w x sums)" -eq "$(sqlite3 sums/catalog.sqlite \
+        'SELECT sum(packets) FROM hour')" ]
+}
+
 @test "query: --explain tells what is read, and that is all that is read" {
     need jq strace
     for e in 'host 10.1.0.11 and tcp' 'udp port 53' 'greater 1000' \
