@@ -290,7 +290,12 @@ static const char *hole_text(char text[2 * LINE_BYTES],
     const unsigned long long at = hole->offset;
     char bytes[LINE_BYTES];
 
-    if (hole->bytes > 0)
+    if (hole->kept)
+        snprintf(text, 2 * LINE_BYTES,
+                 "damaged in the %s from byte %llu%s on: it was read, and does "
+                 "not have its checksum",
+                 counted(bytes, hole->bytes, "byte", ""), at, where);
+    else if (hole->bytes > 0)
         snprintf(
             text, 2 * LINE_BYTES, "skipped %s at byte %llu%s: no %s is there",
             counted(bytes, hole->bytes, "byte", ""), at, where, hole->what);

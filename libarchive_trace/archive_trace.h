@@ -532,12 +532,13 @@ struct at_hole {
     uint64_t offset;
     uint64_t bytes;   /* up to the end of what is there */
     bool decoded;     /* counted in what the file decodes to, not in the file */
+    bool kept;        /* it was read: something in it is wrong */
     const char *what; /* that is not there: "ERF record", "zstd frame" */
 };
 
 struct at_salvaged {
     uint64_t holes;
-    uint64_t bytes;      /* of all of them */
+    uint64_t bytes;      /* of all of them but those kept */
     const char *assumed; /* in words, what was found out by the records of a
                             pcap file since its header is lost or cannot be
                             right; NULL if it is right; the reader's */

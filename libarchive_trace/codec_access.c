@@ -15,6 +15,9 @@
  * chain's decoder if that fails: this one gives what is good before the
  * damage and tells the error.
  *
+ * With salvage a span that fails, or whose CRC is wrong, is a gap up to the
+ * next point, where decoding begins anew.
+ *
  *     job    piece              job    piece
  *     1      span 0             1      places of span 0
  *     2 3 4  span 1, 24 MiB     2      places of span 2
@@ -548,14 +551,51 @@ static void give_turn(struct state *state, const struct link *link)
     pthread_mutex_unlock(&state->lock);
 }
 
+/*
+ * Salvage: what follows the job's bytes in its span cannot be decoded, or is
+ * not what it was.  The next span goes on, so only the last has an error.
+ */
+static void pass_span(const struct at_source *src, struct at_job *job)
+{
+    const struct link *link = job->tool;
+    const struct at_access_point *p = &src->access->point[link->point];
+    struct at_piece *piece = job->piece;
+    const uint64_t end = p[1].file_bit / 8;
+    struct at_gap gap = {.raw = piece->raw_offset + piece->len,
+                         .file = piece->file_end};
+
+    if (piece->len == job->bytes) { /* its CRC tells, or something behind it */
+        gap.file = p->file_bit / 8;
+        gap.kind = AT_GAP_DOUBTFUL;
+    }
+    if (gap.file < p->file_bit / 8 || gap.file > end) /* nothing was decoded */
+        gap.file = p->file_bit / 8;
+    gap.bytes = end - gap.file;
+    piece->err.status = AT_OK;
+    if ((piece->len == 0 && at_piece_room(piece, 0) != AT_OK) ||
+        at_piece_gap(piece, gap) != AT_OK)
+        at_error_set(&piece->err, AT_ERR_MEMORY, "out of memory");
+}
+
+static bool can_pass(const struct at_source *src, const struct at_job *job)
+{
+    const struct link *link = job->tool;
+
+    return src->salvage && src->place == NULL &&
+           link->point + 1 < src->access->n &&
+           link->chain->err.status == AT_ERR_CORRUPT;
+}
+
 static void access_run(struct at_source *src, struct at_job *job)
 {
     const struct link *link = job->tool;
     struct chain *chain = link->chain;
+    bool fresh;
     enum at_status st;
 
     wait_for_turn(src->state, link);
-    if (chain->err.status == AT_OK) {
+    fresh = chain->err.status == AT_OK;
+    if (fresh) {
         st = make_piece(src, job);
         if (st == AT_END)
             find_end(src, job);
@@ -564,6 +604,10 @@ static void access_run(struct at_source *src, struct at_job *job)
     if (src->place != NULL && chain->err.status == AT_END &&
         job->piece->len == job->bytes)
         job->piece->err.status = AT_OK; /* there may be more places */
+    if (can_pass(src, job) && fresh)
+        pass_span(src, job);
+    else if (can_pass(src, job)) /* the gap is up to the next point */
+        job->piece->err.status = at_piece_room(job->piece, 0);
     give_turn(src->state, link);
 }
 

@@ -150,6 +150,7 @@ static const struct at_frame_ops bzip2_frames = {
     .frame = "bzip2 stream",
     .most = FRAME_BYTES,
     .unsure = true,
+    .other = bzip2_begins,
     .look = bzip2_look,
     .open = bzip2_open,
     .close = bzip2_close,

@@ -187,29 +187,59 @@ static enum at_status no_frame(struct at_source *src, struct rest *rest,
                         src->in.name, ops->member, at);
 }
 
-/*
- * Salvage: passes over what is no frame.  What has the magic number of one
- * and does not say its length is decoded in sequence.
- */
-static enum at_status pass_damage(struct at_source *src, struct rest *rest,
-                                  enum at_look look)
+/* Salvage: passes over what is no frame. */
+static void pass_damage(struct at_source *src, struct rest *rest)
 {
     const struct at_frame_ops *ops = src->ops->frames;
-    const struct at_stream_ops *stream = src->ops->onward->stream;
     const uint64_t at = src->in.offset - (rest->have - rest->at);
     const uint8_t *p = rest->p + rest->at;
     const size_t left = rest->have - rest->at;
     size_t n = 1;
 
-    if (look == AT_LOOK_OTHER && stream != NULL && left >= 4 &&
-        stream->begins(p, left))
-        return AT_END;
     while (n < left && !may_begin(ops, p + n, left - n, rest->eof))
         n++;
     if (rest->gap.bytes == 0)
         rest->gap.file = at;
     rest->gap.bytes += n;
     rest->at += n;
+}
+
+/* What has the magic number of a frame and does not say its length is decoded
+ * in sequence. */
+static bool is_for_onward(const struct at_source *src, const struct rest *rest,
+                          enum at_look look)
+{
+    const size_t left = rest->have - rest->at;
+
+    return look == AT_LOOK_OTHER && left >= 4 &&
+           src->ops->frames->other(rest->p + rest->at, left);
+}
+
+/*
+ * Where damage begins: the bytes up to where the next frame does may be one
+ * whose header alone is damaged, which a job will find out; else *n is 0.
+ */
+static enum at_status find_mendable(struct at_source *src, struct rest *rest,
+                                    size_t *n)
+{
+    const struct at_frame_ops *ops = src->ops->frames;
+    const uint8_t *p;
+    size_t left, next = 1;
+    enum at_status st;
+
+    *n = 0;
+    if (ops->mend == NULL || rest->gap.bytes > 0)
+        return AT_OK;
+    st = fill(src, rest, ops->most + READ_BYTES);
+    p = rest->p + rest->at;
+    left = rest->have - rest->at;
+    while (st == AT_OK && next < left && next <= ops->most &&
+           !may_begin(ops, p + next, left - next, rest->eof))
+        next++;
+    if (st != AT_OK || next > ops->most)
+        return st;
+    *n = next;
+    rest->told = rest->eof && next == left; /* or will be, if it is none */
     return AT_OK;
 }
 
@@ -219,10 +249,13 @@ static enum at_status find_behind(struct at_source *src, struct rest *rest,
 {
     enum at_status st = AT_OK;
 
+    if (rest->at < rest->have && !is_for_onward(src, rest, *look))
+        st = find_mendable(src, rest, n);
     while (st == AT_OK && *n == 0 && rest->at < rest->have) {
-        st = pass_damage(src, rest, *look);
-        if (st == AT_OK)
-            st = find_frames(src, rest, n, look);
+        if (is_for_onward(src, rest, *look))
+            return AT_END;
+        pass_damage(src, rest);
+        st = find_frames(src, rest, n, look);
     }
     return st;
 }
@@ -287,7 +320,7 @@ enum at_status at_frames_prepare(struct at_source *src, struct at_job *job)
     if (hand_over(rest, job, n) != AT_OK ||
         (rest->gap.bytes > 0 && put_gap(job->piece, rest->gap) != AT_OK))
         return at_error_set(&src->err, AT_ERR_MEMORY, "out of memory");
-    rest->told = rest->gap.bytes > 0 && n == 0;
+    rest->told |= rest->gap.bytes > 0 && n == 0;
     rest->gap.bytes = 0;
     job->skip = 0;
     job->bytes = 0;
@@ -325,11 +358,29 @@ static bool has_room(struct at_job *job, const struct at_frame_found *f)
     return false;
 }
 
+/* If the bytes of the gap are a frame but for its header, that becomes the gap;
+ * not by places, where nobody asks for gaps. */
+static void mend_frame(struct at_job *job, size_t at, struct at_gap *gap)
+{
+    const struct at_frame_ops *ops = job->src->ops->frames;
+    size_t header;
+
+    if (ops->mend == NULL || job->src->place != NULL)
+        return;
+    header = ops->mend(job->tool, job->in + at, (size_t)gap->bytes, job->piece);
+    if (header > 0) {
+        gap->bytes = header;
+        gap->kind = AT_GAP_HEADER;
+    }
+}
+
 /* A damaged frame is a gap; its length is believed no more than the rest. */
 static enum at_status pass_frame(struct at_job *job, size_t at, size_t *n)
 {
     const struct at_frame_ops *ops = job->src->ops->frames;
     struct at_piece *piece = job->piece;
+    struct at_gap gap = {piece->raw_offset + piece->len, job->file_offset + at,
+                         0, AT_GAP_LOST};
     struct at_frame_found f;
     size_t next = at + 1;
 
@@ -337,10 +388,9 @@ static enum at_status pass_frame(struct at_job *job, size_t at, size_t *n)
            ops->look(job->in + next, job->in_bytes - next, true, &f) !=
                AT_LOOK_OK)
         next++;
-    *n = next - at;
-    if (at_piece_gap(piece, (struct at_gap){piece->raw_offset + piece->len,
-                                            job->file_offset + at, *n}) ==
-        AT_OK)
+    *n = gap.bytes = next - at;
+    mend_frame(job, at, &gap);
+    if (at_piece_gap(piece, gap) == AT_OK)
         return AT_OK;
     return at_error_set(&piece->err, AT_ERR_MEMORY, "out of memory");
 }

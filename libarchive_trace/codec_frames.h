@@ -33,11 +33,19 @@ struct at_frame_ops {
     bool closed;        /* what is no frame is for nobody else to judge */
     bool unsure;        /* what is found may turn out to be no frame: then the
                            data is decoded in sequence from there on */
+    /* Salvage: whether data of ops->onward begins here, where look() says
+     * AT_LOOK_OTHER; at least 4 bytes. */
+    bool (*other)(const uint8_t *p, size_t n);
     /* Looks at what begins at 'p'; 'eof' if nothing follows the 'n' bytes. */
     enum at_look (*look)(const uint8_t *p, size_t n, bool eof,
                          struct at_frame_found *f);
     void *(*open)(void); /* a decoder; NULL without memory */
     void (*close)(void *tool);
+    /* Salvage, may be NULL: the same of 'n' bytes that may be a frame whose
+     * header is damaged, and nothing else; returns the bytes of the header,
+     * or 0 if they are none. */
+    size_t (*mend)(void *tool, const uint8_t *in, size_t n,
+                   struct at_piece *piece);
     /* Appends what the frame decodes to; NULL, or what is wrong with it. */
     const char *(*unpack)(void *tool, const uint8_t *in,
                           const struct at_frame_found *f,

@@ -162,6 +162,7 @@ static const struct at_stream_ops lz4_stream = {
 static const struct at_frame_ops lz4_frames = {
     .frame = "lz4 frame",
     .most = AT_FRAME_MOST + (AT_FRAME_MOST >> 6),
+    .other = lz4_begins,
     .look = lz4_look,
     .open = lz4_open,
     .close = lz4_close,

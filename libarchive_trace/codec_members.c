@@ -10,7 +10,9 @@
  * damaged or cut.
  */
 #include <libdeflate.h>
+#include <string.h>
 
+#include "bytes.h"
 #include "codec_frames.h"
 #include "members.h"
 
@@ -66,6 +68,24 @@ static enum at_look bgzf_look(const uint8_t *p, size_t n, bool eof,
                                      : members_look(p, n, eof, f);
 }
 
+/* Whether a subfield that says a size stands where it does in ours. */
+static bool has_size_field(const uint8_t *p, size_t n)
+{
+    return n >= AT_MEMBER_FIXED + 4 &&
+           (memcmp(p + AT_MEMBER_FIXED, "BC\2", 4) == 0 ||
+            memcmp(p + AT_MEMBER_FIXED, "IG\4", 4) == 0);
+}
+
+/* One that does not say its size; where it seems to, it is damaged. */
+static bool members_other(const uint8_t *p, size_t n)
+{
+    enum { RESERVED = 0xe0 };
+    struct at_member m;
+
+    return at_member_look(p, n, &m) == AT_MEMBER_NOT && !m.ours &&
+           (p[3] & RESERVED) == 0 && !has_size_field(p, n);
+}
+
 static void *members_open(void)
 {
     return libdeflate_alloc_decompressor();
@@ -76,24 +96,59 @@ static void members_close(void *tool)
     libdeflate_free_decompressor(tool);
 }
 
+static const char *inflate_member(void *tool, const uint8_t *in,
+                                  const struct at_member *m,
+                                  struct at_piece *piece)
+{
+    uint8_t *out = piece->data + piece->len;
+
+    if (libdeflate_deflate_decompress(
+            tool, in + m->header_bytes,
+            m->bytes - m->header_bytes - AT_MEMBER_TRAILER, out, m->raw_bytes,
+            NULL) != LIBDEFLATE_SUCCESS)
+        return "does not inflate";
+    if (libdeflate_crc32(0, out, m->raw_bytes) != m->crc)
+        return "checksum does not match";
+    piece->len += m->raw_bytes;
+    return NULL;
+}
+
 static const char *members_unpack(void *tool, const uint8_t *in,
                                   const struct at_frame_found *f,
                                   struct at_piece *piece)
 {
-    uint8_t *out = piece->data + piece->len;
     struct at_member m;
 
-    if (at_member_look(in, f->bytes, &m) != AT_MEMBER_OK)
-        return "header damaged";
-    if (libdeflate_deflate_decompress(
-            tool, in + m.header_bytes,
-            m.bytes - m.header_bytes - AT_MEMBER_TRAILER, out, m.raw_bytes,
-            NULL) != LIBDEFLATE_SUCCESS)
-        return "does not inflate";
-    if (libdeflate_crc32(0, out, m.raw_bytes) != m.crc)
-        return "checksum does not match";
-    piece->len += m.raw_bytes;
-    return NULL;
+    return at_member_look(in, f->bytes, &m) == AT_MEMBER_OK
+               ? inflate_member(tool, in, &m, piece)
+               : "header damaged";
+}
+
+/* The header is as long as ours is, or as it says itself.  An empty member
+ * is too little to be sure of. */
+static size_t members_mend(void *tool, const uint8_t *in, size_t n,
+                           struct at_piece *piece)
+{
+    const size_t headers[] = {
+        AT_BGZF_HEADER,
+        AT_SIZED_HEADER,
+        n > AT_BGZF_HEADER ? AT_MEMBER_FIXED + (size_t)at_load_le16(in + 10)
+                           : n,
+    };
+
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        struct at_member m = {.bytes = n, .header_bytes = headers[i]};
+
+        if (n <= headers[i] + AT_MEMBER_TRAILER)
+            continue;
+        m.crc = at_load_le32(in + n - 8);
+        m.raw_bytes = at_load_le32(in + n - 4);
+        if (m.raw_bytes > 0 && m.raw_bytes <= AT_SIZED_MAX &&
+            at_piece_grow(piece, m.raw_bytes) == AT_OK &&
+            inflate_member(tool, in, &m, piece) == NULL)
+            return headers[i];
+    }
+    return 0;
 }
 
 static const struct at_frame_ops bgzf_frames = {
@@ -101,7 +156,9 @@ static const struct at_frame_ops bgzf_frames = {
     .member = "gzip member",
     .most = AT_BGZF_MAX,
     .closed = true,
+    .other = members_other,
     .look = bgzf_look,
+    .mend = members_mend,
     .open = members_open,
     .close = members_close,
     .unpack = members_unpack,
@@ -111,7 +168,9 @@ static const struct at_frame_ops sized_frames = {
     .frame = "gzip member",
     .most = AT_SIZED_MAX,
     .unsure = true,
+    .other = members_other,
     .look = members_look,
+    .mend = members_mend,
     .open = members_open,
     .close = members_close,
     .unpack = members_unpack,

@@ -288,6 +288,7 @@ static enum at_status decode_blocks(struct at_job *job, lzma_index_iter *it,
                                         piece->raw_offset + piece->len,
                                         job->file_offset + *at,
                                         it->block.total_size,
+                                        AT_GAP_LOST,
                                     }) != AT_OK)
                 return at_error_set(&piece->err, AT_ERR_MEMORY,
                                     "out of memory");

@@ -131,6 +131,7 @@ static const struct at_stream_ops zstd_stream = {
 static const struct at_frame_ops zstd_frames = {
     .frame = "zstd frame",
     .most = AT_FRAME_MOST + (AT_FRAME_MOST >> 6),
+    .other = zstd_begins,
     .look = zstd_look,
     .open = zstd_open,
     .close = zstd_close,

@@ -46,7 +46,7 @@ static const char *record_name(const struct at_reader *rd)
 static enum at_status add_hole(struct at_reader *rd, const struct at_hole *one)
 {
     rd->salvaged.holes++;
-    rd->salvaged.bytes += one->bytes;
+    rd->salvaged.bytes += one->kept ? 0 : one->bytes;
     if (rd->holes == AT_HOLES_MOST)
         return AT_OK;
     if (rd->hole == NULL)
@@ -93,16 +93,19 @@ static enum at_status note_hole(struct at_reader *rd, uint64_t from,
     return AT_OK;
 }
 
-/* What the codec had to leave out before what comes next. */
+/* What the codec had to leave out before what comes next, or doubts. */
 static enum at_status note_gap(struct at_reader *rd, const struct at_gap *gap)
 {
     const struct at_hole one = {
         .offset = gap->file,
         .bytes = gap->bytes,
-        .what = at_codec_unit(rd->src.ops->codec),
+        .kept = gap->kind == AT_GAP_DOUBTFUL,
+        .what = gap->kind == AT_GAP_HEADER ? "gzip header"
+                                           : at_codec_unit(rd->src.ops->codec),
     };
 
-    at_salvage_lose(&rd->salvage);
+    if (gap->kind == AT_GAP_LOST)
+        at_salvage_lose(&rd->salvage);
     rd->last_hole_end = UINT64_MAX;
     return add_hole(rd, &one);
 }
@@ -241,7 +244,8 @@ enum at_status at_holes_cut(struct at_reader *rd, struct at_piece *piece,
     for (size_t i = 0; st == AT_OK && i < piece->gaps; i++) {
         const uint64_t to = piece->gap[i].raw - piece->raw_offset;
 
-        st = salvage_stretch(rd, piece, &run, &p, piece->data + to, true);
+        st = salvage_stretch(rd, piece, &run, &p, piece->data + to,
+                             piece->gap[i].kind == AT_GAP_LOST);
         if (st == AT_OK)
             st = note_gap(rd, &piece->gap[i]);
     }

@@ -7,7 +7,7 @@
 
 #include "bytes.h"
 
-enum { FLAG_EXTRA = 4, FIXED_HEADER = 12 };
+enum { FLAG_EXTRA = 4 };
 
 const uint8_t at_bgzf_eof[AT_BGZF_EOF_BYTES] = {
     0x1f, 0x8b, 8,    4, 0, 0, 0, 0, 0, 0xff, 6, 0, 'B', 'C',
@@ -55,7 +55,7 @@ static struct fields read_fields(const uint8_t *p, size_t n)
         const uint8_t *value = at_take(&c, len);
 
         if (value != NULL)
-            read_field(&f, id, len, value, FIXED_HEADER + n);
+            read_field(&f, id, len, value, AT_MEMBER_FIXED + n);
     }
     return f;
 }
@@ -78,22 +78,22 @@ enum at_member_found at_member_look(const uint8_t *p, size_t left,
     size_t extra;
 
     *m = (struct at_member){.kind = AT_MEMBER_PLAIN};
-    if (left < FIXED_HEADER)
+    if (left < AT_MEMBER_FIXED)
         return AT_MEMBER_MORE;
     if (p[0] != 0x1f || p[1] != 0x8b || p[2] != 8)
         return AT_MEMBER_DAMAGED;
     if (p[3] != FLAG_EXTRA)
         return AT_MEMBER_NOT;
     extra = at_load_le16(p + 10);
-    if (left < FIXED_HEADER + extra)
+    if (left < AT_MEMBER_FIXED + extra)
         return AT_MEMBER_MORE;
-    f = read_fields(p + FIXED_HEADER, extra);
+    f = read_fields(p + AT_MEMBER_FIXED, extra);
     m->ours = f.ours;
     if (f.kind == AT_MEMBER_PLAIN || f.bytes > AT_SIZED_MAX)
         return AT_MEMBER_NOT;
     m->kind = f.kind;
     m->bytes = (size_t)f.bytes;
-    m->header_bytes = FIXED_HEADER + extra;
+    m->header_bytes = AT_MEMBER_FIXED + extra;
     if (m->bytes < m->header_bytes + AT_MEMBER_TRAILER)
         return AT_MEMBER_DAMAGED;
     if (left < m->bytes)

@@ -34,6 +34,7 @@ enum {
     AT_SIZED_FILL = 4 << 20, /* what we put into one, a long record */
     AT_SIZED_EOF_BYTES = 38,
 
+    AT_MEMBER_FIXED = 12,  /* of a header, before its extra field */
     AT_MEMBER_TRAILER = 8, /* CRC-32 and length */
 };
 

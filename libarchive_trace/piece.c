@@ -178,7 +178,8 @@ enum at_status at_piece_gap(struct at_piece *piece, struct at_gap one)
 
     if (piece->gaps > 0) {
         last = &gap[piece->gaps - 1];
-        if (last->raw == one.raw && last->file + last->bytes == one.file) {
+        if (last->raw == one.raw && last->file + last->bytes == one.file &&
+            last->kind == one.kind) {
             last->bytes += one.bytes;
             return AT_OK;
         }

@@ -21,10 +21,17 @@ struct at_mark {
 
 /* Bytes 'file' to 'file' + 'bytes' of the file could not be decoded; what is
  * at decoded byte 'raw' comes after them. */
+enum at_gap_kind {
+    AT_GAP_LOST = 0, /* what they decode to is missing */
+    AT_GAP_HEADER,   /* they are the header of a frame: nothing is missing */
+    AT_GAP_DOUBTFUL, /* they were decoded, and do not have their checksum */
+};
+
 struct at_gap {
     uint64_t raw;
     uint64_t file;
     uint64_t bytes;
+    enum at_gap_kind kind;
 };
 
 struct at_piece {
@@ -74,7 +81,8 @@ enum at_status at_piece_prepend(struct at_piece *piece, const uint8_t *p,
 enum at_status at_piece_mark(struct at_piece *piece, uint64_t raw,
                              uint64_t file);
 
-/* Gaps come in order, too; one that goes on where the last ends is joined. */
+/* Gaps come in order, too; one that goes on where the last ends, and is of
+ * its kind, is joined. */
 enum at_status at_piece_gap(struct at_piece *piece, struct at_gap gap);
 
 /* Puts marks before those of the piece. */

@@ -155,7 +155,7 @@ enum at_status at_source_open(struct at_source *src, const char *path,
 
     memset(src, 0, sizeof(*src));
     src->pool = pool;
-    src->access = opts->salvage ? NULL : opts->access;
+    src->access = opts->access;
     src->salvage = opts->salvage;
     src->spacing = opts->spacing;
     src->portion = opts->portion;
@@ -249,7 +249,8 @@ enum at_status at_source_next(struct at_source *src, struct at_piece **piece)
 
 bool at_source_random(const struct at_source *src)
 {
-    return src->in.seekable && !src->ops->serial && src->next_ops == NULL;
+    return src->in.seekable && !src->ops->serial && src->next_ops == NULL &&
+           !(src->salvage && src->ops->by_raw);
 }
 
 enum at_status at_source_restart(struct at_source *src,

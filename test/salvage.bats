@@ -332,25 +332,81 @@ make_long() {
     done
 }
 
-@test "salvage: a damaged header or size of a BGZF block costs that block" {
+# The offset of member number n, of those that follow each other by their sizes,
+# BGZF's or ours.
+member_at() { # file number
+    python3 - "$@" <<'END'
+import struct, sys
+data, at = open(sys.argv[1], "rb").read(), 0
+for _ in range(int(sys.argv[2])):
+    if data[at + 12:at + 14] == b"BC":
+        at += struct.unpack_from("<H", data, at + 16)[0] + 1
+    else:
+        at += struct.unpack_from("<I", data, at + 16)[0]
+print(at)
+END
+}
+
+@test "salvage: a damaged header or size of a gzip member costs nothing" {
     make_long
-    at-convert -q -Z bgzf long.erf packed
-    at=$(python3 -c 'data = open("packed", "rb").read()
-at = 0
-for _ in range(20):
-    at += 1 + data[at + 16] + 256 * data[at + 17]
-print(at, 1 + data[at + 16] + 256 * data[at + 17])')
-    read -r at bytes <<<"$at"
-    for where in 0 2 3 10 12 16 17; do
-        cp packed bad
-        poke bad $((at + where)) '\x41'
-        run --separate-stderr at-convert --salvage -Z none bad left.erf
-        [ "$status" -eq 1 ]
-        [[ "$stderr" == *"bad: skipped "*" bytes at byte $at: no gzip block is there"* ]]
-        [[ "$(tr -d , <<<"$stderr")" == *"skipped $bytes bytes at byte $at: "* ]]
-        read -r invented left < <(compare_left long.erf left.erf)
-        [ "$invented" -eq 0 ]
-        [ "$left" -gt 9000 ]
+    at-convert -q -Z bgzf long.erf bgzf
+    at-convert -q -Z gzip long.erf gzip
+    while read -r codec number header fields; do
+        at=$(member_at "$codec" "$number")
+        for where in $fields; do
+            cp "$codec" bad
+            poke bad $((at + where)) '\x41'
+            for j in 1 3; do
+                run -1 --separate-stderr at-convert -j $j --salvage -Z none bad left.erf
+                [[ ${stderr_lines[0]} == *"bad: skipped $header bytes at byte $at: no gzip header is there" ]]
+                [[ ${stderr_lines[1]} == *"bad: 1 hole, $header bytes skipped" ]]
+                cmp long.erf left.erf
+            done
+        done
+    done <<'END'
+bgzf 20 18 0 2 3 10 16 17
+bgzf 1 18 16
+gzip 2 28 0 2 3 10 12 16 19 24 26
+gzip 1 28 17
+END
+    # a size that has another name is none, and its member any gzip member
+    for where in 12 14; do
+        cp bgzf bad
+        poke bad $(($(member_at bgzf 20) + where)) '\x41'
+        run -0 --separate-stderr at-convert -q --salvage -Z none bad left.erf
+        cmp long.erf left.erf
+    done
+    # one whose data is damaged too
+    at=$(member_at bgzf 20)
+    cp bgzf bad
+    poke bad $((at + 16)) '\x41'
+    poke bad $((at + 500)) '\x41\x41\x41\x41'
+    run -1 --separate-stderr at-convert --salvage -Z none bad left.erf
+    [[ $stderr == *"bytes at byte $at: no gzip block is there"* ]]
+    read -r invented left < <(compare_left long.erf left.erf)
+    [ "$invented" -eq 0 ]
+    [ "$left" -gt 9000 ]
+}
+
+# bgzip's blocks end anywhere: the record that goes on in the next is kept.
+@test "salvage: a damaged size where a record goes on costs nothing" {
+    need bgzip
+    make_long
+    bgzip -c long.erf >packed
+    at=$(member_at packed 11)
+    poke packed $((at + 16)) '\x41'
+    run -1 --separate-stderr at-convert --salvage -Z none packed left.erf
+    [[ $stderr == *"skipped 18 bytes at byte $at: no gzip header is there"* ]]
+    cmp long.erf left.erf
+}
+
+@test "salvage: plain gzip behind BGZF or ours is read on" {
+    make_long
+    for c in bgzf gzip; do
+        at-convert -q -Z $c -F erf long.erf packed
+        gzip -c long.erf >>packed
+        run -0 --separate-stderr at-convert -q --salvage -F erf -Z none packed left.erf
+        cmp left.erf <(cat long.erf long.erf)
     done
 }
 
@@ -418,4 +474,88 @@ is_found_again() { # file records-at-least
     run --separate-stderr at-info -c --salvage cut.gz
     [[ "$stderr" == *"cut.gz: ends early, at byte $(((d + end) / 2))"* ]]
     [[ "$stderr" != *"skipped 0 bytes"* ]]
+}
+
+# A gzip file of one member of some 25 MB, and the access points in its index.
+make_indexed() {
+    need sqlite3
+    "$SYNTH" -n 40k one.erf
+    gzip -1 -c one.erf >one.erf.gz
+    at-index -q one.erf.gz
+    sqlite3 one.erf.gz.idx 'SELECT file_bit / 8 FROM access ORDER BY 1' >points
+    [ "$(wc -l <points)" -ge 4 ]
+}
+
+# The offset of point n, from 1
+point() {
+    sed -n "${1}p" points
+}
+
+# The bytes up to the damage and from the point behind it on are those of the
+# whole, but for records that lie across.
+has_both_ends() { # left raw-before raw-behind
+    python3 - one.erf "$@" <<'END'
+import sys
+whole, left = (open(f, "rb").read() for f in sys.argv[1:3])
+before, behind = int(sys.argv[3]), int(sys.argv[4])
+def same(a, b):
+    n = 0
+    while n < len(a) and n < len(b) and a[n] == b[n]:
+        n += 1
+    return n
+assert same(whole, left) > before - 70000
+assert same(whole[::-1], left[::-1]) > len(whole) - behind - 70000
+END
+}
+
+@test "salvage: inside a gzip member it goes on at the next access point" {
+    make_indexed
+    cp one.erf.gz good.gz
+    at=$((($(point 2) + $(point 3)) / 2))
+    read -r before behind < <(sqlite3 one.erf.gz.idx 'SELECT raw_offset FROM access
+        ORDER BY 1 LIMIT 2 OFFSET 1' | tr '\n' ' '; echo)
+    for bytes in 1 100 50000; do
+        for filler in '\0' '\252' '\377'; do
+            head -c $bytes /dev/zero | tr '\0' "$filler" |
+                dd of=one.erf.gz bs=1 seek=$at conv=notrunc status=none
+            for j in 1 3; do
+                run -1 --separate-stderr at-convert -q -j $j --salvage -F erf one.erf.gz $j.erf
+                [[ $stderr == *' hole'*' skipped' || $stderr == *'its checksum' ]]
+            done
+            cmp 1.erf 3.erf
+            has_both_ends 1.erf "$before" "$behind"
+            dd if=good.gz of=one.erf.gz conv=notrunc status=none
+        done
+    done
+    # without the index nothing is found behind it, without the option neither
+    head -c 50000 /dev/zero | dd of=one.erf.gz bs=1 seek=$at conv=notrunc status=none
+    some=$(at-info --json --salvage one.erf.gz 2>/dev/null | jq .packets)
+    run -1 --separate-stderr at-info --json one.erf.gz
+    [ "$(jq .packets <<<"$output")" -lt "$((some / 2))" ]
+    rm one.erf.gz.idx
+    run -1 --separate-stderr at-info --json --salvage one.erf.gz
+    [ "$(jq .packets <<<"$output")" -lt "$((some / 2))" ]
+}
+
+@test "salvage: a span of gzip that is not what it was is told, and read" {
+    need sqlite3
+    "$SYNTH" -n 40k one.erf
+    # a stored block keeps its length, whatever is in it
+    python3 - <<'END'
+import struct, zlib
+data = open("one.erf", "rb").read()
+out = zlib.compressobj(0, zlib.DEFLATED, 31)
+open("one.erf.gz", "wb").write(out.compress(data) + out.flush())
+END
+    at-index -q one.erf.gz
+    sqlite3 one.erf.gz.idx 'SELECT file_bit / 8 FROM access ORDER BY 1' >points
+    [ "$(wc -l <points)" -ge 3 ]
+    at=$((($(point 2) + $(point 3)) / 2))
+    poke one.erf.gz $at '\125\125'
+    for j in 1 3; do
+        run -1 --separate-stderr at-convert -j $j --salvage -F erf one.erf.gz left.erf
+        bytes=$(($(point 3) - $(point 2)))
+        [[ "$(tr -d , <<<"$stderr")" == *"damaged in the $bytes bytes from byte $(point 2) on: it was read and does not have its checksum"* ]]
+        [ "$(at-info -c left.erf | cut -f1)" -ge "$(($(at-info -c one.erf | cut -f1) - 2))" ]
+    done
 }
