@@ -44,7 +44,8 @@ struct ask {
     struct at_reader_options reading;
     struct at_query query;
     struct at_targets targets;
-    struct at_parts parts; /* where flows decide */
+    struct at_searches *searches; /* while flows are looked for */
+    struct at_parts parts;        /* where flows decide */
     struct tool_progress progress;
     struct tool_summary summary;
     uint64_t forced; /* flows that ended early in scans */
@@ -268,8 +269,9 @@ static int each_target(struct ask *ask, size_t *failed,
 static enum at_status find_in(struct ask *ask, size_t number,
                               struct at_finds *finds, struct at_error *err)
 {
-    enum at_status st = at_find_flows(&ask->query, &ask->targets, number, finds,
-                                      err);
+    enum at_status st = at_searches_next(ask->searches, finds, err);
+
+    (void)number;
 
     if (st < 0 || ask->top_text == NULL)
         return st;
@@ -280,7 +282,15 @@ static enum at_status find_in(struct ask *ask, size_t number,
 
 static int find_flows(struct ask *ask, struct at_finds *finds, size_t *failed)
 {
-    return each_target(ask, failed, find_in, finds);
+    struct at_error err;
+    int status;
+
+    if (at_searches_open(&ask->searches, &ask->query, &ask->targets, &err) !=
+        AT_OK)
+        return tool_error(&err);
+    status = each_target(ask, failed, find_in, finds);
+    at_searches_close(ask->searches);
+    return status;
 }
 
 static enum at_status take_in(struct ask *ask, size_t number,

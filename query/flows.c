@@ -216,159 +216,6 @@ static enum at_status settle_all(const struct at_query *q, struct doubts *d,
     return st < 0 ? st : AT_OK;
 }
 
-/* ---- with an index --------------------------------------------------- */
-
-struct search {
-    const struct at_query *q;
-    struct at_index *ix;
-    size_t target;
-    struct at_finds *finds;
-    struct doubts doubts;
-    struct at_set blocks; /* of the flows in doubt */
-};
-
-static enum at_status judge_row(struct search *s, const struct at_flow_row *row,
-                                struct at_error *err)
-{
-    enum at_status st = AT_OK;
-
-    if (!is_ip(row))
-        return AT_OK;
-    switch (at_plan_judge(s->q, row)) {
-    case AT_YES:
-        st = at_finds_add(s->finds, row, s->target);
-        break;
-    case AT_MAYBE:
-        st = add_doubt(&s->doubts, row);
-        if (st == AT_OK)
-            return at_index_flow_blocks(s->ix, &s->blocks, err);
-        break;
-    case AT_NO:
-        break;
-    }
-    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
-}
-
-static enum at_status judge_rows(struct search *s, const struct at_set *flows,
-                                 struct at_error *err)
-{
-    struct at_flow_row row;
-    enum at_status st = at_index_flows(s->ix, flows, err);
-
-    while (st == AT_OK &&
-           (st = at_index_next_flow(s->ix, &row, err)) == AT_OK) {
-        if (row.start_ns >= s->q->to_ns)
-            return AT_OK; /* they come by start */
-        st = judge_row(s, &row, err);
-    }
-    return st < 0 ? st : AT_OK;
-}
-
-/* Adds the blocks of all flows that have fragments. */
-static enum at_status add_fragments(struct search *s, struct at_error *err)
-{
-    struct at_flow_row row;
-    enum at_status st = at_index_flows(s->ix, NULL, err);
-
-    while (st == AT_OK && (st = at_index_next_flow(s->ix, &row, err)) == AT_OK)
-        if ((row.marks & AT_DECODED_FRAGMENT) != 0)
-            st = at_index_flow_blocks(s->ix, &s->blocks, err);
-    return st < 0 ? st : AT_OK;
-}
-
-static enum at_status places_of_doubts(struct search *s,
-                                       struct at_place **place, size_t *n,
-                                       struct at_error *err)
-{
-    enum at_status st;
-
-    if (!s->doubts.fragments)
-        return at_index_places(s->ix, &s->blocks, s->q->from_ns, s->q->to_ns,
-                               place, n, err);
-    st = add_fragments(s, err);
-    return st != AT_OK ? st
-                       : at_index_places(s->ix, &s->blocks, AT_TIME_MIN,
-                                         AT_TIME_MAX, place, n, err);
-}
-
-/* Packets that are gone cannot be asked: the flow may match. */
-static enum at_status find_unsure(struct search *s, struct at_error *err)
-{
-    enum at_status st = AT_OK;
-
-    for (size_t i = 0; i < s->doubts.n && st == AT_OK; i++)
-        st = at_finds_add(s->finds, &s->doubts.doubt[i].row, s->target);
-    if (s->q->unsure != NULL)
-        *s->q->unsure += s->doubts.n;
-    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
-}
-
-static enum at_status settle_doubts(struct search *s,
-                                    const struct at_target *target,
-                                    struct at_error *err)
-{
-    struct at_place *place;
-    size_t n;
-    enum at_status st;
-
-    if (target->gone)
-        return find_unsure(s, err);
-    if (s->doubts.n == 0)
-        return at_target_tell(s->q, target, s->ix, NULL, err);
-    if (doubts_hash(&s->doubts) != AT_OK)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    st = places_of_doubts(s, &place, &n, err);
-    if (st != AT_OK)
-        return st;
-    st = n > 0 ? at_target_check(s->ix, target, err) : AT_OK;
-    if (st == AT_OK)
-        st = settle_all(s->q, &s->doubts, target, s->ix, place, n, err);
-    free(place);
-    for (size_t i = 0; i < s->doubts.n && st == AT_OK; i++)
-        if (s->doubts.doubt[i].matched)
-            st = at_finds_add(s->finds, &s->doubts.doubt[i].row, s->target);
-    return st;
-}
-
-/* Whether the index cannot tell which flow some later fragments are of. */
-static bool is_beyond(const struct search *s)
-{
-    return s->doubts.fragments && at_index_info(s->ix)->lost_datagrams > 0;
-}
-
-/* *scan is true if only a scan can tell, as if there were no index. */
-static enum at_status find_by_index(const struct at_query *q,
-                                    const struct at_targets *t, size_t number,
-                                    struct at_finds *finds, bool *scan,
-                                    struct at_error *err)
-{
-    const struct at_target *target = &t->target[number];
-    struct search s = {.q = q, .target = number, .finds = finds};
-    const size_t before = finds->n;
-    struct at_set flows = {.n = 0};
-    enum at_status st = at_target_index(&s.ix, target, err);
-
-    if (st != AT_OK)
-        return st;
-    st = at_index_name_apps(s.ix, q->names, err);
-    if (st == AT_OK)
-        st = at_plan_flows(q, s.ix, &flows, err);
-    if (st == AT_OK)
-        st = at_set_open(&s.blocks, at_index_info(s.ix)->blocks, false);
-    if (st == AT_OK)
-        st = judge_rows(&s, &flows, err);
-    *scan = st == AT_OK && !target->gone && is_beyond(&s);
-    if (*scan)
-        finds->n = before;
-    else if (st == AT_OK)
-        st = settle_doubts(&s, target, err);
-    at_set_close(&flows);
-    at_set_close(&s.blocks);
-    doubts_close(&s.doubts);
-    at_index_close(s.ix);
-    return st;
-}
-
 /* ---- without an index ------------------------------------------------ */
 
 struct scan {
@@ -472,16 +319,208 @@ static enum at_status find_by_scan(const struct at_query *q,
     return st;
 }
 
-enum at_status at_find_flows(const struct at_query *q,
-                             const struct at_targets *t, size_t number,
-                             struct at_finds *finds, struct at_error *err)
+/* ---- with an index --------------------------------------------------- */
+
+struct at_search {
+    const struct at_query *q;
+    const struct at_targets *t;
+    size_t target;
+    struct at_index *ix; /* NULL: there is none */
+    struct at_finds found;
+    struct doubts doubts;
+    struct at_set blocks; /* of the flows in doubt */
+};
+
+static enum at_status judge_row(struct at_search *s,
+                                const struct at_flow_row *row,
+                                struct at_error *err)
 {
-    bool scan = t->target[number].index == NULL;
     enum at_status st = AT_OK;
 
-    if (!scan)
-        st = find_by_index(q, t, number, finds, &scan, err);
-    return scan && st == AT_OK ? find_by_scan(q, t, number, finds, err) : st;
+    if (!is_ip(row))
+        return AT_OK;
+    switch (at_plan_judge(s->q, row)) {
+    case AT_YES:
+        st = at_finds_add(&s->found, row, s->target);
+        break;
+    case AT_MAYBE:
+        st = add_doubt(&s->doubts, row);
+        if (st == AT_OK)
+            return at_index_flow_blocks(s->ix, &s->blocks, err);
+        break;
+    case AT_NO:
+        break;
+    }
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
+}
+
+static enum at_status judge_rows(struct at_search *s,
+                                 const struct at_set *flows,
+                                 struct at_error *err)
+{
+    struct at_flow_row row;
+    enum at_status st = at_index_flows(s->ix, flows, err);
+
+    while (st == AT_OK &&
+           (st = at_index_next_flow(s->ix, &row, err)) == AT_OK) {
+        if (row.start_ns >= s->q->to_ns)
+            return AT_OK; /* they come by start */
+        st = judge_row(s, &row, err);
+    }
+    return st < 0 ? st : AT_OK;
+}
+
+/* Adds the blocks of all flows that have fragments. */
+static enum at_status add_fragments(struct at_search *s, struct at_error *err)
+{
+    struct at_flow_row row;
+    enum at_status st = at_index_flows(s->ix, NULL, err);
+
+    while (st == AT_OK && (st = at_index_next_flow(s->ix, &row, err)) == AT_OK)
+        if ((row.marks & AT_DECODED_FRAGMENT) != 0)
+            st = at_index_flow_blocks(s->ix, &s->blocks, err);
+    return st < 0 ? st : AT_OK;
+}
+
+static enum at_status places_of_doubts(struct at_search *s,
+                                       struct at_place **place, size_t *n,
+                                       struct at_error *err)
+{
+    enum at_status st;
+
+    if (!s->doubts.fragments)
+        return at_index_places(s->ix, &s->blocks, s->q->from_ns, s->q->to_ns,
+                               place, n, err);
+    st = add_fragments(s, err);
+    return st != AT_OK ? st
+                       : at_index_places(s->ix, &s->blocks, AT_TIME_MIN,
+                                         AT_TIME_MAX, place, n, err);
+}
+
+/* Packets that are gone cannot be asked: the flow may match. */
+static enum at_status find_unsure(struct at_search *s, struct at_error *err)
+{
+    enum at_status st = AT_OK;
+
+    for (size_t i = 0; i < s->doubts.n && st == AT_OK; i++)
+        st = at_finds_add(&s->found, &s->doubts.doubt[i].row, s->target);
+    if (s->q->unsure != NULL)
+        *s->q->unsure += s->doubts.n;
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
+}
+
+static enum at_status settle_doubts(struct at_search *s,
+                                    const struct at_target *target,
+                                    struct at_error *err)
+{
+    struct at_place *place;
+    size_t n;
+    enum at_status st;
+
+    if (target->gone)
+        return find_unsure(s, err);
+    if (s->doubts.n == 0)
+        return at_target_tell(s->q, target, s->ix, NULL, err);
+    if (doubts_hash(&s->doubts) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = places_of_doubts(s, &place, &n, err);
+    if (st != AT_OK)
+        return st;
+    st = n > 0 ? at_target_check(s->ix, target, err) : AT_OK;
+    if (st == AT_OK)
+        st = settle_all(s->q, &s->doubts, target, s->ix, place, n, err);
+    free(place);
+    for (size_t i = 0; i < s->doubts.n && st == AT_OK; i++)
+        if (s->doubts.doubt[i].matched)
+            st = at_finds_add(&s->found, &s->doubts.doubt[i].row, s->target);
+    return st;
+}
+
+/* Whether the index cannot tell which flow some later fragments are of. */
+static bool is_beyond(const struct at_search *s)
+{
+    return s->doubts.fragments && at_index_info(s->ix)->lost_datagrams > 0;
+}
+
+/* ---- with an index --------------------------------------------------- */
+
+void at_search_close(struct at_search *s)
+{
+    if (s == NULL)
+        return;
+    at_finds_close(&s->found);
+    at_set_close(&s->blocks);
+    doubts_close(&s->doubts);
+    at_index_close(s->ix);
+    free(s);
+}
+
+enum at_status at_search_open(struct at_search **out, const struct at_query *q,
+                              const struct at_targets *t, size_t number,
+                              struct at_error *err)
+{
+    struct at_search *s = calloc(1, sizeof(*s));
+    enum at_status st = AT_OK;
+
+    *out = NULL;
+    if (s == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    *s = (struct at_search){.q = q, .t = t, .target = number};
+    if (t->target[number].index != NULL) {
+        st = at_target_index(&s->ix, &t->target[number], err);
+        if (st == AT_OK)
+            st = at_index_name_apps(s->ix, q->names, err);
+    }
+    if (st != AT_OK) {
+        at_search_close(s);
+        return st;
+    }
+    *out = s;
+    return AT_OK;
+}
+
+enum at_status at_search_rows(struct at_search *s, struct at_error *err)
+{
+    struct at_set flows = {.n = 0};
+    enum at_status st;
+
+    if (s->ix == NULL)
+        return AT_OK;
+    st = at_plan_flows(s->q, s->ix, &flows, err);
+    if (st == AT_OK)
+        st = at_set_open(&s->blocks, at_index_info(s->ix)->blocks, false);
+    if (st == AT_OK)
+        st = judge_rows(s, &flows, err);
+    at_set_close(&flows);
+    return st;
+}
+
+static enum at_status move_finds(struct at_search *s, struct at_finds *finds,
+                                 struct at_error *err)
+{
+    enum at_status st = AT_OK;
+
+    if (finds->n == 0) { /* nothing to put it behind */
+        at_finds_close(finds);
+        *finds = s->found;
+        s->found = (struct at_finds){.n = 0};
+        return AT_OK;
+    }
+    for (size_t i = 0; i < s->found.n && st == AT_OK; i++)
+        st = at_finds_add(finds, &s->found.found[i].row, s->target);
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
+}
+
+enum at_status at_search_settle(struct at_search *s, struct at_finds *finds,
+                                struct at_error *err)
+{
+    const struct at_target *target = &s->t->target[s->target];
+    enum at_status st;
+
+    if (s->ix == NULL || (!target->gone && is_beyond(s)))
+        return find_by_scan(s->q, s->t, s->target, finds, err);
+    st = settle_doubts(s, target, err);
+    return st == AT_OK ? move_finds(s, finds, err) : st;
 }
 
 enum at_status at_scan_flows(const struct at_query *q,

@@ -159,10 +159,30 @@ struct at_finds {
 enum at_status at_finds_add(struct at_finds *finds,
                             const struct at_flow_row *row, size_t target);
 
-/* Adds the flows of target number 'number' of which a packet matches. */
-enum at_status at_find_flows(const struct at_query *q,
-                             const struct at_targets *t, size_t number,
-                             struct at_finds *finds, struct at_error *err);
+/*
+ * The flows of target number 'number' of which a packet matches, in steps: the
+ * second may be taken by any thread, side by side with those of others.  The
+ * third adds the flows, which are then known.
+ */
+struct at_search;
+enum at_status at_search_open(struct at_search **out, const struct at_query *q,
+                              const struct at_targets *t, size_t number,
+                              struct at_error *err);
+enum at_status at_search_rows(struct at_search *s, struct at_error *err);
+enum at_status at_search_settle(struct at_search *s, struct at_finds *finds,
+                                struct at_error *err);
+void at_search_close(struct at_search *s);
+
+/* The same for all targets, in order, with the rows of some of them judged
+ * ahead.  One error is of one target; the others may be fine. */
+struct at_searches;
+enum at_status at_searches_open(struct at_searches **out,
+                                const struct at_query *q,
+                                const struct at_targets *t,
+                                struct at_error *err);
+enum at_status at_searches_next(struct at_searches *s, struct at_finds *finds,
+                                struct at_error *err);
+void at_searches_close(struct at_searches *s);
 
 /* Adds all flows of a target, without its index, whatever is asked. */
 enum at_status at_scan_flows(const struct at_query *q,

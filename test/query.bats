@@ -313,7 +313,8 @@ END
 }
 
 @test "query: a file that is missing or no trace is one line, exit 1" {
-    for f in missing "$TOP/Makefile" /; do
+    mkdir empty
+    for f in missing "$TOP/Makefile" empty; do
         run --separate-stderr at-query "$f" tcp
         [ "$status" -eq 1 ]
         [ -z "$output" ]
