@@ -34,6 +34,7 @@ enum {
     SALVAGE = 128,
     WORDS = 256, /* segments may be named */
     APP = 512,
+    ANON = 1024,
 };
 
 static const struct {
@@ -49,6 +50,8 @@ static const struct {
     {"reindex", tool_archive_reindex, RANGE | STREAM | RULES | APP},
     {"verify", tool_archive_verify, RANGE | STREAM | RULES | DEEP | WORDS},
     {"repair", tool_archive_repair, RULES | SALVAGE},
+    {"anonymise", tool_archive_anonymise,
+     RANGE | STREAM | RULES | SALVAGE | ANON | WORDS},
 };
 
 static unsigned given(const struct archive *ar)
@@ -58,7 +61,9 @@ static unsigned given(const struct archive *ar)
            (ar->app ? APP : 0) | (ar->format != AT_PRINT_TABLE ? FORMAT : 0) |
            (ar->older_ns > 0 || ar->most_bytes != UINT64_MAX ? SIZES : 0) |
            (ar->keep_index || ar->dry_run ? KEEP : 0) | (ar->deep ? DEEP : 0) |
-           (ar->common.salvage ? SALVAGE : 0) | (ar->words > 0 ? WORDS : 0);
+           (ar->common.salvage ? SALVAGE : 0) |
+           (tool_anon_given(&ar->anon) ? ANON : 0) |
+           (ar->words > 0 ? WORDS : 0);
 }
 
 static int run_verb(struct archive *ar, const char *name)
@@ -73,7 +78,7 @@ static int run_verb(struct archive *ar, const char *name)
         return verbs[k].run(ar);
     }
     tool_usage_error("there is no '%s' here; there are init, list, show, "
-                     "remove, expire, reindex, verify and repair",
+                     "remove, expire, reindex, verify, repair and anonymise",
                      name);
 }
 
@@ -103,6 +108,7 @@ int main(int argc, char *argv[])
                   "expire, remove: list what would go and change nothing"),
         TOOL_FLAG(0, "deep", &ar.deep,
                   "verify: hold each row of each index against the packets"),
+        TOOL_ANON_OPTIONS(&ar.anon, "policy"),
         TOOL_TEXT(0, "stream", &ar.stream, "NAME", "of that stream only"),
         TOOL_CHOICE(0, "format", &ar.format, "table|csv|json",
                     "how segments are listed"),
@@ -118,8 +124,8 @@ int main(int argc, char *argv[])
     };
     int i = tool_parse(
         argc, argv,
-        "init|list|show|remove|expire|reindex|verify|repair [options] archive "
-        "[segment ...]",
+        "init|list|show|remove|expire|reindex|verify|repair|anonymise "
+        "[options] archive [segment ...|archive]",
         options);
 
     if (argc - i < 2)

@@ -9,12 +9,14 @@
 
 #include "ingest.h"
 #include "tool.h"
+#include "tool_anon.h"
 
 #define SECOND INT64_C(1000000000)
 
 struct ingest {
     struct tool_common common;
     struct at_ingest how;
+    struct tool_anon anon; /* where a policy is given */
     struct at_apps *apps;
     const char *rules; /* a file of the user's; NULL: there is none */
     const char *codec;
@@ -157,6 +159,23 @@ static void check_usage(struct ingest *in)
     in->how.level = opts.level;
 }
 
+/* Packets are anonymised if a policy is named; without one the other options
+ * mean nothing. */
+static int open_anon(struct ingest *in)
+{
+    int status;
+
+    if (in->anon.policy_name == NULL && tool_anon_given(&in->anon))
+        tool_usage_error("--scheme, --key, --passphrase and --salt are for "
+                         "--anon");
+    if (in->anon.policy_name == NULL)
+        return TOOL_OK;
+    status = tool_anon_open(&in->anon);
+    if (status == TOOL_OK)
+        in->how.change = tool_anon_change(&in->anon);
+    return status;
+}
+
 static int ingest(struct ingest *in, const char *archive)
 {
     struct at_ingested done;
@@ -177,6 +196,10 @@ static int ingest(struct ingest *in, const char *archive)
     if (in->common.salvage)
         tool_summary_count(&in->summary, done.holes, "hole", "");
     tool_summary_count(&in->summary, done.segments, "segment", " sealed");
+    tool_summary_count(&in->summary, done.dropped, "record",
+                       " dropped by the policy");
+    if (in->anon.keyed)
+        tool_summary_add(&in->summary, "key %s", in->anon.key.id);
     tool_summary_count(&in->summary, done.late, "packet", " late");
     tool_summary_count(&in->summary, done.forced, "flow",
                        " ended early because too many were open");
@@ -206,6 +229,7 @@ int main(int argc, char *argv[])
         TOOL_DURATION(0, "settle", &in.settle_ns, "DURATION",
                       "leave files of a directory alone that changed in the "
                       "last while (default 60s)"),
+        TOOL_ANON_OPTIONS(&in.anon, "anon"),
         TOOL_TEXT(0, "rules", &in.rules, "FILE",
                   "rules of applications that come before the built-in ones"),
         TOOL_FLAG(0, "flush", &in.how.flush,
@@ -221,12 +245,14 @@ int main(int argc, char *argv[])
     int status;
     int i = tool_parse(argc, argv,
                        "[--rotate time] [--rules file] [--stream name] "
-                       "[--flush] archive file|directory ...",
+                       "[--anon policy] [--flush] archive file|directory ...",
                        options);
 
     if (argc - i < 2 && !(argc - i == 1 && in.how.flush))
         tool_usage_error("an archive and what to take in must be named");
     check_usage(&in);
+    if (open_anon(&in) != TOOL_OK)
+        return tool_finish(TOOL_FAIL);
     if (at_pool_open(&in.how.pool, tool_threads(&in.common), &err) != AT_OK)
         return tool_finish(tool_error(&err));
     if (at_apps_open(&in.apps, in.rules, &err) != AT_OK)
@@ -246,5 +272,10 @@ int main(int argc, char *argv[])
     at_paths_close(&in.damaged);
     at_pool_close(in.how.pool);
     at_apps_close(in.apps);
+    if (in.anon.anon != NULL && at_anon_failed(in.anon.anon)) {
+        tool_warn("out of memory");
+        status = TOOL_FAIL;
+    }
+    tool_anon_close(&in.anon);
     return tool_finish(status);
 }

@@ -60,8 +60,22 @@ int tool_anon_open(struct tool_anon *a)
                : tool_error(&err);
 }
 
+const struct at_change *tool_anon_change(struct tool_anon *a)
+{
+    at_policy_print(&a->text, &a->policy);
+    at_text_add(&a->text, "", 1);
+    a->change = (struct at_change){
+        .change = at_anon_packet,
+        .ctx = a->anon,
+        .key = a->keyed ? a->key.id : "",
+        .policy = a->text.failed ? "" : a->text.p,
+    };
+    return &a->change;
+}
+
 void tool_anon_close(struct tool_anon *a)
 {
+    at_text_close(&a->text);
     at_anon_close(a->anon);
     a->anon = NULL;
     at_key_wipe(&a->key);

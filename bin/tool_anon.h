@@ -5,6 +5,7 @@
 #define TOOL_ANON_H
 
 #include "anon.h"
+#include "ingest.h"
 #include "tool.h"
 
 /* All zero but for what the options set; tool_anon_close() is fine at any
@@ -20,6 +21,8 @@ struct tool_anon {
     struct at_key key;
     bool keyed;
     struct at_anon *anon;
+    struct at_text text; /* of the policy, for tool_anon_change() */
+    struct at_change change;
 };
 
 /* 'policy' is what the option for that is called. */
@@ -36,6 +39,16 @@ struct tool_anon {
                   "make the key of the passphrase in this file"),              \
         TOOL_TEXT(0, "salt", &(a)->salt, "TEXT",                               \
                   "of the passphrase; another one makes another key")
+
+/* Whether any of the options was given. */
+static inline bool tool_anon_given(const struct tool_anon *a)
+{
+    return a->policy_name != NULL || a->key_path != NULL ||
+           a->passphrase_path != NULL || a->salt != NULL || a->scheme != NULL;
+}
+
+/* What at_ingest_files() is to do once it is open; 'change' lives as long. */
+const struct at_change *tool_anon_change(struct tool_anon *a);
 
 /* Both return the exit status, anything wrong having been said.  Opening loads
  * the policy, which is "headers" if none was given, reads the key, and makes

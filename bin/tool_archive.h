@@ -7,6 +7,7 @@
 #include "catalog.h"
 #include "print.h"
 #include "tool.h"
+#include "tool_anon.h"
 
 struct archive {
     struct tool_common common;
@@ -18,6 +19,7 @@ struct archive {
     int64_t older_ns;    /* expire: 0 is any age */
     uint64_t most_bytes; /* expire: UINT64_MAX is any size */
     bool keep_index, dry_run, deep;
+    struct tool_anon anon;
 
     const char *path;
     char **word; /* segments that were named */
@@ -32,6 +34,7 @@ int tool_archive_remove(struct archive *ar);
 int tool_archive_expire(struct archive *ar);
 int tool_archive_verify(struct archive *ar);
 int tool_archive_repair(struct archive *ar);
+int tool_archive_anonymise(struct archive *ar);
 
 /*
  * Leaves in the list the segments that were named by their path in the

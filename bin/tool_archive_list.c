@@ -367,6 +367,7 @@ struct sum {
     uint64_t packets, captured_bytes, wire_bytes, flows;
     uint64_t file_bytes, index_bytes;
     unsigned codecs; /* bits by enum at_codec */
+    char *key;       /* id of what it is anonymised with; NULL: it is not */
     struct at_gone gone;
 };
 
@@ -416,9 +417,14 @@ static const struct at_column sum_columns[] = {
     {"codec", true, 0},           {"gone_segments", false, 0},
     {"gone_packets", false, 0},   {"inputs", false, 0},
     {"damaged_inputs", false, 0}, {"holes", false, 0},
-    {"hole_bytes", false, 0},
+    {"hole_bytes", false, 0},     {"key", true, 0},
 };
 enum { SUM_COLUMNS = sizeof(sum_columns) / sizeof(sum_columns[0]) };
+
+static const char *key_of(const struct sum *s)
+{
+    return s->key == NULL ? "" : *s->key != 0 ? s->key : "none";
+}
 
 /* Inputs are known of the whole archive only. */
 static void put_sum(struct at_table *t, const struct sum *s,
@@ -444,12 +450,13 @@ static void put_sum(struct at_table *t, const struct sum *s,
     at_table_number(t, s->gone.packets);
     for (int i = 0; in == NULL && i < 4; i++)
         at_table_put(t, "");
-    if (in == NULL)
-        return;
-    at_table_number(t, in->inputs);
-    at_table_number(t, in->damaged);
-    at_table_number(t, in->holes.holes);
-    at_table_number(t, in->holes.bytes);
+    if (in != NULL) {
+        at_table_number(t, in->inputs);
+        at_table_number(t, in->damaged);
+        at_table_number(t, in->holes.holes);
+        at_table_number(t, in->holes.bytes);
+    }
+    at_table_put(t, key_of(s));
 }
 
 static const struct at_column short_columns[] = {
@@ -492,11 +499,21 @@ static void say_rest(const struct sum *total, const struct at_input_totals *in)
 }
 
 struct showing {
+    struct at_text keys; /* lines about streams that are anonymised */
     const struct archive *ar;
     struct at_archive *a;
     struct at_table table;
     struct sum total;
 };
+
+static void note_key(struct showing *s, const struct sum *sum)
+{
+    char line[128];
+    const int n = snprintf(line, sizeof(line), "%s is anonymised with key %s\n",
+                           sum->stream, key_of(sum));
+
+    at_text_add(&s->keys, line, (size_t)n);
+}
 
 /* A row of the stream that 'n' segments are of. */
 static enum at_status show_stream(struct showing *s,
@@ -512,10 +529,15 @@ static enum at_status show_stream(struct showing *s,
     }
     st = at_archive_gone(s->a, sum.stream, AT_TIME_MIN, AT_TIME_MAX, &sum.gone,
                          err);
+    if (st == AT_OK)
+        st = at_archive_key(s->a, sum.stream, &sum.key, err);
+    if (sum.key != NULL)
+        note_key(s, &sum);
     if (s->ar->format == AT_PRINT_TABLE)
         put_short(&s->table, &sum, s->ar->common.local);
     else
         put_sum(&s->table, &sum, NULL);
+    free(sum.key);
     return st;
 }
 
@@ -560,16 +582,22 @@ static int show_all(const struct archive *ar, struct at_archive *a,
         st = at_archive_inputs(a, &in, &err);
     if (st != AT_OK) {
         at_text_close(&s.table.cells);
+        at_text_close(&s.keys);
         return tool_error(&err);
     }
     if (table)
         put_short(&s.table, &s.total, ar->common.local);
     else
         put_sum(&s.table, &s.total, &in);
-    if (!at_table_close(&s.table))
+    if (!at_table_close(&s.table) || s.keys.failed) {
+        at_text_close(&s.keys);
         return out_of_memory();
-    if (table)
+    }
+    if (table) {
         say_rest(&s.total, &in);
+        fwrite(s.keys.p, 1, s.keys.n, stdout);
+    }
+    at_text_close(&s.keys);
     return TOOL_OK;
 }
 

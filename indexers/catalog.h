@@ -184,6 +184,20 @@ enum at_status at_archive_gone(struct at_archive *a, const char *stream,
                                int64_t from_ns, int64_t to_ns,
                                struct at_gone *gone, struct at_error *err);
 
+/*
+ * What packets of a stream are changed by on their way in: 'key' and 'policy'
+ * are NULL if they are not.  AT_ERR_MISUSE if the stream holds packets that
+ * were changed by another, or not at all; else it is noted.
+ */
+enum at_status at_archive_check_change(struct at_archive *a, const char *stream,
+                                       const char *key, const char *policy,
+                                       struct at_error *err);
+
+/* The id of the key that a stream was changed by, "" if there was none; NULL
+ * if it was not changed.  The caller frees *key. */
+enum at_status at_archive_key(struct at_archive *a, const char *stream,
+                              char **key, struct at_error *err);
+
 /* The inputs that were taken, and what was left out of those salvaged. */
 struct at_input_totals {
     uint64_t inputs, damaged;

@@ -18,6 +18,8 @@
  *            hour the same by hours.  minute_app and hour_app: the flows that
  *            begin then, by application ("" has no name), with all they have in
  *            the segment
+ *   changed  streams whose packets were anonymised on their way in, by which
+ *            key and policy
  *   intent   a path that is about to become a file, or to be one no longer
  */
 #include "catalog_schema.h"
@@ -73,14 +75,14 @@ static const char tables[] =
     " name TEXT NOT NULL, records INT NOT NULL, complete INT NOT NULL,"
     " damaged INT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE intent(path TEXT PRIMARY KEY) WITHOUT ROWID;" SALVAGE GONE
-        PARTS VERSION "COMMIT;";
+        PARTS AT_CATALOG_CHANGED VERSION "COMMIT;";
 
 /* One column a statement: SQLite adds no more. */
 static const char from_1
     [] = "ALTER TABLE segment ADD COLUMN file_digest BLOB;"
          "ALTER TABLE segment ADD COLUMN index_digest BLOB;"
          "ALTER TABLE segment ADD COLUMN gone INT NOT NULL DEFAULT 0;" SALVAGE
-             GONE PARTS VERSION;
+             GONE PARTS AT_CATALOG_CHANGED VERSION;
 
 enum at_status at_catalog_make(struct at_sql *sql)
 {

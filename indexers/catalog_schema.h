@@ -17,6 +17,11 @@ enum {
                                are gone */
 };
 
+/* Some of version 2 have no such table until there is something in it. */
+#define AT_CATALOG_CHANGED                                                     \
+    "CREATE TABLE IF NOT EXISTS changed(stream INTEGER PRIMARY KEY"            \
+    " REFERENCES stream(id), key TEXT NOT NULL, policy TEXT NOT NULL);"
+
 /* Makes the tables of this version in an empty database. */
 enum at_status at_catalog_make(struct at_sql *sql);
 

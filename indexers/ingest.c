@@ -373,6 +373,7 @@ static enum at_status put_record(struct ingest *in, struct stretch *s,
 {
     const int64_t ns = at_ts_to_ns(pkt->ts);
     struct draft *d = &in->draft;
+    uint64_t before;
     enum at_status st;
 
     if (pkt->kind != AT_KIND_PACKET && pkt->timeless) {
@@ -386,10 +387,11 @@ static enum at_status put_record(struct ingest *in, struct stretch *s,
         if (st != AT_OK)
             return st;
     }
+    before = at_writer_raw_bytes(d->writer);
     if (at_writer_put(d->writer, pkt) != AT_OK) {
         return at_error_copy(err, at_writer_error(d->writer));
     }
-    d->bytes += pkt->record_bytes;
+    d->bytes += at_writer_raw_bytes(d->writer) - before;
     if (s->n > 0 && s->block != at_writer_block(d->writer)) {
         st = end_stretch(in, s, err);
         if (st != AT_OK)
@@ -406,19 +408,91 @@ static enum at_status put_record(struct ingest *in, struct stretch *s,
     return AT_OK;
 }
 
+/* What a batch has become on the way to the report. */
+struct slot {
+    struct at_sights sights;
+    struct at_packet *pkt; /* of each record, if they are changed */
+    bool *dropped;
+    size_t n, room;
+    struct at_scratch scratch; /* where changed bytes are */
+};
+
+/* A changed record takes at most so many bytes more. */
+enum { CHANGE_BYTES = 32 };
+
+static enum at_status make_room(struct slot *s, const struct at_batch *batch)
+{
+    size_t n = 0, bytes = 0;
+
+    for (size_t i = 0; i < batch->blocks; i++) {
+        n += batch->block[i].records;
+        bytes += batch->block[i].place.bytes;
+    }
+    bytes += n * CHANGE_BYTES;
+    if (n > s->room) {
+        free(s->pkt);
+        free(s->dropped);
+        s->room = n + n / 4;
+        s->pkt = malloc(s->room * sizeof(s->pkt[0]));
+        s->dropped = malloc(s->room * sizeof(s->dropped[0]));
+    }
+    if (bytes > s->scratch.room) {
+        free(s->scratch.p);
+        s->scratch.room = bytes + bytes / 4;
+        s->scratch.p = malloc(s->scratch.room);
+    }
+    s->scratch.used = 0;
+    s->n = 0;
+    if (s->pkt != NULL && s->dropped != NULL && s->scratch.p != NULL)
+        return AT_OK;
+    s->room = s->scratch.room = 0;
+    return AT_ERR_MEMORY;
+}
+
+static enum at_status change_batch(const struct ingest *in, struct slot *s,
+                                   const struct at_batch *batch,
+                                   struct at_error *err)
+{
+    const struct at_change *how = in->how->change;
+
+    if (make_room(s, batch) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < batch->blocks; i++) {
+        struct at_walk walk = at_walk_block(batch, i);
+
+        for (; at_walk_next(&walk, &s->pkt[s->n]); s->n++)
+            s->dropped[s->n] = !how->change(how->ctx, &s->scratch,
+                                            &s->pkt[s->n]);
+    }
+    return at_sights_take_these(&s->sights, s->pkt, s->n, &in->sighting, err);
+}
+
+/* A pending segment has been changed before. */
+static bool changes(const struct ingest *in)
+{
+    return in->how->change != NULL && !in->again;
+}
+
 static enum at_status ingest_work(void *ctx, void *slot,
                                   const struct at_batch *batch,
                                   struct at_error *err)
 {
     const struct ingest *in = ctx;
+    struct slot *s = slot;
 
-    return at_sights_take(slot, batch, &in->sighting, err);
+    return changes(in) ? change_batch(in, s, batch, err)
+                       : at_sights_take(&s->sights, batch, &in->sighting, err);
 }
 
 static void ingest_drop(void *ctx, void *slot)
 {
+    struct slot *s = slot;
+
     (void)ctx;
-    at_sights_drop(slot);
+    at_sights_drop(&s->sights);
+    free(s->pkt);
+    free(s->dropped);
+    free(s->scratch.p);
 }
 
 static bool goes_on(struct ingest *in, const struct at_batch *batch)
@@ -433,11 +507,11 @@ static bool goes_on(struct ingest *in, const struct at_batch *batch)
                              in->total_bytes, in->done->packets);
 }
 
-/* One record of block 'i': 'at' is where it lies in it. */
+/* One record of block 'i': 'at' is where it lies in it; it may be dropped. */
 static enum at_status take_record(struct ingest *in, struct stretch *s,
                                   const struct at_block *block,
                                   const uint8_t *at,
-                                  const struct at_packet *pkt,
+                                  const struct at_packet *pkt, bool dropped,
                                   struct at_error *err)
 {
     const uint64_t offset = block->place.raw_offset +
@@ -452,7 +526,8 @@ static enum at_status take_record(struct ingest *in, struct stretch *s,
     }
     if (in->taken != NULL && at_taken_has(in->taken, offset))
         return pass_over(in, s, err);
-    return put_record(in, s, pkt, err);
+    in->done->dropped += dropped;
+    return dropped ? pass_over(in, s, err) : put_record(in, s, pkt, err);
 }
 
 static enum at_status ingest_report(void *ctx, void *slot,
@@ -460,17 +535,20 @@ static enum at_status ingest_report(void *ctx, void *slot,
                                     struct at_error *err)
 {
     struct ingest *in = ctx;
-    const struct at_sights *sights = slot;
-    struct stretch s = {.from = sights->sight, .quote = sights->quote};
+    const struct slot *is = slot;
+    struct stretch s = {.from = is->sights.sight, .quote = is->sights.quote};
     enum at_status st = AT_OK;
     struct at_packet pkt;
+    size_t n = 0;
 
     for (size_t i = 0; i < batch->blocks && st == AT_OK; i++) {
         struct at_walk walk = at_walk_block(batch, i);
         const uint8_t *at = walk.at;
 
-        while (st == AT_OK && at_walk_next(&walk, &pkt)) {
-            st = take_record(in, &s, &batch->block[i], at, &pkt, err);
+        for (; st == AT_OK && at_walk_next(&walk, &pkt); n++) {
+            st = take_record(in, &s, &batch->block[i], at,
+                             changes(in) ? &is->pkt[n] : &pkt,
+                             changes(in) && is->dropped[n], err);
             at = walk.at;
         }
     }
@@ -499,7 +577,7 @@ static enum at_status read_into_drafts(struct ingest *in, const char *path,
 {
     struct at_reader_options opts = {.format = AT_FORMAT_UNKNOWN};
     const struct at_run run = {
-        .slot_bytes = sizeof(struct at_sights),
+        .slot_bytes = sizeof(struct slot),
         .ctx = in,
         .work = ingest_work,
         .report = ingest_report,
@@ -586,7 +664,8 @@ static enum at_status look_at(struct ingest *in, const char *path,
     struct at_error bad;
     enum at_status st;
 
-    *c = (struct candidate){.path = path, .state.name = path};
+    *c = (struct candidate){.path = path};
+    c->state.name = in->how->change == NULL ? path : "";
     if (at_identity_of(&c->state.identity, path, &bad) != AT_OK ||
         first_time(in->how, path, &c->first, &bad) != AT_OK) {
         say_failed(in, path, &bad);
@@ -755,6 +834,15 @@ static enum at_status ingest_all(struct ingest *in, char *const *input,
     return st;
 }
 
+static enum at_status check_change(struct ingest *in, struct at_error *err)
+{
+    const struct at_change *change = in->how->change;
+
+    return at_archive_check_change(in->archive, in->how->stream,
+                                   change != NULL ? change->key : NULL,
+                                   change != NULL ? change->policy : NULL, err);
+}
+
 enum at_status at_ingest_files(const char *archive, char *const *input,
                                size_t n, const struct at_ingest *how,
                                struct at_ingested *done, struct at_error *err)
@@ -773,7 +861,10 @@ enum at_status at_ingest_files(const char *archive, char *const *input,
         st = at_archive_open(&in.archive, archive, true, err);
     if (st != AT_OK)
         return st;
-    st = ingest_all(&in, input, n, err);
+    if (n > 0)
+        st = check_change(&in, err);
+    if (st == AT_OK)
+        st = ingest_all(&in, input, n, err);
     close_draft(&in.draft);
     at_segments_free(&in.pending);
     free(in.input);

@@ -15,6 +15,20 @@
 
 #include "indexing.h"
 
+/*
+ * What is done to packets on their way in, as at_selection.change: on any
+ * thread, false drops one.  What a stream has been changed by is noted in the
+ * catalogue, and nothing else goes into it then.  The names of inputs are not
+ * kept.
+ */
+struct at_change {
+    bool (*change)(void *ctx, struct at_scratch *scratch,
+                   struct at_packet *pkt);
+    void *ctx;
+    const char *key;    /* the id of the key; "" if there is none */
+    const char *policy; /* as text */
+};
+
 struct at_ingest {
     struct at_pool *pool;
     struct at_reader_options reading; /* of the inputs, but for the pool */
@@ -25,6 +39,7 @@ struct at_ingest {
     enum at_codec codec;        /* of the segments; UNKNOWN: BGZF */
     int level;                  /* see struct at_writer_options */
     bool flush;                 /* seal the last segment too */
+    const struct at_change *change; /* NULL: packets stay as they are */
     at_progress_fn *progress;
     void *progress_ctx;
     /* Called for each input that could not be taken whole, and for each that
@@ -45,6 +60,7 @@ struct at_ingested {
     uint64_t segments;       /* sealed */
     uint64_t holes;          /* in inputs that were salvaged */
     uint64_t forced;         /* flows that ended early: too many were open */
+    uint64_t dropped;        /* records that the change dropped */
     uint64_t late;           /* packets from before their segment's time */
     struct at_losses losses; /* what segments could not hold */
 };

@@ -307,6 +307,11 @@ static void copy_the_rest(struct making *m)
               "INSERT INTO gone(stream, path, first, last, packets,"
               " captured_bytes, time, reason) SELECT id, ?2, ?3, ?4, ?5, ?6,"
               " ?7, ?8 FROM stream WHERE name = ?1");
+    copy_rows(m,
+              "SELECT t.name, key, policy FROM changed c"
+              " JOIN stream t ON t.id = c.stream",
+              "INSERT INTO changed SELECT id, ?2, ?3 FROM stream"
+              " WHERE name = ?1");
 }
 
 /* ---- the old one ----------------------------------------------------- */

@@ -5,13 +5,8 @@
 
 #include <stdlib.h>
 
-static enum at_status make_room(struct at_sights *s,
-                                const struct at_batch *batch)
+static enum at_status make_room(struct at_sights *s, size_t n)
 {
-    size_t n = 0;
-
-    for (size_t i = 0; i < batch->blocks; i++)
-        n += batch->block[i].records;
     if (n <= s->room)
         return AT_OK;
     free(s->sight);
@@ -38,26 +33,48 @@ static enum at_status make_quote_room(struct at_sights *s)
     return AT_OK;
 }
 
+static enum at_status take(struct at_sights *s, const struct at_packet *pkt,
+                           const struct at_sighting *how)
+{
+    struct at_sight *sight = &s->sight[s->n++];
+    const enum at_status st = make_quote_room(s);
+
+    if (st == AT_OK && at_sight_take(sight, &s->quote[s->quotes], pkt, how))
+        sight->link = (uint32_t)++s->quotes;
+    return st;
+}
+
 enum at_status at_sights_take(struct at_sights *s, const struct at_batch *batch,
                               const struct at_sighting *how,
                               struct at_error *err)
 {
-    enum at_status st = make_room(s, batch);
+    enum at_status st;
     struct at_packet pkt;
+    size_t n = 0;
 
+    for (size_t i = 0; i < batch->blocks; i++)
+        n += batch->block[i].records;
+    st = make_room(s, n);
     s->n = s->quotes = 0;
     for (size_t i = 0; i < batch->blocks && st == AT_OK; i++) {
         struct at_walk walk = at_walk_block(batch, i);
 
-        while (st == AT_OK && at_walk_next(&walk, &pkt)) {
-            struct at_sight *sight = &s->sight[s->n++];
-
-            st = make_quote_room(s);
-            if (st == AT_OK &&
-                at_sight_take(sight, &s->quote[s->quotes], &pkt, how))
-                sight->link = (uint32_t)++s->quotes;
-        }
+        while (st == AT_OK && at_walk_next(&walk, &pkt))
+            st = take(s, &pkt, how);
     }
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
+}
+
+enum at_status at_sights_take_these(struct at_sights *s,
+                                    const struct at_packet *pkt, size_t n,
+                                    const struct at_sighting *how,
+                                    struct at_error *err)
+{
+    enum at_status st = make_room(s, n);
+
+    s->n = s->quotes = 0;
+    for (size_t i = 0; i < n && st == AT_OK; i++)
+        st = take(s, &pkt[i], how);
     return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
 }
 

@@ -19,6 +19,13 @@ struct at_sights {
 enum at_status at_sights_take(struct at_sights *s, const struct at_batch *batch,
                               const struct at_sighting *how,
                               struct at_error *err);
+
+/* Takes these packets in their place, which are as many as the batch has
+ * records. */
+enum at_status at_sights_take_these(struct at_sights *s,
+                                    const struct at_packet *pkt, size_t n,
+                                    const struct at_sighting *how,
+                                    struct at_error *err);
 void at_sights_drop(struct at_sights *s);
 
 #endif

@@ -697,7 +697,7 @@ repaired() { # option... archive
     at-archive list --json a | jq -c '[.stream, .first, .packets, .flows]' >list
     for how in exit once; do
         stopped=0
-        for ((n = 1; n < 400; n += 3 * STEP)); do
+        for ((n = 1; n < 400; n += 7 * STEP)); do
             rm -rf a
             cp -a broken a
             status=0
