@@ -31,6 +31,7 @@ enum {
     CHAIN_CUT = 2, /* where the file ends inside the record after them */
     SWALLOWED = 8, /* records inside another: more need not be counted */
     NEAR_SECONDS = 86400,
+    SECTOR = 512,
     LOOK_BYTES = 4 << 20, /* what is kept to judge a suspect by */
 };
 
@@ -196,6 +197,20 @@ static bool is_verified(const struct at_layout *layout, const uint8_t *p)
     return at_checksum_verify(&pkt, &h).transport == AT_CHECKSUM_OK;
 }
 
+/*
+ * Whether a disk has nothing from 'n' on, at a record's end that could be no
+ * other: a file that grew before it was written, or a page that never was.
+ */
+static bool is_unwritten(const uint8_t *n, const uint8_t *end)
+{
+    size_t zeros = 0;
+
+    while (zeros < SECTOR && n + zeros < end && n[zeros] == 0)
+        zeros++;
+    return n[-1] != 0 &&
+           (zeros == SECTOR || (zeros >= AT_PCAP_RECORD && n + zeros == end));
+}
+
 /* A record at 'p' that ends at 'n', where no other one begins. */
 static enum verdict trust_suspect(const struct at_salvage *s,
                                   const struct at_layout *layout,
@@ -215,7 +230,8 @@ static enum verdict trust_suspect(const struct at_salvage *s,
         return YES;
     if (c->sure || (behind->timed && c->timed && are_near(behind->ts, c->ts)) ||
         (behind->bytes > 0 && behind->bytes == (size_t)(q - n)) ||
-        (behind->other > 0 && behind->other == (size_t)(q - n)))
+        (behind->other > 0 && behind->other == (size_t)(q - n)) ||
+        is_unwritten(n, end))
         return YES;
     return is_verified(layout, p) ? YES : NO;
 }
