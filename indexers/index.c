@@ -5,62 +5,32 @@
  * flows are numbered in the order of their address and start, so a network is
  * a range found by bisection, and a time range too.
  */
-#include "index.h"
+#include "index_inside.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "app_part.h"
 #include "bytes.h"
 #include "errors.h"
 #include "schema.h"
-#include "sql.h"
-
-enum { HOLE_NAME = 32 };
-
-struct at_index {
-    struct at_sql sql;
-    struct at_index_info info;
-    int64_t base_ns;
-    sqlite3_stmt *host_by_id;
-    sqlite3_stmt *scan;  /* of all flows; being walked if 'walking' */
-    sqlite3_stmt *point; /* one flow */
-    sqlite3_stmt *row;   /* of the two, the one that holds the last flow */
-    const struct at_set *flows; /* being walked; NULL: all */
-    size_t next;
-    bool by_point;
-    uint8_t (*addr)[16]; /* by host id, as far as they were asked for */
-    uint8_t *addr_bytes; /* 0: not asked for yet */
-    struct at_access_point *access;
-    size_t accesses, access_room;
-    sqlite3_stmt *history_by_id;
-    struct at_hole *hole; /* NULL: not asked for yet */
-    char (*hole_what)[HOLE_NAME];
-    size_t holes;
-    struct at_app_name *app; /* by id - 1; the strings are of others */
-    size_t apps;
-    struct at_opening *opening; /* of number 'chunk'; NULL: nobody wants them */
-    size_t chunk;
-    sqlite3_stmt *opening_by_id;
-};
 
 /* ---- opening --------------------------------------------------------- */
 
-static enum at_status corrupt(struct at_index *ix, const char *what,
-                              struct at_error *err)
+enum at_status at_index_corrupt(struct at_index *ix, const char *what,
+                                struct at_error *err)
 {
     return at_error_set(err, AT_ERR_CORRUPT, "%s: damaged: %s", ix->sql.name,
                         what);
 }
 
-static enum at_status sql_error(struct at_index *ix, struct at_error *err)
+enum at_status at_index_error(struct at_index *ix, struct at_error *err)
 {
     return at_error_copy(err, &ix->sql.err);
 }
 
-static int64_t one_number(struct at_index *ix, const char *query)
+int64_t at_index_number(struct at_index *ix, const char *query)
 {
     sqlite3_stmt *st = at_sql_prepare(&ix->sql, query);
     int64_t v = 0;
@@ -133,20 +103,20 @@ static enum at_status read_meta(struct at_index *ix, struct at_error *err)
             take_meta(ix, name, st);
     }
     sqlite3_finalize(st);
-    return r < 0 ? sql_error(ix, err) : AT_OK;
+    return r < 0 ? at_index_error(ix, err) : AT_OK;
 }
 
 static enum at_status count_rows(struct at_index *ix, struct at_error *err)
 {
-    const int64_t rows = one_number(ix, "SELECT max(id) FROM flow");
-    const int64_t hosts = one_number(ix, "SELECT max(id) FROM host");
-    const int64_t blocks = one_number(ix, "SELECT max(id) + 1 FROM block");
+    const int64_t rows = at_index_number(ix, "SELECT max(id) FROM flow");
+    const int64_t hosts = at_index_number(ix, "SELECT max(id) FROM host");
+    const int64_t blocks = at_index_number(ix, "SELECT max(id) + 1 FROM block");
 
     if (ix->sql.err.status != AT_OK)
-        return sql_error(ix, err);
+        return at_index_error(ix, err);
     if (rows < 0 || hosts < 0 || blocks < 0 || rows >= UINT32_MAX ||
         hosts >= UINT32_MAX || blocks >= UINT32_MAX)
-        return corrupt(ix, "a count is out of range", err);
+        return at_index_corrupt(ix, "a count is out of range", err);
     ix->info.rows = (uint32_t)rows;
     ix->info.hosts = (uint32_t)hosts;
     ix->info.blocks = (uint32_t)blocks;
@@ -155,11 +125,11 @@ static enum at_status count_rows(struct at_index *ix, struct at_error *err)
 
 static enum at_status check_version(struct at_index *ix, struct at_error *err)
 {
-    const int64_t id = one_number(ix, "PRAGMA application_id");
-    const int64_t version = one_number(ix, "PRAGMA user_version");
+    const int64_t id = at_index_number(ix, "PRAGMA application_id");
+    const int64_t version = at_index_number(ix, "PRAGMA user_version");
 
     if (ix->sql.err.status != AT_OK)
-        return sql_error(ix, err);
+        return at_index_error(ix, err);
     if (id != AT_INDEX_APPLICATION_ID)
         return at_error_set(err, AT_ERR_FORMAT, "%s: not an index",
                             ix->sql.name);
@@ -203,7 +173,7 @@ static enum at_status prepare(struct at_index *ix, struct at_error *err)
     ix->addr_bytes = calloc((size_t)ix->info.hosts + 1, 1);
     if (ix->addr == NULL || ix->addr_bytes == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
+    return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
 }
 
 enum at_status at_index_open(struct at_index **out, const char *path,
@@ -310,7 +280,7 @@ static enum at_status read_host(struct at_index *ix, int64_t id,
     int n;
 
     if (id < 1 || id > ix->info.hosts)
-        return corrupt(ix, "a flow has a host that is not there", err);
+        return at_index_corrupt(ix, "a flow has a host that is not there", err);
     if (ix->addr_bytes[id] != 0)
         return AT_OK;
     at_sql_bind(ix->host_by_id, 1, id);
@@ -325,9 +295,10 @@ static enum at_status read_host(struct at_index *ix, int64_t id,
     }
     sqlite3_reset(ix->host_by_id);
     if (st < 0)
-        return sql_error(ix, err);
-    return ix->addr_bytes[id] != 0 ? AT_OK
-                                   : corrupt(ix, "a host has no address", err);
+        return at_index_error(ix, err);
+    return ix->addr_bytes[id] != 0
+               ? AT_OK
+               : at_index_corrupt(ix, "a host has no address", err);
 }
 
 /* The first host whose address is not before 'addr'. */
@@ -376,8 +347,8 @@ static enum at_status add_host_flows(struct at_index *ix, int64_t id,
         good = add_column(flows, ix->host_by_id, 1);
     sqlite3_reset(ix->host_by_id);
     if (st < 0)
-        return sql_error(ix, err);
-    return good ? AT_OK : corrupt(ix, "a host's list of flows", err);
+        return at_index_error(ix, err);
+    return good ? AT_OK : at_index_corrupt(ix, "a host's list of flows", err);
 }
 
 enum at_status at_index_host_flows(
@@ -426,8 +397,8 @@ enum at_status at_index_port_flows(struct at_index *ix, uint16_t low,
         good = add_column(flows, st, 0);
     sqlite3_finalize(st);
     if (ix->sql.err.status != AT_OK)
-        return sql_error(ix, err);
-    return good ? AT_OK : corrupt(ix, "a port's list of flows", err);
+        return at_index_error(ix, err);
+    return good ? AT_OK : at_index_corrupt(ix, "a port's list of flows", err);
 }
 
 enum at_status at_index_link_flows(struct at_index *ix, struct at_set *flows,
@@ -442,8 +413,9 @@ enum at_status at_index_link_flows(struct at_index *ix, struct at_set *flows,
         good = add_column(flows, st, 0);
     sqlite3_finalize(st);
     if (ix->sql.err.status != AT_OK)
-        return sql_error(ix, err);
-    return good ? AT_OK : corrupt(ix, "the list of flows without hosts", err);
+        return at_index_error(ix, err);
+    return good ? AT_OK
+                : at_index_corrupt(ix, "the list of flows without hosts", err);
 }
 
 /* ---- flows ----------------------------------------------------------- */
@@ -529,7 +501,7 @@ static enum at_status take_ends(struct at_index *ix, struct at_flow_row *row,
     if (st != AT_OK)
         return st;
     if (ix->addr_bytes[src] != n || ix->addr_bytes[dst] != n)
-        return corrupt(ix, "a flow's hosts are not of its kind", err);
+        return at_index_corrupt(ix, "a flow's hosts are not of its kind", err);
     memcpy(row->src, ix->addr[src], n);
     memcpy(row->dst, ix->addr[dst], n);
     return AT_OK;
@@ -680,12 +652,12 @@ enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
     const enum at_status st = step_flow(ix);
 
     if (st < 0)
-        return sql_error(ix, err);
+        return at_index_error(ix, err);
     if (st == AT_END)
         return st;
     take_numbers(ix, row);
     if (ix->opening != NULL && !take_opening(ix, row))
-        return corrupt(ix, "what flows begin with", err);
+        return at_index_corrupt(ix, "what flows begin with", err);
     return take_ends(ix, row, err);
 }
 
@@ -699,7 +671,7 @@ enum at_status at_index_flow_blocks(struct at_index *ix, struct at_set *blocks,
 {
     return add_column(blocks, ix->row, COL_BLOCKS)
                ? AT_OK
-               : corrupt(ix, "a flow's list of blocks", err);
+               : at_index_corrupt(ix, "a flow's list of blocks", err);
 }
 
 /* ---- applications ---------------------------------------------------- */
@@ -733,9 +705,9 @@ enum at_status at_index_name_apps(struct at_index *ix,
         r = add_app(ix, names, st);
     sqlite3_finalize(st);
     if (ix->sql.err.status != AT_OK)
-        return sql_error(ix, err);
+        return at_index_error(ix, err);
     if (r == AT_ERR_CORRUPT)
-        return corrupt(ix, "the list of applications", err);
+        return at_index_corrupt(ix, "the list of applications", err);
     return r == AT_OK ? AT_OK : at_error_set(err, r, "out of memory");
 }
 
@@ -747,7 +719,7 @@ enum at_status at_index_want_openings(struct at_index *ix, struct at_error *err)
                                        "SELECT data FROM opening WHERE id = ?");
     if (ix->opening == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
+    return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
 }
 
 enum at_status at_index_app_flows(struct at_index *ix,
@@ -775,427 +747,7 @@ enum at_status at_index_app_flows(struct at_index *ix,
     }
     sqlite3_finalize(st);
     if (ix->sql.err.status != AT_OK)
-        return sql_error(ix, err);
-    return good ? AT_OK : corrupt(ix, "an application's list of flows", err);
-}
-
-/* ---- blocks ---------------------------------------------------------- */
-
-static bool overlaps(const struct at_index *ix, sqlite3_stmt *st,
-                     int64_t from_ns, int64_t to_ns)
-{
-    if (sqlite3_column_type(st, 6) == SQLITE_NULL)
-        return false;
-    return ix->base_ns + sqlite3_column_int64(st, 6) < to_ns &&
-           ix->base_ns + sqlite3_column_int64(st, 7) >= from_ns;
-}
-
-static void take_place(struct at_place *place, sqlite3_stmt *st)
-{
-    *place = (struct at_place){
-        .file_offset = (uint64_t)sqlite3_column_int64(st, 1),
-        .file_bytes = (uint64_t)sqlite3_column_int64(st, 2),
-        .raw_offset = (uint64_t)sqlite3_column_int64(st, 3),
-        .skip = (uint64_t)sqlite3_column_int64(st, 4),
-        .bytes = (uint64_t)sqlite3_column_int64(st, 5),
-    };
-}
-
-/* Steps from member to member of the set, past what is not in it. */
-static enum at_status take_places(struct at_index *ix, sqlite3_stmt *st,
-                                  const struct at_set *blocks, int64_t from_ns,
-                                  int64_t to_ns, struct at_place *place,
-                                  size_t *n)
-{
-    size_t i = at_set_next(blocks, 0);
-
-    *n = 0;
-    while (i < blocks->n) {
-        at_sql_bind(st, 1, (int64_t)i);
-        while (at_sql_step(&ix->sql, st) == AT_OK) {
-            if ((size_t)sqlite3_column_int64(st, 0) != i)
-                break;
-            if (overlaps(ix, st, from_ns, to_ns))
-                take_place(&place[(*n)++], st);
-            i++;
-            if (!at_set_has(blocks, i))
-                break;
-        }
-        sqlite3_reset(st);
-        if (ix->sql.err.status != AT_OK)
-            return ix->sql.err.status;
-        i = at_set_next(blocks, at_set_has(blocks, i) ? i + 1 : i);
-    }
-    return AT_OK;
-}
-
-enum at_status at_index_places(struct at_index *ix, const struct at_set *blocks,
-                               int64_t from_ns, int64_t to_ns,
-                               struct at_place **place, size_t *n,
-                               struct at_error *err)
-{
-    sqlite3_stmt *st = at_sql_prepare(
-        &ix->sql, "SELECT id, file_offset, file_bytes, raw_offset, skip,"
-                  " bytes, first, last FROM block WHERE id >= ? ORDER BY id");
-
-    *place = calloc(at_set_count(blocks) + 1, sizeof(**place));
-    if (*place == NULL)
-        at_error_set(&ix->sql.err, AT_ERR_MEMORY, "out of memory");
-    else
-        take_places(ix, st, blocks, from_ns, to_ns, *place, n);
-    sqlite3_finalize(st);
-    if (ix->sql.err.status == AT_OK)
-        return AT_OK;
-    free(*place);
-    *place = NULL;
-    return sql_error(ix, err);
-}
-
-/* ---- access points --------------------------------------------------- */
-
-static enum at_status add_access(struct at_index *ix, sqlite3_stmt *st)
-{
-    if (ix->accesses == ix->access_room) {
-        const size_t room = ix->access_room * 2 + 64;
-        struct at_access_point *p = realloc(ix->access, room * sizeof(*p));
-
-        if (p == NULL)
-            return AT_ERR_MEMORY;
-        ix->access = p;
-        ix->access_room = room;
-    }
-    ix->access[ix->accesses++] = (struct at_access_point){
-        .file_bit = (uint64_t)sqlite3_column_int64(st, 0),
-        .raw_offset = (uint64_t)sqlite3_column_int64(st, 1),
-        .member_offset = (uint64_t)sqlite3_column_int64(st, 2),
-        .member_raw = (uint64_t)sqlite3_column_int64(st, 3),
-        .crc = (uint32_t)sqlite3_column_int64(st, 4),
-        .window_bytes = (uint32_t)sqlite3_column_int64(st, 5),
-    };
-    return AT_OK;
-}
-
-/* The reader asks for the window of a point. */
-static enum at_status load_history(void *ctx, size_t i, uint8_t *to,
-                                   struct at_error *err)
-{
-    struct at_index *ix = ctx;
-    enum at_status st;
-    bool good = false;
-
-    at_sql_bind(ix->history_by_id, 1, (int64_t)i);
-    st = at_sql_step(&ix->sql, ix->history_by_id);
-    if (st == AT_OK) {
-        const void *p = sqlite3_column_blob(ix->history_by_id, 0);
-        const int n = sqlite3_column_bytes(ix->history_by_id, 0);
-
-        good = p != NULL && n >= 0 && (size_t)n == ix->access[i].window_bytes;
-        if (good)
-            memcpy(to, p, (size_t)n);
-    }
-    sqlite3_reset(ix->history_by_id);
-    if (st < 0)
-        return sql_error(ix, err);
-    return good ? AT_OK : corrupt(ix, "an access point has no window", err);
-}
-
-static enum at_status read_access(struct at_index *ix, struct at_error *err)
-{
-    sqlite3_stmt *st = at_sql_prepare(
-        &ix->sql, "SELECT file_bit, raw_offset, member_offset, member_raw, crc,"
-                  " length(history) FROM access ORDER BY id");
-    enum at_status r;
-
-    while ((r = at_sql_step(&ix->sql, st)) == AT_OK)
-        if (add_access(ix, st) != AT_OK)
-            break;
-    sqlite3_finalize(st);
-    if (r == AT_OK)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    ix->history_by_id = at_sql_prepare(
-        &ix->sql, "SELECT history FROM access WHERE id = ?");
-    return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
-}
-
-enum at_status at_index_access(struct at_index *ix, struct at_access *access,
-                               struct at_error *err)
-{
-    enum at_status st = AT_OK;
-
-    *access = (struct at_access){.n = 0};
-    if (ix->history_by_id == NULL &&
-        one_number(ix, "SELECT count(*) FROM sqlite_master"
-                       " WHERE type = 'table' AND name = 'access'") == 1)
-        st = read_access(ix, err);
-    if (st != AT_OK)
-        return st;
-    *access = (struct at_access){
-        .point = ix->access,
-        .n = ix->accesses,
-        .load = load_history,
-        .ctx = ix,
-        .name = ix->sql.name,
-    };
-    return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
-}
-
-/* ---- holes ----------------------------------------------------------- */
-
-static void take_hole(struct at_index *ix, sqlite3_stmt *st)
-{
-    const char *what = (const char *)sqlite3_column_text(st, 3);
-    char *name = ix->hole_what[ix->holes];
-
-    strncpy(name, what != NULL ? what : "record", HOLE_NAME - 1);
-    ix->hole[ix->holes++] = (struct at_hole){
-        .offset = (uint64_t)sqlite3_column_int64(st, 0),
-        .bytes = (uint64_t)sqlite3_column_int64(st, 1),
-        .decoded = sqlite3_column_int(st, 2) != 0,
-        .what = name,
-    };
-}
-
-static enum at_status read_holes(struct at_index *ix, struct at_error *err)
-{
-    sqlite3_stmt *st;
-
-    ix->hole = calloc(AT_HOLES_MOST, sizeof(ix->hole[0]));
-    ix->hole_what = calloc(AT_HOLES_MOST, sizeof(ix->hole_what[0]));
-    if (ix->hole == NULL || ix->hole_what == NULL)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    st = at_sql_prepare(
-        &ix->sql, "SELECT offset, bytes, decoded, what FROM hole ORDER BY id");
-    while (ix->holes < AT_HOLES_MOST && at_sql_step(&ix->sql, st) == AT_OK)
-        take_hole(ix, st);
-    sqlite3_finalize(st);
-    return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
-}
-
-enum at_status at_index_holes(struct at_index *ix, const struct at_hole **hole,
-                              size_t *n, struct at_error *err)
-{
-    enum at_status st = AT_OK;
-
-    if (ix->info.salvaged.holes > 0 && ix->hole == NULL)
-        st = read_holes(ix, err);
-    *hole = ix->hole;
-    *n = ix->holes;
-    return st;
-}
-
-/* ---- parts of a capture ---------------------------------------------- */
-
-static bool has_table(struct at_index *ix, const char *name)
-{
-    sqlite3_stmt *st = at_sql_prepare(
-        &ix->sql, "SELECT 1 FROM sqlite_master WHERE type = 'table'"
-                  " AND name = ?");
-    bool has;
-
-    at_sql_bind_text(st, 1, name);
-    has = at_sql_step(&ix->sql, st) == AT_OK;
-    sqlite3_finalize(st);
-    return has;
-}
-
-static enum at_status carried_ids(struct at_index *ix, struct at_set *ids,
-                                  struct at_error *err)
-{
-    sqlite3_stmt *st;
-    enum at_status r = at_set_open(ids, (size_t)ix->info.rows + 1, false);
-
-    if (r != AT_OK)
-        return at_error_set(err, r, "out of memory");
-    if (!has_table(ix, "carried"))
-        return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
-    st = at_sql_prepare(&ix->sql, "SELECT id FROM carried");
-    while ((r = at_sql_step(&ix->sql, st)) == AT_OK)
-        at_set_add(ids, (size_t)sqlite3_column_int64(st, 0));
-    sqlite3_finalize(st);
-    return r < 0 ? sql_error(ix, err) : AT_OK;
-}
-
-/* Adds a flow, as it was before this part. */
-static enum at_status add_carried(struct at_index *ix, struct at_carry *carry,
-                                  const struct at_flow_row *row,
-                                  sqlite3_stmt *st, struct at_error *err)
-{
-    struct at_flow flow = {.first_ns = 0};
-    struct at_flow_past past;
-    bool good;
-
-    at_sql_bind(st, 1, at_index_flow_id(ix));
-    at_flow_row_key(&flow.key, row);
-    good = at_sql_step(&ix->sql, st) == AT_OK &&
-           sqlite3_column_bytes(st, 0) == AT_CARRY_STATE_BYTES &&
-           at_carry_unpack_state(&flow, &past, sqlite3_column_blob(st, 0));
-    sqlite3_reset(st);
-    if (!good)
-        return corrupt(ix, "what is known of a flow that goes on", err);
-    return at_carry_add(carry, &flow, &past) == AT_OK
-               ? AT_OK
-               : at_error_set(err, AT_ERR_MEMORY, "out of memory");
-}
-
-enum at_status at_index_carried(struct at_index *ix, struct at_carry *carry,
-                                struct at_error *err)
-{
-    struct at_set ids = {.n = 0};
-    struct at_flow_row row;
-    sqlite3_stmt *by_id;
-    enum at_status st = carried_ids(ix, &ids, err);
-
-    if (st != AT_OK || at_set_count(&ids) == 0) {
-        at_set_close(&ids);
-        return st;
-    }
-    by_id = at_sql_prepare(&ix->sql, "SELECT state FROM carried WHERE id = ?");
-    st = at_index_flows(ix, &ids, err);
-    while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK)
-        st = add_carried(ix, carry, &row, by_id, err);
-    sqlite3_finalize(by_id);
-    at_set_close(&ids);
-    return st < 0 ? st : AT_OK;
-}
-
-/* ---- the sieve of hosts ---------------------------------------------- */
-
-/* Calls 'fn' for each host in order, with the one before it if that is of the
- * same kind. */
-static enum at_status each_host(struct at_index *ix,
-                                void (*fn)(void *ctx, const uint8_t *addr,
-                                           const uint8_t *before, unsigned n),
-                                void *ctx, struct at_error *err)
-{
-    sqlite3_stmt *st = at_sql_prepare(&ix->sql,
-                                      "SELECT addr FROM host ORDER BY id");
-    uint8_t addr[2][16];
-    unsigned now = 0, before_bytes = 0;
-    enum at_status r;
-
-    while ((r = at_sql_step(&ix->sql, st)) == AT_OK) {
-        const unsigned n = (unsigned)sqlite3_column_bytes(st, 0);
-
-        if (n != 4 && n != 16)
-            break;
-        memcpy(addr[now], sqlite3_column_blob(st, 0), n);
-        fn(ctx, addr[now], before_bytes == n ? addr[!now] : NULL, n);
-        before_bytes = n;
-        now = !now;
-    }
-    sqlite3_finalize(st);
-    if (r < 0)
-        return sql_error(ix, err);
-    return r == AT_END ? AT_OK : corrupt(ix, "a host has no address", err);
-}
-
-static void count_keys(void *ctx, const uint8_t *addr, const uint8_t *before,
-                       unsigned n)
-{
-    *(size_t *)ctx += at_sieve_keys(addr, before, n);
-}
-
-static void add_keys(void *ctx, const uint8_t *addr, const uint8_t *before,
-                     unsigned n)
-{
-    (void)before;
-    at_sieve_add(ctx, addr, n);
-}
-
-/* Whether libpcap may find an address in a frame where we have none. */
-static bool is_strange(const struct at_flow_row *row)
-{
-    return (row->marks & AT_DECODED_FOREIGN) != 0 || row->ethertype == 0x0800 ||
-           row->ethertype == 0x0806 || row->ethertype == 0x8035 ||
-           row->ethertype == 0x86dd;
-}
-
-static enum at_status find_strange(struct at_index *ix, bool *strange,
-                                   struct at_error *err)
-{
-    struct at_set links = {.n = 0};
-    struct at_flow_row row;
-    enum at_status st = at_set_open(&links, (size_t)ix->info.rows + 1, false);
-
-    *strange = false;
-    if (st != AT_OK)
-        return at_error_set(err, st, "out of memory");
-    st = at_index_link_flows(ix, &links, err);
-    if (st == AT_OK)
-        st = at_index_flows(ix, &links, err);
-    while (st == AT_OK && !*strange &&
-           (st = at_index_next_flow(ix, &row, err)) == AT_OK)
-        *strange = is_strange(&row);
-    at_set_close(&links);
-    return st < 0 ? st : AT_OK;
-}
-
-enum at_status at_index_sieve(struct at_index *ix, struct at_sieve *sieve,
-                              bool *strange, struct at_error *err)
-{
-    size_t keys = 0;
-    enum at_status st = each_host(ix, count_keys, &keys, err);
-
-    *sieve = (struct at_sieve){.lines = 0};
-    if (st == AT_OK && at_sieve_open(sieve, keys) != AT_OK)
-        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    if (st == AT_OK)
-        st = each_host(ix, add_keys, sieve, err);
-    if (st == AT_OK)
-        st = find_strange(ix, strange, err);
-    if (st != AT_OK)
-        at_sieve_close(sieve);
-    return st;
-}
-
-/* ---- minutes --------------------------------------------------------- */
-
-static enum at_status each_minute(struct at_index *ix, const char *query,
-                                  int64_t base_ns, at_minute_fn *fn, void *ctx,
-                                  struct at_error *err)
-{
-    sqlite3_stmt *st = at_sql_prepare(&ix->sql, query);
-    enum at_status r;
-
-    if (st != NULL && sqlite3_bind_parameter_count(st) > 0)
-        at_sql_bind(st, 1, base_ns);
-    while ((r = at_sql_step(&ix->sql, st)) == AT_OK) {
-        const struct at_index_minute m = {
-            .minute = sqlite3_column_int64(st, 0),
-            .kind = (uint16_t)sqlite3_column_int(st, 1),
-            .app = (const char *)sqlite3_column_text(st, 2),
-            .packets = (uint64_t)sqlite3_column_int64(st, 3),
-            .bytes = (uint64_t)sqlite3_column_int64(st, 4),
-            .flows = (uint64_t)sqlite3_column_int64(st, 5),
-        };
-
-        fn(ctx, &m);
-    }
-    sqlite3_finalize(st);
-    return r < 0 ? sql_error(ix, err) : AT_OK;
-}
-
-enum at_status at_index_minutes(struct at_index *ix, at_minute_fn *fn,
-                                void *ctx, struct at_error *err)
-{
-    if (!has_table(ix, "minute"))
-        return ix->sql.err.status == AT_OK ? AT_OK : sql_error(ix, err);
-    return each_minute(ix,
-                       "SELECT minute, kind, NULL, packets, bytes, 0"
-                       " FROM minute",
-                       0, fn, ctx, err);
-}
-
-enum at_status at_index_app_minutes(struct at_index *ix, at_minute_fn *fn,
-                                    void *ctx, struct at_error *err)
-{
-    return each_minute(
-        ix,
-        "SELECT f.m, 0, a.name, f.packets, f.bytes, f.n FROM (SELECT"
-        " (start + ?1) / 60000000000 AS m, marks >> 11 AS app,"
-        " sum(packets_out + packets_in) AS packets,"
-        " sum(bytes_out + bytes_in) AS bytes, count(*) AS n"
-        " FROM flow WHERE kind < 512 GROUP BY 1, 2) f"
-        " LEFT JOIN app a ON a.id = f.app ORDER BY 1, 3",
-        ix->base_ns, fn, ctx, err);
+        return at_index_error(ix, err);
+    return good ? AT_OK
+                : at_index_corrupt(ix, "an application's list of flows", err);
 }

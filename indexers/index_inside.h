@@ -1,0 +1,49 @@
+/*
+ * index_inside.h - what the files that read an index share
+ */
+#ifndef AT_INDEX_INSIDE_H
+#define AT_INDEX_INSIDE_H
+
+#include "app_part.h"
+#include "index.h"
+#include "sql.h"
+
+enum { AT_INDEX_HOLE_NAME = 32 };
+
+struct at_index {
+    struct at_sql sql;
+    struct at_index_info info;
+    int64_t base_ns;
+    sqlite3_stmt *host_by_id;
+    sqlite3_stmt *scan;  /* of all flows; being walked if 'walking' */
+    sqlite3_stmt *point; /* one flow */
+    sqlite3_stmt *row;   /* of the two, the one that holds the last flow */
+    const struct at_set *flows; /* being walked; NULL: all */
+    size_t next;
+    bool by_point;
+    uint8_t (*addr)[16]; /* by host id, as far as they were asked for */
+    uint8_t *addr_bytes; /* 0: not asked for yet */
+    struct at_access_point *access;
+    size_t accesses, access_room;
+    sqlite3_stmt *history_by_id;
+    struct at_hole *hole; /* NULL: not asked for yet */
+    char (*hole_what)[AT_INDEX_HOLE_NAME];
+    size_t holes;
+    struct at_app_name *app; /* by id - 1; the strings are of others */
+    size_t apps;
+    struct at_opening *opening; /* of number 'chunk'; NULL: nobody wants them */
+    size_t chunk;
+    sqlite3_stmt *opening_by_id;
+};
+
+/* AT_ERR_CORRUPT: numbers contradict each other. */
+enum at_status at_index_corrupt(struct at_index *ix, const char *what,
+                                struct at_error *err);
+
+/* The error of the last statement that failed. */
+enum at_status at_index_error(struct at_index *ix, struct at_error *err);
+
+/* The first number of a query without parameters; 0 if there is none. */
+int64_t at_index_number(struct at_index *ix, const char *query);
+
+#endif
