@@ -36,11 +36,12 @@ teardown() {
 }
 
 listen() { # interface file
+    rm -f "$2" "$2.log" # what an earlier one said must not be taken for ours
     ip netns exec "$b" tcpdump -i "$1" -n -B 32768 -s 0 --nano -U -w "$2" \
         2>"$2.log" &
     listener=$!
     for _ in $(seq 100); do
-        ! grep -q listening "$2.log" || return 0
+        ! grep -qs listening "$2.log" || return 0
         sleep 0.05
     done
     false
