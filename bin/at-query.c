@@ -261,7 +261,8 @@ static int each_target(struct ask *ask, size_t *failed,
             status = tool_error(&err);
             ++*failed;
         }
-        tool_progress_update(&ask->progress, i + 1, ask->targets.n, 0);
+        tool_progress_steps(&ask->progress, i + 1, ask->targets.n,
+                            ask->targets.files ? "files" : "segments");
     }
     return status;
 }

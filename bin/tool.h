@@ -328,6 +328,10 @@ void tool_progress_start(struct tool_progress *p,
 void tool_progress_update(struct tool_progress *p, uint64_t done_bytes,
                           uint64_t total_bytes, uint64_t packets);
 
+/* The same in steps of which the size is not known: 'what' are "segments". */
+void tool_progress_steps(struct tool_progress *p, uint64_t done, uint64_t total,
+                         const char *what);
+
 /* Clears the bar. */
 void tool_progress_end(struct tool_progress *p);
 

@@ -150,31 +150,71 @@ static void show(const struct tool_progress *p, const char *line)
         tool_warn("%s", line);
 }
 
+/* Whether a line is due now; then it is begun. */
+static bool begin_line(struct tool_progress *p, char line[LINE_BYTES],
+                       int64_t *ns)
+{
+    const int64_t now = p->on ? tool_clock() : 0;
+
+    if (!p->on || now < p->next_ns)
+        return false;
+    *ns = now - p->start_ns;
+    p->next_ns = now + (p->terminal ? STEP_NS : LINE_STEP_NS);
+    line[0] = '\0';
+    if (p->terminal)
+        append(line, LINE_BYTES, "%s:", tool_name());
+    return true;
+}
+
+/* What is not counted is not shown. */
+static void append_rates(char line[LINE_BYTES], uint64_t bytes,
+                         uint64_t packets, int64_t ns)
+{
+    char buf[TOOL_NUMBER_TEXT];
+
+    append(line, LINE_BYTES, " %s packets/s%s",
+           tool_format_count(buf, rate(packets, ns)), bytes > 0 ? "," : "");
+    if (bytes > 0)
+        append(line, LINE_BYTES, " %s/s",
+               tool_format_bytes(buf, rate(bytes, ns)));
+}
+
 void tool_progress_update(struct tool_progress *p, uint64_t done_bytes,
                           uint64_t total_bytes, uint64_t packets)
 {
-    char line[LINE_BYTES] = "", buf[TOOL_NUMBER_TEXT];
-    int64_t now, ns;
+    char line[LINE_BYTES], buf[TOOL_NUMBER_TEXT];
+    int64_t ns;
 
-    if (!p->on || (now = tool_clock()) < p->next_ns)
+    if (!begin_line(p, line, &ns))
         return;
-    ns = now - p->start_ns;
-    p->next_ns = now + (p->terminal ? STEP_NS : LINE_STEP_NS);
-    if (p->terminal)
-        append(line, sizeof(line), "%s:", tool_name());
     if (total_bytes > 0) {
         append_bar(line, done_bytes, total_bytes);
     } else {
-        append(line, sizeof(line), " %s packets,",
+        append(line, LINE_BYTES, " %s packets,",
                tool_format_count(buf, packets));
-        append(line, sizeof(line), " %s,", tool_format_bytes(buf, done_bytes));
+        if (done_bytes > 0)
+            append(line, LINE_BYTES, " %s,",
+                   tool_format_bytes(buf, done_bytes));
     }
-    append(line, sizeof(line), " %s packets/s,",
-           tool_format_count(buf, rate(packets, ns)));
-    append(line, sizeof(line), " %s/s",
-           tool_format_bytes(buf, rate(done_bytes, ns)));
+    append_rates(line, done_bytes, packets, ns);
     if (total_bytes > 0 && done_bytes > 0 && done_bytes < total_bytes)
         append_eta(line, done_bytes, total_bytes, ns);
+    show(p, p->terminal ? line : line + 1);
+}
+
+void tool_progress_steps(struct tool_progress *p, uint64_t done, uint64_t total,
+                         const char *what)
+{
+    char line[LINE_BYTES];
+    int64_t ns;
+
+    if (!begin_line(p, line, &ns))
+        return;
+    append_bar(line, done, total);
+    append(line, LINE_BYTES, " %llu of %llu %s", (unsigned long long)done,
+           (unsigned long long)total, what);
+    if (done > 0 && done < total)
+        append_eta(line, done, total, ns);
     show(p, p->terminal ? line : line + 1);
 }
 
