@@ -45,7 +45,8 @@ struct ask {
     struct at_query query;
     struct at_targets targets;
     struct at_searches *searches; /* while flows are looked for */
-    struct at_parts parts;        /* where flows decide */
+    size_t counted;        /* and are gone again, as only that is asked */
+    struct at_parts parts; /* where flows decide */
     struct tool_progress progress;
     struct tool_summary summary;
     uint64_t forced; /* flows that ended early in scans */
@@ -274,6 +275,8 @@ static enum at_status find_in(struct ask *ask, size_t number,
 
     (void)number;
 
+    if (st >= 0 && ask->count && ask->sink.path == NULL && !ask->explain)
+        ask->counted += at_finds_drop_whole(finds);
     if (st < 0 || ask->top_text == NULL)
         return st;
     if (at_top_take(&ask->top, finds, ask->query.alone, &ask->targets) != AT_OK)
@@ -388,7 +391,7 @@ static int answer_flows(struct ask *ask)
     if (failed > 0 && failed == ask->targets.n && finds.n == 0)
         status = TOOL_FAIL; /* an empty table would be an answer */
     else if (ask->count)
-        printf("%zu\n", finds.n);
+        printf("%zu\n", ask->counted + finds.n);
     else if (!tool_stopped())
         printed = ask->top_text != NULL ? print_top(ask, &finds)
                   : ask->sql != NULL    ? print_sql(ask, &finds)

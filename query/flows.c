@@ -35,6 +35,17 @@ enum at_status at_finds_add(struct at_finds *finds,
     return AT_OK;
 }
 
+size_t at_finds_drop_whole(struct at_finds *finds)
+{
+    const size_t before = finds->n;
+
+    finds->n = 0;
+    for (size_t i = 0; i < before; i++)
+        if (!at_flow_row_is_whole(&finds->found[i].row))
+            finds->found[finds->n++] = finds->found[i];
+    return before - finds->n;
+}
+
 void at_finds_close(struct at_finds *finds)
 {
     free(finds->found);

@@ -196,6 +196,9 @@ enum at_status at_finds_finish(struct at_finds *finds,
                                struct at_error *err);
 void at_finds_close(struct at_finds *finds);
 
+/* Takes out the flows that are surely whole; returns how many. */
+size_t at_finds_drop_whole(struct at_finds *finds);
+
 /* ---- packets --------------------------------------------------------- */
 
 /*
