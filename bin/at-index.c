@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "indexing.h"
-#include "tool.h"
+#include "tool_tracking.h"
 
 struct index {
     struct tool_common common;
@@ -19,14 +19,6 @@ struct index {
     unsigned indexed; /* files */
     bool damaged;     /* one of them; its holes were said */
 };
-
-static void set_timeouts(void *ctx, const char *arg)
-{
-    struct at_error err;
-
-    if (at_timeouts_parse(ctx, arg, &err) != AT_OK)
-        tool_usage_error("%s", err.msg);
-}
 
 static bool progress(void *ctx, uint64_t done, uint64_t total, uint64_t packets)
 {
@@ -87,13 +79,7 @@ int main(int argc, char *argv[])
                   "rules of applications that come before the built-in ones"),
         TOOL_TEXT(0, "stream", &index.how.stream, "NAME",
                   "the stream that the file is of"),
-        TOOL_CALL(
-            0, "timeout", set_timeouts, &index.how.tracking.timeouts, "LIST",
-            "idle times that end a flow: 90s for all, or some of "
-            "tcp=2h,udp=2m,icmp=2m,opening=4m,closed=2m,other=2m,active=1h"),
-        TOOL_COUNT(0, "max-flows", &index.how.tracking.most_flows, "COUNT",
-                   "flows that may be open at a time (1M); beyond that those "
-                   "idle for longest end"),
+        TOOL_TRACKING(&index.how.tracking),
         TOOL_INPUT(&index.how.reading),
         TOOL_COMMON_BUT(&index.common,
                         TOOL_NO_STRICT | TOOL_NO_JSON | TOOL_NO_LOCAL),
@@ -110,8 +96,7 @@ int main(int argc, char *argv[])
 
     if (i == argc)
         tool_usage_error("no file is named");
-    if (index.how.tracking.most_flows == 0)
-        tool_usage_error("--max-flows must be 1 or more");
+    tool_tracking_check(&index.how.tracking);
     if (at_pool_open(&index.how.pool, tool_threads(&index.common), &err) !=
         AT_OK)
         return tool_finish(tool_error(&err));

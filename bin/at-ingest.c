@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "ingest.h"
-#include "tool.h"
 #include "tool_anon.h"
+#include "tool_tracking.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -214,7 +214,9 @@ static int ingest(struct ingest *in, const char *archive)
 int main(int argc, char *argv[])
 {
     struct ingest in = {
-        .how = {.stream = "main", .rotate_ns = 3600 * SECOND},
+        .how = {.stream = "main",
+                .rotate_ns = 3600 * SECOND,
+                .tracking = at_tracking_default},
         .settle_ns = 60 * SECOND,
     };
     const struct tool_option options[] = {
@@ -232,6 +234,7 @@ int main(int argc, char *argv[])
         TOOL_ANON_OPTIONS(&in.anon, "anon"),
         TOOL_TEXT(0, "rules", &in.rules, "FILE",
                   "rules of applications that come before the built-in ones"),
+        TOOL_TRACKING(&in.how.tracking),
         TOOL_FLAG(0, "flush", &in.how.flush,
                   "seal the last segment too, and do not wait for more"),
         TOOL_FLAG(0, "remove-source", &in.remove,
@@ -244,13 +247,15 @@ int main(int argc, char *argv[])
     struct at_error err;
     int status;
     int i = tool_parse(argc, argv,
-                       "[--rotate time] [--rules file] [--stream name] "
+                       "[--rotate time] [--rules file] [--timeout list] "
+                       "[--max-flows count] [--stream name] "
                        "[--anon policy] [--flush] archive file|directory ...",
                        options);
 
     if (argc - i < 2 && !(argc - i == 1 && in.how.flush))
         tool_usage_error("an archive and what to take in must be named");
     check_usage(&in);
+    tool_tracking_check(&in.how.tracking);
     if (open_anon(&in) != TOOL_OK)
         return tool_finish(TOOL_FAIL);
     if (at_pool_open(&in.how.pool, tool_threads(&in.common), &err) != AT_OK)

@@ -14,6 +14,7 @@
 
 #include "bytes.h"
 #include "errors.h"
+#include "indexing.h"
 #include "schema.h"
 
 /* ---- opening --------------------------------------------------------- */
@@ -71,6 +72,10 @@ static void take_meta(struct at_index *ix, const char *name, sqlite3_stmt *st)
         info->lost_datagrams = (uint64_t)v;
     else if (strcmp(name, AT_META_COMPLETE) == 0)
         info->complete = v != 0;
+    else if (strcmp(name, AT_META_MOST_FLOWS) == 0)
+        info->tracking.most_flows = (uint64_t)v;
+    else if (strcmp(name, AT_META_TIMEOUTS) == 0 && text != NULL)
+        (void)at_timeouts_parse(&info->tracking.timeouts, text, NULL);
     else if (strcmp(name, AT_META_PART) == 0)
         info->part = v != 0;
     else if (strcmp(name, AT_META_HOLES) == 0)
@@ -190,6 +195,7 @@ enum at_status at_index_open(struct at_index **out, const char *path,
         free(ix);
         return st;
     }
+    ix->info.tracking = at_tracking_default;
     st = check_version(ix, err);
     if (st == AT_OK)
         st = read_meta(ix, err);
@@ -221,6 +227,19 @@ bool at_index_is_other(const char *path)
     return n == HEADER && memcmp(header, "SQLite format 3", 16) == 0 &&
            at_load_be32(header + APPLICATION) == AT_INDEX_APPLICATION_ID &&
            (version < AT_INDEX_OLDEST || version > AT_INDEX_VERSION);
+}
+
+struct at_tracking at_index_rules_of(const char *trace)
+{
+    char *path = at_index_path(trace);
+    struct at_index *ix = NULL;
+    struct at_tracking rules = at_tracking_default;
+
+    if (path != NULL && at_index_open(&ix, path, NULL, NULL) == AT_OK)
+        rules = ix->info.tracking;
+    at_index_close(ix);
+    free(path);
+    return rules;
 }
 
 const struct at_index_info *at_index_info(const struct at_index *ix)

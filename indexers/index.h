@@ -31,6 +31,7 @@ struct at_index_info {
     char stream[64];
     bool complete;
     bool part;                   /* of a capture in parts; see schema.h */
+    struct at_tracking tracking; /* by which flows were made */
     struct at_salvaged salvaged; /* what it leaves out of a damaged trace */
     struct at_identity identity;
 };
@@ -47,6 +48,10 @@ bool at_index_is_other(const char *path);
 /* AT_ERR_MISUSE if it is not the index of 'trace' as that is now. */
 enum at_status at_index_check(struct at_index *ix, const char *trace,
                               struct at_error *err);
+/* By what rules the flows of a trace were made, if the index beside it tells;
+ * else the default. */
+struct at_tracking at_index_rules_of(const char *trace);
+
 const struct at_index_info *at_index_info(const struct at_index *ix);
 void at_index_close(struct at_index *ix);
 

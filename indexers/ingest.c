@@ -136,7 +136,7 @@ static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
     d->path = at_archive_path(in->archive, "tmp/draft");
     d->folder = at_archive_path(in->archive, "tmp");
     if (d->folder != NULL)
-        d->builder = at_builder_open(&at_tracking_default, in->sighting.seed,
+        d->builder = at_builder_open(&in->how->tracking, in->sighting.seed,
                                      d->folder);
     if (d->path == NULL || d->builder == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");

@@ -33,12 +33,14 @@ struct at_ingest {
     struct at_pool *pool;
     struct at_reader_options reading; /* of the inputs, but for the pool */
     const char *stream;
-    const struct at_apps *apps; /* NULL: flows get no applications */
-    int64_t rotate_ns;          /* boundaries are whole multiples since 1970 */
-    uint64_t rotate_bytes;      /* of records, not compressed; 0: no limit */
-    enum at_codec codec;        /* of the segments; UNKNOWN: BGZF */
-    int level;                  /* see struct at_writer_options */
-    bool flush;                 /* seal the last segment too */
+    const struct at_apps *apps;  /* NULL: flows get no applications */
+    int64_t rotate_ns;           /* boundaries are whole multiples since 1970 */
+    uint64_t rotate_bytes;       /* of records, not compressed; 0: no limit */
+    enum at_codec codec;         /* of the segments; UNKNOWN: BGZF */
+    int level;                   /* see struct at_writer_options */
+    bool flush;                  /* seal the last segment too */
+    struct at_tracking tracking; /* the same in every run, or flows that go on
+                                    are judged by other rules */
     const struct at_change *change; /* NULL: packets stay as they are */
     at_progress_fn *progress;
     void *progress_ctx;

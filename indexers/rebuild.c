@@ -19,14 +19,18 @@ enum { PIECE_BYTES = 1 << 16, TABLES_MOST = 32 };
 
 /* ---- making ---------------------------------------------------------- */
 
-/* What the flows were that go on, as the index says; AT_END if it cannot. */
-static enum at_status carry_of_index(const char *index, struct at_carry *carry)
+/* By what rules flows were made, and what those were that go on, as the index
+ * says; AT_END if it cannot. */
+static enum at_status rules_of_index(const char *index,
+                                     struct at_tracking *rules,
+                                     struct at_carry *carry)
 {
     struct at_index *ix = NULL;
     enum at_status st = AT_END;
 
     if (index != NULL && at_index_open(&ix, index, NULL, NULL) == AT_OK)
         st = at_index_carried(ix, carry, NULL);
+    *rules = st == AT_OK ? at_index_info(ix)->tracking : at_tracking_default;
     at_index_close(ix);
     if (st == AT_OK)
         return st;
@@ -36,13 +40,13 @@ static enum at_status carry_of_index(const char *index, struct at_carry *carry)
 
 static enum at_status
 index_trace(const struct at_segment *seg, const char *trace, const char *path,
-            const struct at_rebuilding *how, const struct at_carry *carry,
-            struct at_carry *open, struct at_index_totals *totals,
-            struct at_error *err)
+            const struct at_rebuilding *how, const struct at_tracking *rules,
+            const struct at_carry *carry, struct at_carry *open,
+            struct at_index_totals *totals, struct at_error *err)
 {
     const struct at_indexing indexing = {
         .pool = how->pool,
-        .tracking = at_tracking_default,
+        .tracking = *rules,
         .stream = seg->stream,
         .apps = how->apps,
         .carry = carry,
@@ -65,13 +69,15 @@ static enum at_status track_again(struct at_archive *a,
 {
     struct at_carry carry = {.n = 0};
     struct at_index_totals totals;
+    struct at_tracking rules;
     char *trace = at_archive_path(a, seg->path);
     char *index = trace != NULL ? at_index_path(trace) : NULL;
     enum at_status st = AT_END;
 
     if (index != NULL && seg->gone_ns == 0 && access(trace, R_OK) == 0) {
-        (void)carry_of_index(index, &carry);
-        st = index_trace(seg, trace, path, how, &carry, open, &totals, NULL);
+        (void)rules_of_index(index, &rules, &carry);
+        st = index_trace(seg, trace, path, how, &rules, &carry, open, &totals,
+                         NULL);
     }
     at_carry_close(&carry);
     free(trace);
@@ -112,13 +118,15 @@ enum at_status at_rebuild_index(struct at_archive *a,
                                 struct at_error *err)
 {
     struct at_carry carry = {.n = 0}, open = {.n = 0};
-    enum at_status st = carry_of_index(old, &carry);
+    struct at_tracking rules;
+    enum at_status st = rules_of_index(old, &rules, &carry);
 
     if (st == AT_END)
         st = seg->id != 0 ? carry_of_catalog(a, seg, path, how, &carry, err)
                           : AT_OK;
     if (st == AT_OK)
-        st = index_trace(seg, trace, path, how, &carry, &open, totals, err);
+        st = index_trace(seg, trace, path, how, &rules, &carry, &open, totals,
+                         err);
     at_carry_close(&carry);
     at_carry_close(&open);
     return st;

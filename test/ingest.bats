@@ -174,6 +174,22 @@ END
     done
 }
 
+@test "ingest: --timeout and --max-flows are rules of the archive's flows" {
+    at-ingest -q --flush --timeout udp=1ms,tcp=1ms short "$TEST_DATA/http.pcap"
+    at-index -q --timeout udp=1ms,tcp=1ms -o short.idx "$TEST_DATA/http.pcap"
+    at-ingest -q --flush usual "$TEST_DATA/http.pcap"
+    flows() {
+        sqlite3 "$1" 'SELECT count(*) FROM flows'
+    }
+    n=$(flows short/segments/*/*/*/*.idx)
+    [ "$n" -eq "$(flows short.idx)" ]
+    [ "$n" -gt "$(flows usual/segments/*/*/*/*.idx)" ]
+    # the index knows, and is made anew by the same
+    at-archive verify -q --deep short
+    run at-ingest --max-flows 0 short "$TEST_DATA/http.pcap"
+    [ "$status" -eq 2 ]
+}
+
 @test "ingest: any number of threads gives the same archive" {
     need sqlite3
     for j in 1 2 4; do
