@@ -415,6 +415,14 @@ static char *text_of(sqlite3_stmt *st, int column)
     return strdup(text != NULL ? text : "");
 }
 
+static void bind_digest(sqlite3_stmt *st, int i, const struct at_digest *digest)
+{
+    if (digest->known)
+        at_sql_bind_blob(st, i, digest->byte, AT_DIGEST_BYTES);
+    else if (st != NULL)
+        sqlite3_bind_null(st, i);
+}
+
 static struct at_digest digest_of(sqlite3_stmt *st, int column)
 {
     struct at_digest digest = {.known = sqlite3_column_bytes(st, column) ==
@@ -503,6 +511,29 @@ enum at_status at_archive_segments(struct at_archive *a, const char *stream,
         return AT_OK;
     at_segments_free(list);
     return at_catalog_error(a, err);
+}
+
+enum at_status at_archive_has(struct at_archive *a,
+                              const struct at_segment *seg, bool *has,
+                              struct at_error *err)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql, a->version > 1 ? "SELECT 1 FROM segment WHERE id = ?1 AND"
+                                  " path = ?2 AND gone = ?3 AND index_bytes ="
+                                  " ?4 AND index_digest IS ?5"
+                                : "SELECT 1 FROM segment WHERE id = ?1 AND"
+                                  " path = ?2");
+
+    at_sql_bind(st, 1, seg->id);
+    at_sql_bind_text(st, 2, seg->path);
+    if (a->version > 1) {
+        at_sql_bind(st, 3, seg->gone_ns);
+        at_sql_bind(st, 4, (int64_t)seg->index_bytes);
+        bind_digest(st, 5, &seg->index_digest);
+    }
+    *has = at_sql_step(&a->sql, st) == AT_OK;
+    sqlite3_finalize(st);
+    return a->sql.err.status == AT_OK ? AT_OK : at_catalog_error(a, err);
 }
 
 void at_segments_free(struct at_segments *list)
@@ -693,14 +724,6 @@ static int64_t stream_id(struct at_archive *a, const char *name)
         id = sqlite3_column_int64(st, 0);
     sqlite3_finalize(st);
     return id;
-}
-
-static void bind_digest(sqlite3_stmt *st, int i, const struct at_digest *digest)
-{
-    if (digest->known)
-        at_sql_bind_blob(st, i, digest->byte, AT_DIGEST_BYTES);
-    else if (st != NULL)
-        sqlite3_bind_null(st, i);
 }
 
 /* Returns its id. */

@@ -94,6 +94,12 @@ enum at_status at_archive_segments(struct at_archive *a, const char *stream,
                                    struct at_error *err);
 void at_segments_free(struct at_segments *list);
 
+/* Whether the segment is still what the archive holds: it may have been
+ * replaced, sealed or removed since. */
+enum at_status at_archive_has(struct at_archive *a,
+                              const struct at_segment *seg, bool *has,
+                              struct at_error *err);
+
 /* Whether a segment may hold packets from or to an address of this network;
  * false only if it surely holds none.  Its index is not opened. */
 bool at_archive_may_hold(struct at_archive *a, int64_t segment,

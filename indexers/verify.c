@@ -4,6 +4,9 @@
  * A trace is read twice at once: one task of the pool takes its digest, while
  * all others decode it.  What does not decode is read once more, by salvage,
  * to tell where the damage is and how much is left.
+ *
+ * The archive may change meanwhile.  So what is wrong with a segment is told
+ * when all is known, if the catalogue still has that segment.
  */
 #include "verify.h"
 
@@ -34,16 +37,21 @@ struct check {
     uint64_t index_said; /* troubles with the index */
     uint64_t packets, captured_bytes, wire_bytes;
     int64_t first_ns, last_ns;
-    struct at_reader *rd; /* that is read now */
+    struct at_reader *rd;  /* that is read now */
+    struct at_error *held; /* what is to be told */
+    size_t holds;
 };
+
+enum { HELD_MOST = 64 };
 
 /* ---- telling --------------------------------------------------------- */
 
+/* More than can be held is only counted. */
 static void tell(struct check *c, const struct at_error *what)
 {
     c->health->troubles++;
-    c->done->troubles++;
-    c->how->trouble(c->how->ctx, what);
+    if (c->holds < HELD_MOST)
+        c->held[c->holds++] = *what;
 }
 
 static void AT_PRINTF(3, 4)
@@ -79,7 +87,22 @@ static void AT_PRINTF(3, 4)
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     at_error_set(&what, AT_OK, "%s: %s", file, text);
-    c->how->note(c->how->ctx, &what);
+    if (c->holds < HELD_MOST)
+        c->held[c->holds++] = what;
+}
+
+static void tell_held(struct check *c)
+{
+    for (size_t i = 0; i < c->holds; i++) {
+        const struct at_error *what = &c->held[i];
+
+        if (what->status == AT_OK)
+            c->how->note(c->how->ctx, what);
+        else
+            c->how->trouble(c->how->ctx, what);
+    }
+    c->done->troubles += c->health->troubles;
+    c->done->damaged += c->health->troubles > 0;
 }
 
 /* ---- digests --------------------------------------------------------- */
@@ -648,19 +671,27 @@ enum at_status at_verify_segment(struct at_archive *a,
     struct at_lane *lane = at_lane_open(how->pool, hash, NULL,
                                         sizeof(struct hashing), 2, false);
     enum at_status st = AT_OK;
+    bool there = true;
 
     *health = (struct at_health){.trace = false};
+    c.held = calloc(HELD_MOST, sizeof(c.held[0]));
     c.trace = at_archive_path(a, seg->path);
     c.index = c.trace != NULL ? at_index_path(c.trace) : NULL;
-    if (lane == NULL || c.index == NULL)
+    if (lane == NULL || c.index == NULL || c.held == NULL)
         st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
     else
         check_files(&c, lane);
-    done->segments++;
-    done->packets += c.packets;
-    done->damaged += health->troubles > 0;
+    if (st == AT_OK && health->troubles > 0)
+        st = at_archive_has(a, seg, &there, err);
+    if (there)
+        tell_held(&c);
+    else
+        *health = (struct at_health){.trace = true, .index = true};
+    done->segments += there;
+    done->packets += there ? c.packets : 0;
     at_lane_close(lane, NULL);
     at_index_close(c.ix);
+    free(c.held);
     free(c.place);
     free(c.trace);
     free(c.index);

@@ -500,6 +500,26 @@ make_old() { # archive
     [ "$status" -eq 1 ]
 }
 
+@test "archive: verify while the archive is filled and emptied says nothing" {
+    for ((i = 0; i < 40; i++)); do
+        at-convert -q --from "@$(((177236638540 + i * 35) / 100)).$(
+            printf %02d $(((40 + i * 35) % 100)))" --to +350ms \
+            "$TEST_DATA/link.erf" $i.erf
+    done
+    (for ((i = 0; i < 40; i++)); do
+        at-ingest -q --stream live --rotate 1s a $i.erf || exit
+        at-archive expire -q --stream live --max-size 300k a || exit
+    done) &
+    n=0
+    while kill -0 $! 2>/dev/null; do
+        at-archive verify -q a
+        n=$((n + 1))
+    done
+    wait $!
+    [ "$n" -ge 5 ]
+    at-archive verify -q --deep a
+}
+
 @test "archive: verify of an archive without digests" {
     need sqlite3
     make_old a
