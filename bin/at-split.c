@@ -175,7 +175,7 @@ static enum at_status put_beside(struct split *s, const struct at_packet *pkt,
                                  struct at_error *err)
 {
     const bool packet = pkt->kind == AT_KIND_PACKET;
-    struct at_sight sight;
+    struct at_sight sight = {.packet = false}; /* by what needs none */
     const char *note;
     size_t n;
 
@@ -184,7 +184,7 @@ static enum at_status put_beside(struct split *s, const struct at_packet *pkt,
     if (!packet && s->by != TOOL_BY_STREAM)
         return AT_OK;
     if (s->by < TOOL_BY_HOST)
-        return put_by_key(s, pkt, NULL, err);
+        return put_by_key(s, pkt, &sight, err);
     note = at_traces_note(s->copy.in.traces, &n);
     if (n != sizeof(sight))
         return at_error_set(err, AT_ERR_MISUSE, "a packet without its key");
