@@ -504,9 +504,10 @@ static enum at_status open_part(struct at_filter *f, size_t at, size_t n,
         p += f->parts;
         *p = (struct part){.at = at, .n = n};
         status = open_filter(&p->filter, text, flags, depth + 1, &why);
-        f->parts += status == AT_OK;
-        if (status == AT_OK)
+        if (p->filter != NULL) {
+            f->parts++;
             status = at_filter_check(p->filter, AT_LINK_RAW, &why);
+        }
     }
     free(text);
     if (status == AT_ERR_SYNTAX)
