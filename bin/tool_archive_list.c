@@ -595,7 +595,8 @@ static int show_all(const struct archive *ar, struct at_archive *a,
     }
     if (table) {
         say_rest(&s.total, &in);
-        fwrite(s.keys.p, 1, s.keys.n, stdout);
+        if (s.keys.n > 0) /* else there are no bytes */
+            fwrite(s.keys.p, 1, s.keys.n, stdout);
     }
     at_text_close(&s.keys);
     return TOOL_OK;

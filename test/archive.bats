@@ -301,7 +301,7 @@ make_old() { # archive
             cp -a "$SHARED/archive" want
             at-archive expire -q $keep --max-size 1M want || [ -n "$keep" ]
             stopped=0
-            for ((n = 1; n < 200; n += STEP)); do
+            for ((n = 1; n < 200; n += 3 * STEP)); do
                 rm -rf a
                 cp -a "$SHARED/archive" a
                 status=0
@@ -320,7 +320,7 @@ make_old() { # archive
                 at-archive expire -q $keep --max-size 1M a || [ -n "$keep" ]
                 same_contents want a || { echo "$how at call $n"; return 1; }
                 [ "$status" -ne 0 ] && stopped=$n
-                [ $((n - stopped)) -lt 10 ] || break
+                [ $((n - stopped)) -lt 20 ] || break
             done
             [ "$stopped" -ge 10 ]
         done
