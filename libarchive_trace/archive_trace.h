@@ -357,7 +357,10 @@ struct at_block {
     const struct at_layout *layout; /* how to take its records apart */
     struct at_place place;
     uint32_t records; /* of any kind */
+    uint32_t packets; /* of them, or AT_NOT_COUNTED */
 };
+
+#define AT_NOT_COUNTED UINT32_MAX
 
 /* Some blocks that follow each other in the trace, held until released. */
 struct at_batch {

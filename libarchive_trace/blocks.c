@@ -152,13 +152,13 @@ bool at_block_wanted(struct at_reader *rd, const struct at_place *place)
 
 enum at_status at_block_add(struct at_reader *rd, struct at_piece *piece,
                             const struct at_place *place, const uint8_t *from,
-                            uint32_t records)
+                            uint32_t records, uint32_t packets)
 {
     struct at_block *block = at_piece_add_block(piece);
 
     if (block == NULL)
         return AT_ERR_MEMORY;
-    *block = (struct at_block){from, rd->now, *place, records};
+    *block = (struct at_block){from, rd->now, *place, records, packets};
     at_layout_hold(rd->now);
     return AT_OK;
 }
@@ -180,7 +180,8 @@ enum at_status at_blocks_cut(struct at_reader *rd, struct at_piece *piece,
             break;
         place = at_block_place(rd, piece, from, last->at);
         if (at_block_wanted(rd, &place) &&
-            at_block_add(rd, piece, &place, from, last->records) != AT_OK)
+            at_block_add(rd, piece, &place, from, last->records,
+                         at_frame_packets(rd->now, last)) != AT_OK)
             return AT_ERR_MEMORY;
         rd->records += last->records;
         rd->blocks++;

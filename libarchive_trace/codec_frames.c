@@ -10,7 +10,7 @@
 #include "codec_stream.h"
 
 enum {
-    READ_BYTES = 256 << 10,
+    READ_BYTES = 64 << 10,
     SKIP_HEADER = 8,
     TOTAL_MOST = 1 << 30, /* decoded bytes of a job; an index can ask */
 };

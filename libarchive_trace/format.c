@@ -150,7 +150,8 @@ struct at_walk at_walk_block(const struct at_batch *batch, size_t i)
     return (struct at_walk){b->layout, b->data, b->data + b->place.bytes};
 }
 
-/* Only in pcapng do packets need a closer look. */
+/* Only in pcapng do packets need a closer look; in blocks between holes they
+ * are not counted. */
 static uint64_t block_packets(const struct at_batch *batch, size_t i)
 {
     const struct at_block *b = &batch->block[i];
@@ -158,6 +159,8 @@ static uint64_t block_packets(const struct at_batch *batch, size_t i)
     struct at_packet pkt;
     uint64_t n = 0;
 
+    if (b->packets != AT_NOT_COUNTED)
+        return b->packets;
     if (b->layout->format == AT_FORMAT_ERF)
         return at_erf_packets(walk.at, walk.end);
     if (b->layout->format != AT_FORMAT_PCAPNG)

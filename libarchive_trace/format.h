@@ -49,6 +49,7 @@ enum at_status at_layout_choose(struct at_layout *layout, enum at_format format,
 struct at_frame {
     const uint8_t *at; /* where the walk stopped: the start of a record */
     uint32_t records;  /* whole ones passed */
+    uint32_t others;   /* of these, no packets; pcapng: not counted */
     bool bad;          /* no record can begin like what is at 'at' */
     size_t need;       /* bytes that the record at 'at' has; 0: not known */
     bool no_memory;    /* pcapng: for what there is to keep of it */
@@ -62,6 +63,14 @@ struct at_frame {
  */
 struct at_frame at_frame(const struct at_layout *layout, const uint8_t *p,
                          const uint8_t *stop, const uint8_t *end);
+
+/* How many of the records are packets, or AT_NOT_COUNTED. */
+static inline uint32_t at_frame_packets(const struct at_layout *layout,
+                                        const struct at_frame *f)
+{
+    return layout->format == AT_FORMAT_PCAPNG ? AT_NOT_COUNTED
+                                              : f->records - f->others;
+}
 
 /*
  * What the bytes where a record may begin say of it, and whether it can be

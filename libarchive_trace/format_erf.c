@@ -239,6 +239,11 @@ enum at_status at_erf_detect(struct at_layout *layout, const uint8_t *p,
 
 /* ---- reading --------------------------------------------------------- */
 
+static bool is_no_packet(uint8_t type)
+{
+    return type == ERF_META || type == ERF_PAD;
+}
+
 struct at_frame at_erf_frame(const uint8_t *p, const uint8_t *stop,
                              const uint8_t *end)
 {
@@ -255,6 +260,7 @@ struct at_frame at_erf_frame(const uint8_t *p, const uint8_t *stop,
         }
         if (f.need > (size_t)(end - f.at))
             break;
+        f.others += is_no_packet(f.at[8] & 0x7f);
         f.at += f.need;
         f.records++;
     }
@@ -298,11 +304,8 @@ uint64_t at_erf_packets(const uint8_t *p, const uint8_t *end)
 {
     uint64_t n = 0;
 
-    for (; p < end; p += erf_rlen(p)) {
-        const uint8_t type = p[8] & 0x7f;
-
-        n += type != ERF_META && type != ERF_PAD;
-    }
+    for (; p < end; p += erf_rlen(p))
+        n += !is_no_packet(p[8] & 0x7f);
     return n;
 }
 

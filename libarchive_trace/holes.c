@@ -146,7 +146,8 @@ static enum at_status end_run(struct at_reader *rd, struct at_piece *piece,
     rd->blocks++;
     if (!at_block_wanted(rd, &place))
         return AT_OK;
-    return at_block_add(rd, piece, &place, one.from, one.records);
+    return at_block_add(rd, piece, &place, one.from, one.records,
+                        AT_NOT_COUNTED);
 }
 
 /*

@@ -45,8 +45,8 @@ enum at_status at_places_cut(struct at_reader *rd, struct at_piece *piece,
             block = at_piece_add_block(piece);
             if (block == NULL)
                 return AT_ERR_MEMORY;
-            *block = (struct at_block){from, &rd->layout, *place,
-                                       last->records};
+            *block = (struct at_block){from, &rd->layout, *place, last->records,
+                                       at_frame_packets(&rd->layout, last)};
             block->place.bytes = (uint64_t)(last->at - from);
             rd->records += last->records;
             rd->blocks++;

@@ -80,7 +80,7 @@ bool at_block_wanted(struct at_reader *rd, const struct at_place *place);
 /* A block holds the layout of its records; see at_piece_put_back(). */
 enum at_status at_block_add(struct at_reader *rd, struct at_piece *piece,
                             const struct at_place *place, const uint8_t *from,
-                            uint32_t records);
+                            uint32_t records, uint32_t packets);
 
 /* Whether the record from 'at' to 'to' is of the block that begins at 'from',
  * all records between them being of it. */
