@@ -44,7 +44,8 @@ struct at_difference {
 
 /*
  * Holds the tables of two indexes against each other, row by row, and calls
- * 'fn' for each table that differs.
+ * 'fn' for each table that differs.  AT_END if they are of different versions,
+ * which say other things.
  */
 enum at_status at_index_compare(const char *is, const char *should,
                                 void (*fn)(void *ctx,

@@ -581,6 +581,10 @@ static void compare_index(struct check *c, const char *made, bool damaged)
         st = at_index_compare(c->index, made, tell_difference, &t, &err);
         if (st == AT_OK && damaged && t.tables == 0)
             trouble(c, c->index, "damaged: not what was written");
+        if (st == AT_END && !damaged)
+            note(c, c->index,
+                 "is of an older version: not held against the "
+                 "packets");
         if (st == AT_OK && !damaged && t.names > 0)
             note(c, c->index, "applications are named by other rules");
     }

@@ -500,6 +500,18 @@ make_old() { # archive
     [ "$status" -eq 1 ]
 }
 
+@test "archive: an index of an older version is not held against the packets" {
+    need sqlite3 jq
+    make_old a
+    path=$(paths a | head -n 1)
+    sqlite3 "a/$path.idx" 'DROP TABLE minute; PRAGMA user_version = 3'
+    sqlite3 a/catalog.sqlite "UPDATE segment SET index_bytes =
+        $(stat -c %s "a/$path.idx") WHERE path = '$path'"
+    run --separate-stderr at-archive verify --deep a
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"a/$path.idx: is of an older version"* ]]
+}
+
 @test "archive: verify while the archive is filled and emptied says nothing" {
     for ((i = 0; i < 40; i++)); do
         at-convert -q --from "@$(((177236638540 + i * 35) / 100)).$(
