@@ -396,15 +396,18 @@ static void add(struct sum *sum, const struct at_segment *seg)
 /* "bgzf", or where they differ "bgzf+zstd" */
 static void put_codecs(struct at_table *t, unsigned codecs)
 {
-    char text[64] = "";
+    struct at_text text = {.n = 0};
 
     for (unsigned i = 0; i < 16; i++)
         if ((codecs >> i & 1) != 0) {
-            if (text[0] != 0)
-                strcat(text, "+");
-            strncat(text, at_codec_name((enum at_codec)i), 8);
+            const char *name = at_codec_name((enum at_codec)i);
+
+            at_text_add(&text, "+", text.n > 0);
+            at_text_add(&text, name, strlen(name));
         }
-    at_table_put(t, text);
+    at_text_add(&text, "", 1);
+    at_table_put(t, text.failed ? "" : text.p);
+    at_text_close(&text);
 }
 
 static const struct at_column sum_columns[] = {

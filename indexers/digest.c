@@ -28,11 +28,13 @@ enum at_status at_digesting_open(struct at_digesting **out,
     *out = NULL;
     if (d == NULL || (d->ctx = EVP_MD_CTX_new()) == NULL) {
         free(d);
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+        at_error_set(err, AT_ERR_MEMORY, "out of memory");
+        return AT_ERR_MEMORY;
     }
     if (EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL) != 1) {
         at_digesting_close(d);
-        return at_error_set(err, AT_ERR_SYSTEM, "SHA-256 is not available");
+        at_error_set(err, AT_ERR_SYSTEM, "SHA-256 is not available");
+        return AT_ERR_SYSTEM;
     }
     *out = d;
     return AT_OK;

@@ -235,7 +235,9 @@ struct at_tracking at_index_rules_of(const char *trace)
     struct at_index *ix = NULL;
     struct at_tracking rules = at_tracking_default;
 
-    if (path != NULL && at_index_open(&ix, path, NULL, NULL) == AT_OK)
+    if (path != NULL)
+        (void)at_index_open(&ix, path, NULL, NULL);
+    if (ix != NULL)
         rules = ix->info.tracking;
     at_index_close(ix);
     free(path);

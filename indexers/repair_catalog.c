@@ -178,18 +178,21 @@ static enum at_status make_segment(struct making *m, struct at_segment *seg,
     return st;
 }
 
-static enum at_status keep(struct making *m, const struct at_segment *seg)
+/* The strings of the segment are the list's then. */
+static enum at_status keep(struct making *m, struct at_segment *seg,
+                           struct at_error *err)
 {
     if (m->list.n == m->room) {
         const size_t room = m->room * 2 + 64;
         struct at_segment *p = realloc(m->list.segment, room * sizeof(*p));
 
         if (p == NULL)
-            return AT_ERR_MEMORY;
+            return at_error_set(err, AT_ERR_MEMORY, "out of memory");
         m->list.segment = p;
         m->room = room;
     }
     m->list.segment[m->list.n++] = *seg;
+    seg->stream = seg->path = NULL;
     return AT_OK;
 }
 
@@ -233,10 +236,8 @@ static enum at_status add_segment(struct making *m, const char *path,
         at_error_copy(err, &bad); /* the next run may find it whole */
     else if (st != AT_OK)
         st = leave_out(m, path, &bad, err);
-    else if (keep(m, &seg) != AT_OK)
-        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
     else
-        seg.stream = seg.path = NULL; /* the list's now */
+        st = keep(m, &seg, err);
     free(seg.stream);
     free(seg.path);
     free(trace);
@@ -342,13 +343,15 @@ static enum at_status set_aside(struct at_archive *a, struct at_error *err)
 {
     char *catalog = at_path_join(a->path, AT_CATALOG_NAME);
     char *journal = at_path_join(a->path, AT_CATALOG_NAME "-journal");
-    enum at_status st = AT_OK;
+    enum at_status st = AT_ERR_MEMORY;
 
     if (catalog == NULL || journal == NULL)
-        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    if (st == AT_OK && access(catalog, F_OK) == 0)
+        at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    else if (access(catalog, F_OK) == 0)
         st = at_repair_link_aside(a, AT_CATALOG_NAME, err);
-    if (st == AT_OK && access(journal, F_OK) == 0)
+    else
+        st = AT_OK;
+    if (st == AT_OK && journal != NULL && access(journal, F_OK) == 0)
         st = at_repair_aside(a, AT_CATALOG_NAME "-journal", err);
     free(catalog);
     free(journal);

@@ -65,7 +65,7 @@ static bool same(const struct text *a, const struct text *b)
 static enum at_status check(const char *catalog, const char *path,
                             enum at_seal *seal, struct at_error *err)
 {
-    struct text before, is, after;
+    struct text before = {.n = 0}, is = {.n = 0}, after = {.n = 0};
     enum at_status st;
 
     for (int i = 0; i < TRIES; i++) {
@@ -141,27 +141,36 @@ static bool has_journal(const char *catalog)
     return has;
 }
 
+/* By way of 'made', the seal of a catalogue gets its name, 'path'. */
+static enum at_status make_seal(const char *catalog, const char *path,
+                                const char *made, struct at_error *err)
+{
+    struct text text = {.n = 0};
+    enum at_status st;
+
+    if (has_journal(catalog))
+        return at_error_set(err, AT_ERR_SYSTEM, "%s: a change is not over",
+                            catalog);
+    st = make_text(catalog, &text, err);
+    if (st == AT_OK)
+        st = write_text(made, &text, err);
+    if (st == AT_OK && rename(made, path) != 0)
+        st = at_error_system(err, path, "create");
+    if (st != AT_OK)
+        unlink(made);
+    return st;
+}
+
 enum at_status at_seal_make(const char *archive, struct at_error *err)
 {
     char *catalog = at_path_join(archive, AT_CATALOG_NAME);
     char *path = at_path_join(archive, AT_SEAL_NAME);
     char *made = at_path_join(archive, "tmp/seal");
-    struct text text;
-    enum at_status st;
+    const enum at_status st = catalog != NULL && path != NULL && made != NULL
+                                  ? make_seal(catalog, path, made, err)
+                                  : at_error_set(err, AT_ERR_MEMORY,
+                                                 "out of memory");
 
-    if (catalog == NULL || path == NULL || made == NULL)
-        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    else if (has_journal(catalog))
-        st = at_error_set(err, AT_ERR_SYSTEM, "%s: a change is not over",
-                          catalog);
-    else
-        st = make_text(catalog, &text, err);
-    if (st == AT_OK)
-        st = write_text(made, &text, err);
-    if (st == AT_OK && rename(made, path) != 0)
-        st = at_error_system(err, path, "create");
-    if (st != AT_OK && made != NULL)
-        unlink(made);
     free(catalog);
     free(path);
     free(made);
