@@ -467,21 +467,26 @@ static enum at_status change_batch(const struct ingest *in, struct slot *s,
     return at_sights_take_these(&s->sights, s->pkt, s->n, &in->sighting, err);
 }
 
-/* A pending segment has been changed before. */
-static bool changes(const struct ingest *in)
-{
-    return in->how->change != NULL && !in->again;
-}
+/*
+ * One trace on its way into drafts.  A pending segment, which has been changed
+ * before, is read in the middle of an input, of which threads have batches in
+ * hand: so each reading knows for itself whether it changes them.
+ */
+struct reading {
+    struct ingest *in;
+    bool changes;
+};
 
 static enum at_status ingest_work(void *ctx, void *slot,
                                   const struct at_batch *batch,
                                   struct at_error *err)
 {
-    const struct ingest *in = ctx;
+    const struct reading *r = ctx;
     struct slot *s = slot;
 
-    return changes(in) ? change_batch(in, s, batch, err)
-                       : at_sights_take(&s->sights, batch, &in->sighting, err);
+    return r->changes
+               ? change_batch(r->in, s, batch, err)
+               : at_sights_take(&s->sights, batch, &r->in->sighting, err);
 }
 
 static void ingest_drop(void *ctx, void *slot)
@@ -534,7 +539,8 @@ static enum at_status ingest_report(void *ctx, void *slot,
                                     const struct at_batch *batch,
                                     struct at_error *err)
 {
-    struct ingest *in = ctx;
+    const struct reading *r = ctx;
+    struct ingest *in = r->in;
     const struct slot *is = slot;
     struct stretch s = {.from = is->sights.sight, .quote = is->sights.quote};
     enum at_status st = AT_OK;
@@ -547,8 +553,8 @@ static enum at_status ingest_report(void *ctx, void *slot,
 
         for (; st == AT_OK && at_walk_next(&walk, &pkt); n++) {
             st = take_record(in, &s, &batch->block[i], at,
-                             changes(in) ? &is->pkt[n] : &pkt,
-                             changes(in) && is->dropped[n], err);
+                             r->changes ? &is->pkt[n] : &pkt,
+                             r->changes && is->dropped[n], err);
             at = walk.at;
         }
     }
@@ -576,9 +582,13 @@ static enum at_status read_into_drafts(struct ingest *in, const char *path,
                                        bool *damaged, struct at_error *err)
 {
     struct at_reader_options opts = {.format = AT_FORMAT_UNKNOWN};
+    struct reading reading = {
+        .in = in,
+        .changes = in->how->change != NULL && !in->again,
+    };
     const struct at_run run = {
         .slot_bytes = sizeof(struct slot),
-        .ctx = in,
+        .ctx = &reading,
         .work = ingest_work,
         .report = ingest_report,
         .drop = ingest_drop,

@@ -41,6 +41,19 @@ contents() { # archive
     done
 }
 
+@test "anon archive: what threads have in hand while a segment is taken up" {
+    "$SYNTH" -n 100k --snap 96 --rate 1k all.erf
+    at-convert -q -n 20000 all.erf one.erf
+    # the last packet is in both: no matter, of both runs
+    last=$(at-info --json one.erf | jq -r .last)
+    at-convert -q --from "@${last%?????????}.${last: -9}" all.erf two.erf
+    for f in one two; do
+        at-ingest -q --anon headers --key "$KEY" -j 4 many $f.erf
+    done
+    at-ingest -q --anon headers --key "$KEY" -j 1 once one.erf two.erf
+    diff <(contents once) <(contents many)
+}
+
 @test "anon archive: any number of threads and of runs gives the same" {
     at-convert -q -n 600 "$TEST_DATA/http.pcap" one.pcap
     at-convert -q --from "$(at-info --json one.pcap | jq -r '"@" + (.last |
