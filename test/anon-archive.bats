@@ -50,7 +50,8 @@ contents() { # archive
     for f in one two; do
         at-ingest -q --anon headers --key "$KEY" -j 4 many $f.erf
     done
-    at-ingest -q --anon headers --key "$KEY" -j 1 once one.erf two.erf
+    at-ingest -q --flush --anon headers --key "$KEY" many
+    at-ingest -q --flush --anon headers --key "$KEY" -j 1 once one.erf two.erf
     diff <(contents once) <(contents many)
 }
 
