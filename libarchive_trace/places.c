@@ -78,7 +78,8 @@ void at_places_end(struct at_reader *rd, const struct at_piece *piece)
         at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
     else
         at_source_restart(&rd->src, rd->place + rd->next_place,
-                          rd->places - rd->next_place, &rd->err);
+                          rd->places - rd->next_place, rd->src.salvage,
+                          &rd->err);
 }
 
 static bool all_reachable(const struct at_place *place, size_t n)
@@ -93,7 +94,7 @@ enum at_status at_reader_select(struct at_reader *rd,
                                 const struct at_place *place, size_t n)
 {
     struct at_place *copy = malloc((n + 1) * sizeof(*copy));
-    bool random;
+    bool random, salvage;
 
     if (copy == NULL)
         return at_error_set(&rd->err, AT_ERR_MEMORY, "out of memory");
@@ -110,7 +111,7 @@ enum at_status at_reader_select(struct at_reader *rd,
     random = rd->layout.format != AT_FORMAT_PCAPNG &&
              (rd->src.ops->by_raw || all_reachable(place, n));
     rd->random = random && at_source_random(&rd->src);
-    rd->src.salvage = at_reader_salvages(rd);
+    salvage = at_reader_salvages(rd);
     random = rd->random;
     if (rd->opts.salvage && !random) { /* damage may have moved the blocks */
         free(rd->place);
@@ -120,5 +121,6 @@ enum at_status at_reader_select(struct at_reader *rd,
     at_reader_rewind(rd);
     at_holes_forget(rd);
     rd->err.status = AT_OK;
-    return at_source_restart(&rd->src, random ? rd->place : NULL, n, &rd->err);
+    return at_source_restart(&rd->src, random ? rd->place : NULL, n, salvage,
+                             &rd->err);
 }

@@ -255,7 +255,7 @@ bool at_source_random(const struct at_source *src)
 
 enum at_status at_source_restart(struct at_source *src,
                                  const struct at_place *place, size_t n,
-                                 struct at_error *err)
+                                 bool salvage, struct at_error *err)
 {
     const bool random = at_source_random(src);
 
@@ -263,6 +263,7 @@ enum at_status at_source_restart(struct at_source *src,
         return at_error_set(err, AT_ERR_MISUSE, "%s: cannot be read again",
                             src->in.name);
     stop_codec(src);
+    src->salvage = salvage;
     src->ops = src->first_ops;
     src->next_ops = NULL;
     src->again = false;

@@ -101,10 +101,11 @@ enum at_status at_source_open(struct at_source *src, const char *path,
  * carry an error of its own, which comes after its bytes. */
 enum at_status at_source_next(struct at_source *src, struct at_piece **piece);
 
-/* Starts again, at the places only if the codec can do that. */
+/* Starts again, at the places only if the codec can do that; with 'salvage' it
+ * goes on after damage.  Jobs of before are over then. */
 enum at_status at_source_restart(struct at_source *src,
                                  const struct at_place *place, size_t n,
-                                 struct at_error *err);
+                                 bool salvage, struct at_error *err);
 
 /* Starts again as if the file were not compressed. */
 enum at_status at_source_as_plain(struct at_source *src, struct at_error *err);
