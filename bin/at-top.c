@@ -378,7 +378,7 @@ static enum at_status merge_flows(struct top *top, struct at_error *err)
 
     top->total = calloc(apps, sizeof(top->total[0]));
     if (top->total == NULL)
-        return AT_ERR_MEMORY;
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     for (size_t i = 0; i < apps; i++) {
         begin_row(&top->total[i]);
         at_ends_put_port(top->total[i].key.port, (uint16_t)i);

@@ -193,7 +193,8 @@ static int repair_with(struct checking *c, struct at_pool *pool,
     tool_summary_count(&c->summary, done.left, "thing", " left as damaged");
     if (done.fixed + done.left == 0)
         tool_summary_add(&c->summary, "nothing to repair");
-    tool_summary_print(&c->summary);
+    if (!done.seen.stopped)
+        tool_summary_print(&c->summary);
     return done.left > 0 ? TOOL_FAIL : TOOL_OK;
 }
 

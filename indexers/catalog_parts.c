@@ -280,21 +280,6 @@ static void put_hours(struct at_archive *a, int64_t segment)
                        segment);
 }
 
-static void put_sums(struct at_archive *a, int64_t segment, struct at_index *ix)
-{
-    struct sums s = {.archive = a, .segment = segment};
-
-    s.insert = at_sql_prepare(&a->sql,
-                              "INSERT INTO minute VALUES(?, ?, ?, ?, ?)");
-    at_index_minutes(ix, put_minute, &s, NULL);
-    sqlite3_finalize(s.insert);
-    s.insert = at_sql_prepare(
-        &a->sql, "INSERT INTO minute_app VALUES(?, ?, ?, ?, ?, ?)");
-    at_index_app_minutes(ix, put_app_minute, &s, NULL);
-    sqlite3_finalize(s.insert);
-    put_hours(a, segment);
-}
-
 static void drop_sums(struct at_archive *a, int64_t segment)
 {
     static const char *const tables[] = {
@@ -307,6 +292,29 @@ static void drop_sums(struct at_archive *a, int64_t segment)
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         at_catalog_run_for(a, tables[i], segment);
 }
+
+/* All of them or, where the index is damaged, none. */
+static void put_sums(struct at_archive *a, int64_t segment, struct at_index *ix)
+{
+    struct sums s = {.archive = a, .segment = segment};
+    enum at_status st;
+
+    s.insert = at_sql_prepare(&a->sql,
+                              "INSERT INTO minute VALUES(?, ?, ?, ?, ?)");
+    st = at_index_minutes(ix, put_minute, &s, NULL);
+    sqlite3_finalize(s.insert);
+    s.insert = at_sql_prepare(
+        &a->sql, "INSERT INTO minute_app VALUES(?, ?, ?, ?, ?, ?)");
+    if (st == AT_OK)
+        st = at_index_app_minutes(ix, put_app_minute, &s, NULL);
+    sqlite3_finalize(s.insert);
+    if (st == AT_OK)
+        put_hours(a, segment);
+    else
+        drop_sums(a, segment);
+}
+
+#define IN_RANGE " WHERE s.first < ?2 AND s.last >= ?1"
 
 /* Whether all segments of the range have their sums, and their packets. */
 static bool knows_minutes(struct at_archive *a, int64_t from_ns, int64_t to_ns)
@@ -357,12 +365,17 @@ enum at_status at_archive_minutes(struct at_archive *a, int64_t from_ns,
     if (!*done)
         return a->sql.err.status == AT_OK ? AT_OK : at_catalog_error(a, err);
     st = at_sql_prepare(
-        &a->sql, by_hour ? "SELECT hour, kind, packets, bytes FROM hour"
-                           " WHERE hour >= ?1 AND hour < ?2"
-                         : "SELECT minute, kind, packets, bytes FROM minute"
-                           " WHERE minute >= ?1 AND minute < ?2");
-    at_sql_bind(st, 1, step_of(from_ns, step_ns));
-    at_sql_bind(st, 2, step_of(to_ns, step_ns));
+        &a->sql, by_hour
+                     ? "SELECT hour, kind, m.packets, bytes FROM segment s"
+                       " JOIN hour m ON m.segment = s.id" IN_RANGE
+                       " AND hour >= ?3 AND hour < ?4"
+                     : "SELECT minute, kind, m.packets, bytes FROM segment s"
+                       " JOIN minute m ON m.segment = s.id" IN_RANGE
+                       " AND minute >= ?3 AND minute < ?4");
+    at_sql_bind(st, 1, from_ns);
+    at_sql_bind(st, 2, to_ns);
+    at_sql_bind(st, 3, step_of(from_ns, step_ns));
+    at_sql_bind(st, 4, step_of(to_ns, step_ns));
     while (at_sql_step(&a->sql, st) == AT_OK)
         fn(ctx, &(struct at_archive_minute){
                     .start_ns = sqlite3_column_int64(st, 0) * step_ns,

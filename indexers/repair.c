@@ -425,6 +425,10 @@ static enum at_status repair_damaged(struct at_repairing *r,
                                      const struct at_health *health,
                                      struct at_error *err)
 {
+    if (health->unread) { /* it may be whole */
+        at_repair_left(r, seg->path, "left as it is: cannot be read now");
+        return AT_OK;
+    }
     if (r->how->salvage)
         return salvage_segment(r, seg, health, err);
     at_repair_left(r, seg->path,
@@ -496,7 +500,10 @@ static enum at_status repair_segments(struct at_repairing *r,
     if (st != AT_OK)
         return st;
     for (size_t i = 0; i < list.n && !r->done->seen.stopped; i++) {
-        if (repair_segment(r, &list.segment[i], &one) != AT_OK) {
+        const enum at_status said = repair_segment(r, &list.segment[i], &one);
+
+        r->done->seen.stopped |= said == AT_END;
+        if (said < 0) {
             r->how->left(r->how->ctx, &one);
             r->done->left++;
         }

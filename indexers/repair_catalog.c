@@ -48,21 +48,23 @@ static bool parse_name(struct at_segment *seg, const char *path)
 {
     enum { STAMP = 16 };
     const char *name = strrchr(path, '/') + 1;
-    const char *dot = strstr(name, ".erf"), *at, *end;
+    const char *at = name + strlen(name), *end = NULL;
     struct tm tm = {.tm_year = 0};
 
-    seg->format = dot != NULL ? AT_FORMAT_ERF : AT_FORMAT_PCAP;
-    if (dot == NULL)
-        dot = strstr(name, ".pcap");
-    for (at = dot; at != NULL && at > name; at--) {
-        if (*at != '-' || dot - at <= STAMP)
+    /* from the end: the name of a stream may look like anything */
+    for (; at > name; at--) {
+        if (*at != '-' || strlen(at) <= STAMP)
             continue;
         end = strptime(at + 1, "%Y%m%dT%H%M%SZ", &tm);
         if (end == at + 1 + STAMP && (*end == '.' || *end == '-'))
             break;
     }
-    if (at == NULL || at <= name)
+    if (at == name || strchr(end, '.') == NULL)
         return false;
+    end = strchr(end, '.');
+    if (strncmp(end, ".erf", 4) != 0 && strncmp(end, ".pcap", 5) != 0)
+        return false;
+    seg->format = end[1] == 'e' ? AT_FORMAT_ERF : AT_FORMAT_PCAP;
     seg->start_ns = (int64_t)timegm(&tm) * SECOND;
     seg->stream = strndup(name, (size_t)(at - name));
     seg->path = strdup(path);

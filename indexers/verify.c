@@ -482,7 +482,11 @@ static void check_trace(struct check *c)
     const enum at_status st = open_and_run(c, false, &err);
 
     c->health->reads = st >= 0;
-    if (st < 0)
+    c->health->unread = (st == AT_ERR_SYSTEM || st == AT_ERR_MEMORY) &&
+                        access(c->trace, F_OK) == 0;
+    if (c->health->unread)
+        tell(c, &err);
+    else if (st < 0)
         salvage(c, &err);
     else if (!c->done->stopped)
         check_counts(c);
@@ -601,8 +605,11 @@ static void check_deep(struct check *c, bool damaged)
     struct at_error err;
     char *made;
 
-    if (asprintf(&made, "%s/index", c->how->folder) < 0)
+    if (asprintf(&made, "%s/index", c->how->folder) < 0) {
+        at_error_set(&err, AT_ERR_MEMORY, "out of memory");
+        tell(c, &err);
         return;
+    }
     if (at_rebuild_index(c->a, c->seg, c->trace, c->index, made, &how, &totals,
                          &err) == AT_OK)
         compare_index(c, made, damaged);

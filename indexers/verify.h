@@ -39,6 +39,7 @@ struct at_health {
     bool trace; /* is there, decodes, and is what was written */
     bool index;
     bool reads;       /* all its packets can be read, even so */
+    bool unread;      /* the system, not the file, kept it from being read */
     uint64_t packets; /* that can be */
     struct at_digest file_digest, index_digest; /* as the files are now */
     uint64_t troubles;
