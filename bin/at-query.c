@@ -40,7 +40,8 @@ struct ask {
     struct at_order order;
     struct at_top top;
     struct at_steps steps;
-    int kept; /* descriptor of what standard input held, or -1 */
+    bool known; /* the catalogues were enough for them */
+    int kept;   /* descriptor of what standard input held, or -1 */
     struct at_reader_options reading;
     struct at_query query;
     struct at_targets targets;
@@ -221,10 +222,14 @@ static int add_targets(struct ask *ask, char *word[], size_t n)
     struct at_error err;
     int status = tool_inputs_asked(&paths, word, n);
 
-    for (size_t i = 0; i < paths.n && status == TOOL_OK; i++)
+    if (status == TOOL_OK && ask->series_text != NULL && !ask->explain &&
+        at_steps_from_catalogs(&ask->steps, &ask->query, &paths, &ask->known,
+                               &err) != AT_OK)
+        status = tool_error(&err);
+    for (size_t i = 0; i < paths.n && status == TOOL_OK && !ask->known; i++)
         status = add_target(ask, paths.path[i]);
     at_paths_close(&paths);
-    if (status != TOOL_OK)
+    if (status != TOOL_OK || ask->known)
         return status;
     if (at_query_open_apps(&ask->query, &ask->targets, NULL, &err) != AT_OK)
         return tool_error(&err);
@@ -659,29 +664,11 @@ static int answer_explained(struct ask *ask)
     return status;
 }
 
-/* Whether the catalogues are enough for the series, which then is printed. */
-static int answer_by_catalogs(struct ask *ask, bool *done)
-{
-    struct at_error err;
-
-    *done = false;
-    if (ask->series_text == NULL)
-        return TOOL_OK;
-    if (at_steps_from_catalogs(&ask->steps, &ask->query, &ask->targets, done,
-                               &err) != AT_OK)
-        return tool_error(&err);
-    return *done ? print_steps(ask) : TOOL_OK;
-}
-
 static int answer_packets(struct ask *ask)
 {
     struct source source = {.ask = ask};
     struct at_error err;
-    bool done;
-    int status = answer_by_catalogs(ask, &done);
-
-    if (done || status != TOOL_OK)
-        return status;
+    int status;
 
     if (!ask->count && ask->series_text == NULL &&
         ask->sink.by == TOOL_SINK_ONE)
@@ -770,7 +757,8 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
     tool_summary_start(&ask->summary);
     tool_progress_start(&ask->progress, &ask->common);
     if (status == TOOL_OK)
-        status = ask->explain ? answer_explained(ask)
+        status = ask->known     ? print_steps(ask)
+                 : ask->explain ? answer_explained(ask)
                  : ask->sink.path != NULL || ask->series_text != NULL
                      ? answer_packets(ask)
                      : answer_flows(ask);

@@ -16,12 +16,15 @@ static bool is_whole_minute(int64_t ns)
 }
 
 static bool may_be_enough(const struct at_steps *s, const struct at_query *q,
-                          const struct at_targets *t)
+                          const struct at_paths *path)
 {
     const struct at_expr_node *root = at_expr_root(q->expr);
 
-    return !t->files && root->op == AT_EXPR_LEAF &&
-           root->leaf == AT_LEAF_TRUE && s->step_ns % AT_MINUTE_NS == 0 &&
+    for (size_t i = 0; i < path->n; i++)
+        if (!at_archive_is(path->path[i]))
+            return false;
+    return root->op == AT_EXPR_LEAF && root->leaf == AT_LEAF_TRUE &&
+           s->step_ns % AT_MINUTE_NS == 0 &&
            (!s->keyed || s->key.kind == AT_KEY_PROTO) &&
            is_whole_minute(q->from_ns) && is_whole_minute(q->to_ns);
 }
@@ -53,6 +56,8 @@ static enum at_status add_archive(struct adding *a, const struct at_query *q,
     st = at_archive_minutes(archive, q->from_ns, q->to_ns,
                             a->steps->step_ns % (60 * AT_MINUTE_NS) == 0,
                             add_minute, a, done, err);
+    if (st == AT_OK && *done)
+        st = at_query_tell_gone(q, archive, path, err);
     at_archive_close(archive);
     return a->status != AT_OK ? at_error_set(err, a->status, "out of memory")
                               : st;
@@ -60,15 +65,15 @@ static enum at_status add_archive(struct adding *a, const struct at_query *q,
 
 enum at_status at_steps_from_catalogs(struct at_steps *s,
                                       const struct at_query *q,
-                                      const struct at_targets *t, bool *done,
+                                      const struct at_paths *path, bool *done,
                                       struct at_error *err)
 {
     struct adding a = {.steps = s};
     enum at_status st = AT_OK;
 
-    *done = may_be_enough(s, q, t);
-    for (size_t i = 0; i < t->archives && *done && st == AT_OK; i++)
-        st = add_archive(&a, q, t->archive[i], done, err);
+    *done = may_be_enough(s, q, path);
+    for (size_t i = 0; i < path->n && *done && st == AT_OK; i++)
+        st = add_archive(&a, q, path->path[i], done, err);
     if (!*done)
         at_sums_close(&s->sums);
     return st;

@@ -15,6 +15,7 @@
 #include "index.h"
 #include "indexing.h"
 
+struct at_archive;
 struct at_gone;
 
 struct at_query {
@@ -85,9 +86,7 @@ struct at_targets {
     size_t n, room;
     size_t lanes;
     size_t without; /* segments in the range that surely have no answer */
-    char **archive; /* that were named */
-    size_t archives;
-    bool files; /* others were named, too */
+    bool files;     /* others than archives were named, too */
 };
 
 /*
@@ -98,6 +97,11 @@ struct at_targets {
 enum at_status at_targets_add(struct at_targets *t, const struct at_query *q,
                               const char *path, struct at_error *err);
 void at_targets_close(struct at_targets *t);
+
+/* Tells q->gone what of the range an archive, at 'path', has had. */
+enum at_status at_query_tell_gone(const struct at_query *q,
+                                  struct at_archive *a, const char *path,
+                                  struct at_error *err);
 
 /* Adds what 'fd' holds, a file that can be read again, as "-". */
 enum at_status at_targets_add_fd(struct at_targets *t, int fd,

@@ -86,9 +86,9 @@ static enum at_status add_segment(struct at_targets *t,
     return st;
 }
 
-/* Tells what the archive has had of the range. */
-static enum at_status tell_gone(struct at_archive *a, const char *path,
-                                const struct at_query *q, struct at_error *err)
+enum at_status at_query_tell_gone(const struct at_query *q,
+                                  struct at_archive *a, const char *path,
+                                  struct at_error *err)
 {
     struct at_gone gone;
     const enum at_status st = at_archive_gone(a, NULL, q->from_ns, q->to_ns,
@@ -160,21 +160,10 @@ static enum at_status add_archive(struct at_targets *t, const char *path,
             st = out_of_memory(err);
     }
     if (st == AT_OK)
-        st = tell_gone(a, path, q, err);
+        st = at_query_tell_gone(q, a, path, err);
     at_segments_free(&list);
     at_archive_close(a);
     return st;
-}
-
-static enum at_status note_archive(struct at_targets *t, const char *path)
-{
-    char **p = realloc(t->archive, (t->archives + 1) * sizeof(*p));
-
-    if (p == NULL)
-        return AT_ERR_MEMORY;
-    t->archive = p;
-    p[t->archives] = strdup(path);
-    return p[t->archives] != NULL && ++t->archives > 0 ? AT_OK : AT_ERR_MEMORY;
 }
 
 /* FILE.idx if it is there and of this file as it is now; else NULL. */
@@ -224,8 +213,7 @@ enum at_status at_targets_add(struct at_targets *t, const struct at_query *q,
                               const char *path, struct at_error *err)
 {
     if (at_archive_is(path))
-        return note_archive(t, path) == AT_OK ? add_archive(t, path, q, err)
-                                              : out_of_memory(err);
+        return add_archive(t, path, q, err);
     t->files = true;
     t->lanes++;
     if (add(t, strdup(path),
@@ -329,9 +317,6 @@ void at_targets_close(struct at_targets *t)
 {
     for (size_t i = 0; i < t->n; i++)
         free_target(&t->target[i]);
-    for (size_t i = 0; i < t->archives; i++)
-        free(t->archive[i]);
-    free(t->archive);
     free(t->target);
     *t = (struct at_targets){.n = 0};
 }

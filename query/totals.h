@@ -50,13 +50,13 @@ enum at_status at_steps_add_sum(struct at_steps *s, int64_t ns, int proto,
                                 uint64_t packets, uint64_t bytes);
 
 /*
- * Counts all packets of the archives by what their catalogues know, without
+ * Counts all packets of what 'path' names, by what catalogues know, without
  * opening a segment.  *done is false, and nothing counted, if that is not
- * enough for the question.
+ * enough for the question, or not all are archives.
  */
 enum at_status at_steps_from_catalogs(struct at_steps *s,
                                       const struct at_query *q,
-                                      const struct at_targets *t, bool *done,
+                                      const struct at_paths *path, bool *done,
                                       struct at_error *err);
 
 /* Prints every interval of from_ns <= time < to_ns, also empty ones; where a

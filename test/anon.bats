@@ -109,7 +109,7 @@ addresses() { # file
         addresses ours.pcap >$scheme
         [ "$(wc -l <$scheme)" -eq "$(wc -l <theirs)" ]
     done
-    ! cmp -s cryptopan cryptopan-libtrace
+    not cmp -s cryptopan cryptopan-libtrace
     cmp theirs cryptopan || cmp theirs cryptopan-libtrace
 }
 
@@ -213,7 +213,7 @@ END
     for out in a.pcapng a.pcap a.erf; do
         anon --audit=text in.pcapng $out
         [ "$(at-info -q -c $out | grep -o '[0-9]*' | head -n 1)" = 1 ]
-        ! grep -q SECRET $out
+        not grep -q SECRET $out
     done
     anon --policy <(echo 'metadata = keep') in.pcapng b.pcapng
     grep -q SECRET b.pcapng
@@ -242,7 +242,7 @@ open("in.erf", "wb").write(out)
 END
     anon plain.erf a.erf
     anon in.erf b.erf
-    ! grep -q SECRET b.erf
+    not grep -q SECRET b.erf
     cmp a.erf b.erf
     anon --policy <(echo 'erf-extensions = keep') in.erf c.erf
     grep -q SECRET c.erf

@@ -662,6 +662,17 @@ repaired() { # option... archive
     repaired a
 }
 
+@test "archive: repair knows the segments of streams of any name" {
+    at-ingest -q --flush --stream x.erf.pcap dots "$TEST_DATA/dns.pcap"
+    at-ingest -q --flush --stream a-20260301T090000Z.b dots \
+        "$TEST_DATA/link.erf"
+    at-archive list --json dots >want
+    rm dots/catalog.*
+    run at-archive repair -q dots
+    at-archive list --json dots | diff want -
+    [ ! -e dots/aside ]
+}
+
 @test "archive: a damaged catalogue is made anew, with what can be read of it" {
     need jq
     at-archive remove -q --keep-index --to 2026-03-01T10:00Z a

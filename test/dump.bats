@@ -146,7 +146,7 @@ END
 @test "at-dump: nothing but printable ASCII is printed" {
     for args in '' -b -x --json; do
         for f in "$TEST_DATA"/*.{pcap,pcap.gz,erf}; do
-            ! at-dump -q $args "$f" | LC_ALL=C grep -q '[^ -~]'
+            at-dump -q $args "$f" | LC_ALL=C not grep '[^ -~]'
         done
     done
 }
@@ -175,5 +175,5 @@ END
     [[ "$output" == *"  damaged tag 18 bytes 400 left 0"* ]]
     [[ "$output" != *$'\x1b'* ]]
     at-dump -f 'ip or not ip' meta.erf >out
-    ! grep -q meta out
+    not grep -q meta out
 }

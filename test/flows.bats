@@ -196,7 +196,7 @@ print(n)'
     need sqlite3
     "$SYNTH" -n 60000 --flows-packets 4 --snap 60 many.erf
     at-index many.erf 2>said
-    ! grep -q early said
+    not grep -q early said
     mv many.erf.idx whole.idx
     run --separate-stderr at-index --max-flows 1k many.erf
     [ "$status" -eq 0 ]

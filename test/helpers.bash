@@ -25,6 +25,11 @@ need() { # program...
     done
 }
 
+# What is not so.  "!" alone is no test: errexit does not look at it.
+not() { # command...
+    ! "$@"
+}
+
 # The big captures take too long under a sanitizer.
 fast_build() {
     [ -z "${SANITIZE-}" ]
