@@ -169,15 +169,6 @@ static bool nothing_is_known(void *ctx, const char *name)
     return false;
 }
 
-static bool has_intents(struct at_archive *a)
-{
-    sqlite3_stmt *st = at_sql_prepare(&a->sql, "SELECT 1 FROM intent");
-    const bool any = at_sql_step(&a->sql, st) == AT_OK;
-
-    sqlite3_finalize(st);
-    return any;
-}
-
 enum at_status at_catalog_forget_intents(struct at_archive *a,
                                          struct at_error *err)
 {
@@ -212,7 +203,7 @@ enum at_status at_catalog_clean(struct at_archive *a, struct at_error *err)
 {
     enum at_status st = AT_OK;
 
-    if (has_intents(a))
+    if (at_sql_number(&a->sql, "SELECT count(*) FROM intent") > 0)
         st = carry_out(a, err);
     if (st == AT_OK && a->sql.err.status != AT_OK)
         st = at_catalog_error(a, err);

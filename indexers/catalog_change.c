@@ -19,16 +19,6 @@ struct changed {
     char *policy;
 };
 
-static bool has_table(struct at_archive *a)
-{
-    sqlite3_stmt *st = at_sql_prepare(
-        &a->sql, "SELECT 1 FROM sqlite_master WHERE name = 'changed'");
-    const bool has = at_sql_step(&a->sql, st) == AT_OK;
-
-    sqlite3_finalize(st);
-    return has;
-}
-
 static bool finds(struct at_archive *a, const char *query, const char *stream)
 {
     sqlite3_stmt *st = at_sql_prepare(&a->sql, query);
@@ -54,7 +44,7 @@ static enum at_status look_up(struct at_archive *a, const char *stream,
     sqlite3_stmt *st;
 
     *c = (struct changed){.known = false};
-    if (has_table(a)) {
+    if (at_sql_has_table(&a->sql, "changed")) {
         st = at_sql_prepare(&a->sql,
                             "SELECT key, policy FROM changed c JOIN stream t"
                             " ON t.id = c.stream WHERE t.name = ?");

@@ -23,19 +23,6 @@ void at_catalog_run_for(struct at_archive *a, const char *sql, int64_t id)
     sqlite3_finalize(st);
 }
 
-/* An older catalogue may have none. */
-static bool has_table(struct at_archive *a, const char *name)
-{
-    sqlite3_stmt *st = at_sql_prepare(
-        &a->sql, "SELECT 1 FROM sqlite_master WHERE name = ?");
-    bool has;
-
-    at_sql_bind_text(st, 1, name);
-    has = at_sql_step(&a->sql, st) == AT_OK;
-    sqlite3_finalize(st);
-    return has;
-}
-
 /* ---- flows that are open --------------------------------------------- */
 
 static void put_open(struct at_archive *a, int64_t segment,
@@ -220,7 +207,7 @@ bool at_archive_may_hold(struct at_archive *a, int64_t segment,
 {
     size_t lines;
 
-    if (a->hosts_of == NULL && has_table(a, "sieve")) {
+    if (a->hosts_of == NULL && at_sql_has_table(&a->sql, "sieve")) {
         a->hosts_of = at_sql_prepare(
             &a->sql, "SELECT lines, strange FROM hosts WHERE segment = ?");
         a->line_of = at_sql_prepare(&a->sql,
@@ -322,7 +309,7 @@ static bool knows_minutes(struct at_archive *a, int64_t from_ns, int64_t to_ns)
     sqlite3_stmt *st;
     bool knows;
 
-    if (a->version < 2 || !has_table(a, "minute"))
+    if (a->version < 2 || !at_sql_has_table(&a->sql, "minute"))
         return false;
     st = at_sql_prepare(&a->sql, "SELECT 1 FROM segment s WHERE first < ?2 AND"
                                  " last >= ?1 AND packets > 0 AND (gone != 0 OR"

@@ -89,23 +89,12 @@ enum at_status at_catalog_make(struct at_sql *sql)
     return at_sql_exec(sql, tables);
 }
 
-static int64_t number(struct at_sql *sql, const char *query)
-{
-    sqlite3_stmt *st = at_sql_prepare(sql, query);
-    int64_t v = 0;
-
-    if (at_sql_step(sql, st) == AT_OK)
-        v = sqlite3_column_int64(st, 0);
-    sqlite3_finalize(st);
-    return v;
-}
-
 enum at_status at_catalog_version(struct at_sql *sql, int *version,
                                   struct at_error *err)
 {
-    const int64_t id = number(sql, "PRAGMA application_id");
+    const int64_t id = at_sql_number(sql, "PRAGMA application_id");
 
-    *version = (int)number(sql, "PRAGMA user_version");
+    *version = (int)at_sql_number(sql, "PRAGMA user_version");
     if (sql->err.status != AT_OK)
         return at_error_copy(err, &sql->err);
     if (id != AT_CATALOG_APPLICATION_ID)

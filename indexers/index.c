@@ -31,17 +31,6 @@ enum at_status at_index_error(struct at_index *ix, struct at_error *err)
     return at_error_copy(err, &ix->sql.err);
 }
 
-int64_t at_index_number(struct at_index *ix, const char *query)
-{
-    sqlite3_stmt *st = at_sql_prepare(&ix->sql, query);
-    int64_t v = 0;
-
-    if (at_sql_step(&ix->sql, st) == AT_OK)
-        v = sqlite3_column_int64(st, 0);
-    sqlite3_finalize(st);
-    return v;
-}
-
 static void take_meta(struct at_index *ix, const char *name, sqlite3_stmt *st)
 {
     struct at_index_info *info = &ix->info;
@@ -113,9 +102,10 @@ static enum at_status read_meta(struct at_index *ix, struct at_error *err)
 
 static enum at_status count_rows(struct at_index *ix, struct at_error *err)
 {
-    const int64_t rows = at_index_number(ix, "SELECT max(id) FROM flow");
-    const int64_t hosts = at_index_number(ix, "SELECT max(id) FROM host");
-    const int64_t blocks = at_index_number(ix, "SELECT max(id) + 1 FROM block");
+    const int64_t rows = at_sql_number(&ix->sql, "SELECT max(id) FROM flow");
+    const int64_t hosts = at_sql_number(&ix->sql, "SELECT max(id) FROM host");
+    const int64_t blocks = at_sql_number(&ix->sql,
+                                         "SELECT max(id) + 1 FROM block");
 
     if (ix->sql.err.status != AT_OK)
         return at_index_error(ix, err);
@@ -130,8 +120,8 @@ static enum at_status count_rows(struct at_index *ix, struct at_error *err)
 
 static enum at_status check_version(struct at_index *ix, struct at_error *err)
 {
-    const int64_t id = at_index_number(ix, "PRAGMA application_id");
-    const int64_t version = at_index_number(ix, "PRAGMA user_version");
+    const int64_t id = at_sql_number(&ix->sql, "PRAGMA application_id");
+    const int64_t version = at_sql_number(&ix->sql, "PRAGMA user_version");
 
     if (ix->sql.err.status != AT_OK)
         return at_index_error(ix, err);

@@ -43,7 +43,4 @@ enum at_status at_index_corrupt(struct at_index *ix, const char *what,
 /* The error of the last statement that failed. */
 enum at_status at_index_error(struct at_index *ix, struct at_error *err);
 
-/* The first number of a query without parameters; 0 if there is none. */
-int64_t at_index_number(struct at_index *ix, const char *query);
-
 #endif

@@ -12,19 +12,6 @@
 
 /* ---- parts of a capture ---------------------------------------------- */
 
-static bool has_table(struct at_index *ix, const char *name)
-{
-    sqlite3_stmt *st = at_sql_prepare(
-        &ix->sql, "SELECT 1 FROM sqlite_master WHERE type = 'table'"
-                  " AND name = ?");
-    bool has;
-
-    at_sql_bind_text(st, 1, name);
-    has = at_sql_step(&ix->sql, st) == AT_OK;
-    sqlite3_finalize(st);
-    return has;
-}
-
 static enum at_status carried_ids(struct at_index *ix, struct at_set *ids,
                                   struct at_error *err)
 {
@@ -33,7 +20,7 @@ static enum at_status carried_ids(struct at_index *ix, struct at_set *ids,
 
     if (r != AT_OK)
         return at_error_set(err, r, "out of memory");
-    if (!has_table(ix, "carried"))
+    if (!at_sql_has_table(&ix->sql, "carried"))
         return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
     st = at_sql_prepare(&ix->sql, "SELECT id FROM carried");
     while ((r = at_sql_step(&ix->sql, st)) == AT_OK)
@@ -207,7 +194,7 @@ static enum at_status each_minute(struct at_index *ix, const char *query,
 enum at_status at_index_minutes(struct at_index *ix, at_minute_fn *fn,
                                 void *ctx, struct at_error *err)
 {
-    if (!has_table(ix, "minute"))
+    if (!at_sql_has_table(&ix->sql, "minute"))
         return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
     return each_minute(ix,
                        "SELECT minute, kind, NULL, packets, bytes, 0"

@@ -153,9 +153,7 @@ enum at_status at_index_access(struct at_index *ix, struct at_access *access,
     enum at_status st = AT_OK;
 
     *access = (struct at_access){.n = 0};
-    if (ix->history_by_id == NULL &&
-        at_index_number(ix, "SELECT count(*) FROM sqlite_master"
-                            " WHERE type = 'table' AND name = 'access'") == 1)
+    if (ix->history_by_id == NULL && at_sql_has_table(&ix->sql, "access"))
         st = read_access(ix, err);
     if (st != AT_OK)
         return st;

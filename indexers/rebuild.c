@@ -284,29 +284,20 @@ static void compare_tables(struct comparison *c)
         compare_table(c, name[i]);
 }
 
-static int version_of(struct at_sql *sql)
-{
-    sqlite3_stmt *st = at_sql_prepare(sql, "PRAGMA user_version");
-    const int version = at_sql_step(sql, st) == AT_OK
-                            ? sqlite3_column_int(st, 0)
-                            : 0;
-
-    sqlite3_finalize(st);
-    return version;
-}
-
 enum at_status at_index_compare(const char *is, const char *should,
                                 void (*fn)(void *ctx,
                                            const struct at_difference *d),
                                 void *ctx, struct at_error *err)
 {
+    static const char version[] = "PRAGMA user_version";
     struct comparison c = {.fn = fn, .ctx = ctx};
     enum at_status st = at_sql_open(&c.is, is, AT_SQL_SEALED, err);
 
     if (st != AT_OK)
         return st;
     st = at_sql_open(&c.should, should, AT_SQL_SEALED, err);
-    if (st == AT_OK && version_of(&c.is) != version_of(&c.should)) {
+    if (st == AT_OK &&
+        at_sql_number(&c.is, version) != at_sql_number(&c.should, version)) {
         st = AT_END;
         at_sql_close(&c.should);
     } else if (st == AT_OK) {

@@ -27,11 +27,10 @@ typedef void say_fn(void *ctx, const struct at_error *what);
 static void say(struct at_repairing *r, say_fn *fn, const char *file,
                 const char *fmt, va_list ap)
 {
-    char text[400];
-    struct at_error what;
+    struct at_error text, what;
 
-    vsnprintf(text, sizeof(text), fmt, ap);
-    at_error_set(&what, AT_ERR_CORRUPT, "%s/%s: %s", r->a->path, file, text);
+    at_error_within(&text, AT_ERR_CORRUPT, file, ": ", fmt, ap);
+    at_error_set(&what, text.status, "%s/%s", r->a->path, text.msg);
     fn(r->how->ctx, &what);
 }
 

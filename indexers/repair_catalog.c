@@ -43,30 +43,37 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
+enum { STAMP = 16 }; /* YYYYMMDDTHHMMSSZ */
+
+/* The '-' before the time in a name, or NULL; from the end, as the name of a
+ * stream may look like anything. */
+static const char *find_stamp(const char *name, struct tm *tm)
+{
+    for (const char *at = name + strlen(name); at > name; at--) {
+        const char *end = *at == '-' && strlen(at) > STAMP
+                              ? strptime(at + 1, "%Y%m%dT%H%M%SZ", tm)
+                              : NULL;
+
+        if (end == at + 1 + STAMP && (*end == '.' || *end == '-'))
+            return at;
+    }
+    return NULL;
+}
+
 /* STREAM-YYYYMMDDTHHMMSSZ[-N].erf or .pcap, and the suffix of a codec. */
 static bool parse_name(struct at_segment *seg, const char *path)
 {
-    enum { STAMP = 16 };
-    const char *name = strrchr(path, '/') + 1;
-    const char *at = name + strlen(name), *end = NULL;
+    const char *name = strrchr(path, '/') + 1, *suffix;
     struct tm tm = {.tm_year = 0};
+    const char *stamp = find_stamp(name, &tm);
 
-    /* from the end: the name of a stream may look like anything */
-    for (; at > name; at--) {
-        if (*at != '-' || strlen(at) <= STAMP)
-            continue;
-        end = strptime(at + 1, "%Y%m%dT%H%M%SZ", &tm);
-        if (end == at + 1 + STAMP && (*end == '.' || *end == '-'))
-            break;
-    }
-    if (at == name || strchr(end, '.') == NULL)
+    suffix = stamp == NULL ? NULL : strchr(stamp + 1 + STAMP, '.');
+    if (suffix == NULL ||
+        (strncmp(suffix, ".erf", 4) != 0 && strncmp(suffix, ".pcap", 5) != 0))
         return false;
-    end = strchr(end, '.');
-    if (strncmp(end, ".erf", 4) != 0 && strncmp(end, ".pcap", 5) != 0)
-        return false;
-    seg->format = end[1] == 'e' ? AT_FORMAT_ERF : AT_FORMAT_PCAP;
+    seg->format = suffix[1] == 'e' ? AT_FORMAT_ERF : AT_FORMAT_PCAP;
     seg->start_ns = (int64_t)timegm(&tm) * SECOND;
-    seg->stream = strndup(name, (size_t)(at - name));
+    seg->stream = strndup(name, (size_t)(stamp - name));
     seg->path = strdup(path);
     seg->codec = at_codec_by_name(path);
     seg->pending = strncmp(path, "pending/", 8) == 0;

@@ -170,3 +170,26 @@ void at_sql_bind_blob(sqlite3_stmt *st, int i, const void *p, size_t n)
     if (st != NULL)
         sqlite3_bind_blob64(st, i, p, n, SQLITE_STATIC);
 }
+
+int64_t at_sql_number(struct at_sql *sql, const char *query)
+{
+    sqlite3_stmt *st = at_sql_prepare(sql, query);
+    int64_t v = 0;
+
+    if (at_sql_step(sql, st) == AT_OK)
+        v = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    return v;
+}
+
+bool at_sql_has_table(struct at_sql *sql, const char *name)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        sql, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?");
+    bool has;
+
+    at_sql_bind_text(st, 1, name);
+    has = at_sql_step(sql, st) == AT_OK;
+    sqlite3_finalize(st);
+    return has;
+}

@@ -41,6 +41,11 @@ enum at_status at_sql_step(struct at_sql *sql, sqlite3_stmt *st);
 /* Steps a statement without results and resets it. */
 enum at_status at_sql_run(struct at_sql *sql, sqlite3_stmt *st);
 
+/* The first number of the first row; 0 if there is none, or after an error. */
+int64_t at_sql_number(struct at_sql *sql, const char *query);
+
+bool at_sql_has_table(struct at_sql *sql, const char *name);
+
 /* Binds; index counts from 1.  Blobs and texts must live until the step. */
 void at_sql_bind(sqlite3_stmt *st, int i, int64_t v);
 void at_sql_bind_text(sqlite3_stmt *st, int i, const char *text);

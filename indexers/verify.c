@@ -57,14 +57,12 @@ static void tell(struct check *c, const struct at_error *what)
 static void AT_PRINTF(3, 4)
     trouble(struct check *c, const char *file, const char *fmt, ...)
 {
-    char text[400];
     struct at_error what;
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    at_error_within(&what, AT_ERR_CORRUPT, file, ": ", fmt, ap);
     va_end(ap);
-    at_error_set(&what, AT_ERR_CORRUPT, "%s: %s", file, text);
     c->index_said += file == c->index;
     tell(c, &what);
 }
@@ -79,14 +77,12 @@ static void tell_index(struct check *c, const struct at_error *what)
 static void AT_PRINTF(3, 4)
     note(struct check *c, const char *file, const char *fmt, ...)
 {
-    char text[400];
     struct at_error what;
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    at_error_within(&what, AT_OK, file, ": ", fmt, ap);
     va_end(ap);
-    at_error_set(&what, AT_OK, "%s: %s", file, text);
     if (c->holds < HELD_MOST)
         c->held[c->holds++] = what;
 }

@@ -26,27 +26,23 @@ static void tell(struct check *c, const struct at_error *what)
 
 static void AT_PRINTF(2, 3) trouble(struct check *c, const char *fmt, ...)
 {
-    char text[400];
     struct at_error what;
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    at_error_within(&what, AT_ERR_CORRUPT, c->a->path, "/", fmt, ap);
     va_end(ap);
-    at_error_set(&what, AT_ERR_CORRUPT, "%s/%s", c->a->path, text);
     tell(c, &what);
 }
 
 static void AT_PRINTF(2, 3) note(struct check *c, const char *fmt, ...)
 {
-    char text[400];
     struct at_error what;
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    at_error_within(&what, AT_OK, c->a->path, "/", fmt, ap);
     va_end(ap);
-    at_error_set(&what, AT_OK, "%s/%s", c->a->path, text);
     c->how->note(c->how->ctx, &what);
 }
 

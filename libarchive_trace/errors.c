@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +38,16 @@ enum at_status at_error_set(struct at_error *err, enum at_status status,
     va_end(args);
     errno = saved;
     return status;
+}
+
+enum at_status at_error_within(struct at_error *err, enum at_status status,
+                               const char *where, const char *between,
+                               const char *fmt, va_list args)
+{
+    struct at_error text;
+
+    set(&text, status, -1, fmt, args);
+    return at_error_set(err, status, "%s%s%s", where, between, text.msg);
 }
 
 enum at_status at_error_syntax(struct at_error *err, size_t column,

@@ -7,6 +7,8 @@
 #ifndef AT_ERRORS_H
 #define AT_ERRORS_H
 
+#include <stdarg.h>
+
 #include "archive_trace.h"
 
 /*
@@ -15,6 +17,12 @@
  */
 enum at_status at_error_system(struct at_error *err, const char *name,
                                const char *what);
+
+/* at_error_set() with its arguments as a list, and the message behind 'where'
+ * and 'between', which are a file and ": ", say. */
+enum at_status at_error_within(struct at_error *err, enum at_status status,
+                               const char *where, const char *between,
+                               const char *fmt, va_list args);
 
 /* *err becomes *from, unless it is NULL; returns the status. */
 enum at_status at_error_copy(struct at_error *err, const struct at_error *from);
