@@ -41,7 +41,6 @@ struct ask {
     struct at_top top;
     struct at_steps steps;
     bool known; /* the catalogues were enough for them */
-    int kept;   /* descriptor of what standard input held, or -1 */
     struct at_reader_options reading;
     struct at_query query;
     struct at_targets targets;
@@ -150,40 +149,6 @@ static int open_question(struct ask *ask, int argc, char *argv[], int words)
     return status;
 }
 
-/*
- * Standard input can be read once; where it must be read again it is kept in
- * a file without a name.  Returns its descriptor, or -1 after saying why.
- */
-static int keep_input(void)
-{
-    const char *dir = getenv("TMPDIR");
-    char path[PATH_MAX], buf[65536];
-    ssize_t n;
-    int fd;
-
-    snprintf(path, sizeof(path), "%s/at-query-XXXXXX",
-             dir != NULL && *dir != '\0' ? dir : "/tmp");
-    fd = mkstemp(path);
-    if (fd < 0) {
-        tool_warn("%s: cannot create: %s", path, strerror(errno));
-        return -1;
-    }
-    unlink(path);
-    while ((n = read(STDIN_FILENO, buf, sizeof(buf))) > 0 && !tool_stopped())
-        if (write(fd, buf, (size_t)n) != n) {
-            n = -1;
-            break;
-        }
-    if (n < 0) {
-        tool_warn("cannot keep standard input in %s: %s", path,
-                  strerror(errno));
-        close(fd);
-        return -1;
-    }
-    lseek(fd, 0, SEEK_SET);
-    return fd;
-}
-
 /* Whether packets cannot be judged without what is known of their flow. */
 static bool uses_parts(const struct ask *ask)
 {
@@ -192,42 +157,21 @@ static bool uses_parts(const struct ask *ask)
            (ask->series_text != NULL && ask->steps.keyed);
 }
 
-static int add_input(struct ask *ask)
-{
-    struct at_error err;
-
-    ask->kept = keep_input();
-    if (ask->kept < 0)
-        return TOOL_FAIL;
-    return at_targets_add_fd(&ask->targets, ask->kept, &err) == AT_OK
-               ? TOOL_OK
-               : tool_error(&err);
-}
-
-static int add_target(struct ask *ask, const char *path)
-{
-    struct at_error err;
-
-    if (strcmp(path, "-") == 0 && ask->kept < 0 &&
-        (uses_parts(ask) || ask->context_ns > 0 || ask->explain))
-        return add_input(ask);
-    return at_targets_add(&ask->targets, &ask->query, path, &err) == AT_OK
-               ? TOOL_OK
-               : tool_error(&err);
-}
-
 static int add_targets(struct ask *ask, char *word[], size_t n)
 {
     struct at_paths paths = {.n = 0};
     struct at_error err;
     int status = tool_inputs_asked(&paths, word, n);
 
+    ask->query.again = uses_parts(ask) || ask->context_ns > 0 || ask->explain;
     if (status == TOOL_OK && ask->series_text != NULL && !ask->explain &&
         at_steps_from_catalogs(&ask->steps, &ask->query, &paths, &ask->known,
                                &err) != AT_OK)
         status = tool_error(&err);
     for (size_t i = 0; i < paths.n && status == TOOL_OK && !ask->known; i++)
-        status = add_target(ask, paths.path[i]);
+        if (at_targets_add(&ask->targets, &ask->query, paths.path[i], &err) !=
+            AT_OK)
+            status = tool_error(&err);
     at_paths_close(&paths);
     if (status != TOOL_OK || ask->known)
         return status;
@@ -770,8 +714,6 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
                   "that tell are gone",
                   ask->unsure);
     at_steps_close(&ask->steps);
-    if (ask->kept >= 0)
-        close(ask->kept);
     at_parts_close(&ask->parts);
     at_top_close(&ask->top);
     at_targets_close(&ask->targets);
@@ -783,8 +725,7 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
 
 int main(int argc, char *argv[])
 {
-    struct ask ask = {
-        .limit = UINT64_MAX, .kept = -1, .sink = {.by = TOOL_SINK_ONE}};
+    struct ask ask = {.limit = UINT64_MAX, .sink = {.by = TOOL_SINK_ONE}};
     const struct tool_option options[] = {
         TOOL_TEXT('e', "expression", &ask.expression, "EXPR",
                   "the expression, if it is not the last operands"),

@@ -14,8 +14,8 @@
  * names are complete and durable, and before those it no longer names are
  * removed; so a crash leaves the state before or the state after.
  *
- * Readers take a snapshot of the list; a segment that was replaced meanwhile
- * is gone when they open it, and they look again.
+ * Readers take a snapshot of the list, and hold the pending segments of it
+ * open: one that was replaced before they could is gone, and they look again.
  */
 #ifndef AT_CATALOG_H
 #define AT_CATALOG_H

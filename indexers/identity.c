@@ -47,7 +47,7 @@ enum at_status at_identity_of(struct at_identity *id, const char *path,
     struct at_input in;
     uint8_t *buf;
     size_t n = 0;
-    enum at_status st = at_input_open(&in, path, err);
+    enum at_status st = at_input_open(&in, path, NULL, err);
 
     if (st != AT_OK)
         return st;

@@ -171,16 +171,10 @@ static enum at_status prepare(struct at_index *ix, struct at_error *err)
     return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
 }
 
-enum at_status at_index_open(struct at_index **out, const char *path,
-                             const char *trace, struct at_error *err)
+/* Reads what is asked of every index, unless it could not be opened. */
+static enum at_status begin(struct at_index *ix, enum at_status st,
+                            const char *trace, struct at_error *err)
 {
-    struct at_index *ix = calloc(1, sizeof(*ix));
-    enum at_status st;
-
-    *out = NULL;
-    if (ix == NULL)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    st = at_sql_open(&ix->sql, path, AT_SQL_SEALED, err);
     if (st != AT_OK) {
         free(ix);
         return st;
@@ -195,12 +189,39 @@ enum at_status at_index_open(struct at_index **out, const char *path,
         st = count_rows(ix, err);
     if (st == AT_OK)
         st = prepare(ix, err);
-    if (st != AT_OK) {
+    if (st != AT_OK)
         at_index_close(ix);
-        return st;
-    }
-    *out = ix;
-    return AT_OK;
+    return st;
+}
+
+enum at_status at_index_open(struct at_index **out, const char *path,
+                             const char *trace, struct at_error *err)
+{
+    struct at_index *ix = calloc(1, sizeof(*ix));
+    enum at_status st;
+
+    *out = NULL;
+    if (ix == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = begin(ix, at_sql_open(&ix->sql, path, AT_SQL_SEALED, err), trace, err);
+    if (st == AT_OK)
+        *out = ix;
+    return st;
+}
+
+enum at_status at_index_open_held(struct at_index **out, int fd,
+                                  const char *name, struct at_error *err)
+{
+    struct at_index *ix = calloc(1, sizeof(*ix));
+    enum at_status st;
+
+    *out = NULL;
+    if (ix == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = begin(ix, at_sql_open_held(&ix->sql, fd, name, err), NULL, err);
+    if (st == AT_OK)
+        *out = ix;
+    return st;
 }
 
 /* Where SQLite keeps user_version and application_id, big-endian. */

@@ -42,6 +42,12 @@ struct at_index_info {
  */
 enum at_status at_index_open(struct at_index **out, const char *path,
                              const char *trace, struct at_error *err);
+
+/* Opens the index that 'fd', which is duplicated, reads; 'name' is for
+ * messages. */
+enum at_status at_index_open_held(struct at_index **out, int fd,
+                                  const char *name, struct at_error *err);
+
 /* Whether 'path' is an index of a version that at_index_open() refuses. */
 bool at_index_is_other(const char *path);
 

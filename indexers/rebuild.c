@@ -162,11 +162,11 @@ enum at_status at_first_difference(const char *a, const char *b,
 {
     struct at_input x, y;
     uint8_t *buf;
-    enum at_status st = at_input_open(&x, a, err);
+    enum at_status st = at_input_open(&x, a, NULL, err);
 
     if (st != AT_OK)
         return st;
-    st = at_input_open(&y, b, err);
+    st = at_input_open(&y, b, NULL, err);
     if (st != AT_OK) {
         at_input_close(&x);
         return st;
@@ -320,7 +320,7 @@ static uint64_t page_bytes(const char *index)
     uint64_t bytes = 0;
     size_t n;
 
-    if (at_input_open(&in, index, NULL) != AT_OK)
+    if (at_input_open(&in, index, NULL, NULL) != AT_OK)
         return 0;
     if (at_input_read(&in, header, HEADER, &n, NULL) == AT_OK && n == HEADER)
         bytes = at_load_be16(header + AT);

@@ -83,17 +83,14 @@ static const char *settings(enum at_sql_mode mode)
     }
 }
 
-enum at_status at_sql_open(struct at_sql *sql, const char *path,
-                           enum at_sql_mode mode, struct at_error *err)
+static enum at_status set_up(struct at_sql *sql, int opened,
+                             enum at_sql_mode mode, struct at_error *err)
 {
     enum at_status st = AT_OK;
 
-    *sql = (struct at_sql){.name = strdup(path)};
-    if (sql->name == NULL)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    if (open_db(sql, path, mode) != SQLITE_OK)
+    if (opened != SQLITE_OK) {
         st = sql_fail(sql);
-    if (st == AT_OK) {
+    } else {
         sqlite3_extended_result_codes(sql->db, 1);
         sqlite3_busy_timeout(sql->db, BUSY_MS);
         st = at_sql_exec(sql, settings(mode));
@@ -105,11 +102,32 @@ enum at_status at_sql_open(struct at_sql *sql, const char *path,
     return st;
 }
 
+enum at_status at_sql_open(struct at_sql *sql, const char *path,
+                           enum at_sql_mode mode, struct at_error *err)
+{
+    *sql = (struct at_sql){.name = strdup(path)};
+    if (sql->name == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    return set_up(sql, open_db(sql, path, mode), mode, err);
+}
+
+enum at_status at_sql_open_held(struct at_sql *sql, int fd, const char *name,
+                                struct at_error *err)
+{
+    *sql = (struct at_sql){.name = strdup(name)};
+    if (sql->name == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    return set_up(sql, at_sql_held_open(&sql->db, &sql->held, fd, name),
+                  AT_SQL_SEALED, err);
+}
+
 void at_sql_close(struct at_sql *sql)
 {
     sqlite3_close_v2(sql->db);
+    at_sql_held_close(sql->held);
     free(sql->name);
     sql->db = NULL;
+    sql->held = NULL;
     sql->name = NULL;
 }
 

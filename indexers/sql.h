@@ -10,10 +10,12 @@
 #include <sqlite3.h>
 
 #include "archive_trace.h"
+#include "sql_held.h"
 
 struct at_sql {
     sqlite3 *db;
-    char *name; /* for messages: the path */
+    char *name;               /* for messages: the path */
+    struct at_sql_held *held; /* NULL: it is open by its name */
     struct at_error err;
 };
 
@@ -28,6 +30,10 @@ enum at_sql_mode {
 enum at_status at_sql_open(struct at_sql *sql, const char *path,
                            enum at_sql_mode mode, struct at_error *err);
 void at_sql_close(struct at_sql *sql);
+
+/* Opens the sealed database that 'fd', which is duplicated, reads. */
+enum at_status at_sql_open_held(struct at_sql *sql, int fd, const char *name,
+                                struct at_error *err);
 
 /* Runs statements without results. */
 enum at_status at_sql_exec(struct at_sql *sql, const char *text);

@@ -507,7 +507,7 @@ static bool find_bad_member(const struct check *c, uint64_t *offset)
     size_t n;
 
     if (c->seg->codec != AT_CODEC_BGZF ||
-        at_input_open(&in, c->trace, NULL) != AT_OK)
+        at_input_open(&in, c->trace, NULL, NULL) != AT_OK)
         return false;
     for (*offset = 0; !found; *offset += at_load_le16(buf + 16) + 1u) {
         if (at_input_read_at(&in, *offset, buf, sizeof(buf), &n, NULL) !=

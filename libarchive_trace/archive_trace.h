@@ -446,6 +446,7 @@ struct at_reader_options {
     bool salvage;    /* go on after damage: see at_reader_holes() */
     uint64_t memory; /* for what is decoded ahead, about; 0: two pieces of
                         1 MiB for each thread of the pool */
+    const char *name; /* for messages, copied; NULL: the path */
 };
 
 /* What is known of a trace once its beginning has been read. */

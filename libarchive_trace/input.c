@@ -17,13 +17,13 @@
 #include "errors.h"
 
 enum at_status at_input_open(struct at_input *in, const char *path,
-                             struct at_error *err)
+                             const char *name, struct at_error *err)
 {
     const bool standard = strcmp(path, "-") == 0;
     struct stat st;
 
     *in = (struct at_input){.fd = -1};
-    in->name = strdup(standard ? "standard input" : path);
+    in->name = strdup(name != NULL ? name : standard ? "standard input" : path);
     if (in->name == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     in->fd = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);

@@ -19,9 +19,10 @@ struct at_input {
     bool keeps; /* at_input_rewind() is still possible */
 };
 
-/* "-" is standard input.  On failure *in needs no closing. */
+/* "-" is standard input; messages say 'name', or 'path' if it is NULL.  On
+ * failure *in needs no closing. */
 enum at_status at_input_open(struct at_input *in, const char *path,
-                             struct at_error *err);
+                             const char *name, struct at_error *err);
 
 /* Reads 'n' bytes, fewer only at the end of the file. */
 enum at_status at_input_read(struct at_input *in, uint8_t *buf, size_t n,

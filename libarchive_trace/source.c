@@ -162,7 +162,7 @@ enum at_status at_source_open(struct at_source *src, const char *path,
     src->hesitant = true;
     src->slots = at_pieces_in(opts->memory, pool, &src->piece_bytes);
     at_shelf_init(&src->shelf);
-    st = at_input_open(&src->in, path, err);
+    st = at_input_open(&src->in, path, opts->name, err);
     if (st == AT_OK)
         st = find_codec(src, err);
     if (st == AT_OK)

@@ -17,6 +17,7 @@
 
 struct at_archive;
 struct at_gone;
+struct at_held;
 
 struct at_query {
     struct at_pool *pool;
@@ -41,6 +42,7 @@ struct at_query {
     uint64_t *unsure;   /* unless NULL: flows are added that were found although
                            only packets that are gone could tell */
     bool (*stop)(void); /* asked now and then: true ends the work */
+    bool again;         /* targets are read more than once */
     bool alone;         /* no flow goes on from one target to another */
     struct at_apps *apps;       /* by which flows without an index get a name */
     struct at_app_names *names; /* that indexes have; found flows use them */
@@ -70,8 +72,9 @@ enum at_status at_query_filter(const struct at_query *q, uint64_t vector,
 
 struct at_target {
     char *trace;
-    char *index;  /* NULL: the trace has none and is read whole */
-    char *stream; /* name, as shown */
+    char *index;          /* NULL: the trace has none and is read whole */
+    char *stream;         /* name, as shown */
+    struct at_held *held; /* unless NULL: opened by this, not by names */
     size_t lane;  /* number of its stream: targets of one are in sequence */
     bool segment; /* of an archive, which says itself what it is */
     bool gone;    /* its packets were removed, and there is only the index */
@@ -92,7 +95,8 @@ struct at_targets {
 /*
  * Adds what 'path' names: an archive's segments that hold packets of the
  * question's range, or a trace file with FILE.idx beside it, if that is its
- * index; by salvage also if it is one of a damaged trace with its holes.
+ * index; by salvage also if it is one of a damaged trace with its holes.  What
+ * is no regular file, as "-", is copied to TMPDIR first if q->again.
  */
 enum at_status at_targets_add(struct at_targets *t, const struct at_query *q,
                               const char *path, struct at_error *err);
@@ -102,10 +106,6 @@ void at_targets_close(struct at_targets *t);
 enum at_status at_query_tell_gone(const struct at_query *q,
                                   struct at_archive *a, const char *path,
                                   struct at_error *err);
-
-/* Adds what 'fd' holds, a file that can be read again, as "-". */
-enum at_status at_targets_add_fd(struct at_targets *t, int fd,
-                                 struct at_error *err);
 
 /* AT_ERR_SYNTAX if the expression makes no sense for any packet that the
  * targets can hold, as "vlan" does not where all of them are raw IP. */

@@ -18,6 +18,7 @@
 
 #include "errors.h"
 #include "sight.h"
+#include "temporary.h"
 
 enum {
     FIRST_ROWS = 1024,
@@ -202,13 +203,26 @@ static enum at_status add_run(struct at_tally *t, struct at_error *err)
     return AT_OK;
 }
 
+static enum at_status open_file(struct at_tally *t, struct at_error *err)
+{
+    int fd;
+
+    if (t->file != NULL)
+        return AT_OK;
+    fd = at_temporary(err);
+    if (fd < 0)
+        return AT_ERR_SYSTEM;
+    t->file = fdopen(fd, "w+");
+    if (t->file == NULL)
+        close(fd);
+    return t->file != NULL ? AT_OK : cannot("open", err);
+}
+
 /* Puts all rows away. */
 static enum at_status put_away(struct at_tally *t, struct at_error *err)
 {
-    if (t->file == NULL)
-        t->file = tmpfile();
-    if (t->file == NULL)
-        return cannot("open", err);
+    if (open_file(t, err) != AT_OK)
+        return AT_ERR_SYSTEM;
     sort_rows(t);
     if (fwrite(t->rows, t->row_bytes, t->n, t->file) != t->n ||
         fflush(t->file) != 0)

@@ -1,56 +1,46 @@
 /*
  * targets.c - what a question is asked of
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "catalog.h"
 #include "files.h"
+#include "held.h"
 #include "indexing.h"
-#include "opening.h"
 #include "query.h"
-
-static enum at_status out_of_memory(struct at_error *err)
-{
-    return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-}
 
 static void free_target(struct at_target *target)
 {
     free(target->trace);
     free(target->index);
     free(target->stream);
+    at_held_close(target->held);
 }
 
-/* Takes over the strings. */
-static enum at_status add(struct at_targets *t, char *trace, char *index,
-                          char *stream, int linktype)
+/* Takes over what is its own. */
+static enum at_status add(struct at_targets *t, struct at_target *target,
+                          struct at_error *err)
 {
-    struct at_target target = {.trace = trace,
-                               .index = index,
-                               .stream = stream,
-                               .lane = t->lanes - 1,
-                               .linktype = linktype,
-                               .stream_last_ns = AT_TIME_MIN};
+    struct at_target *p = t->target;
 
     if (t->n == t->room) {
         const size_t room = t->room * 2 + 16;
-        struct at_target *p = realloc(t->target, room * sizeof(*p));
 
-        if (p == NULL) {
-            free_target(&target);
-            return AT_ERR_MEMORY;
+        p = realloc(t->target, room * sizeof(*p));
+        if (p != NULL) {
+            t->target = p;
+            t->room = room;
         }
-        t->target = p;
-        t->room = room;
     }
-    if (trace == NULL || stream == NULL) {
-        free_target(&target);
-        return AT_ERR_MEMORY;
+    if (p == NULL || target->trace == NULL || target->stream == NULL) {
+        free_target(target);
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     }
-    t->target[t->n++] = target;
+    target->lane = t->lanes - 1;
+    t->target[t->n++] = *target;
     return AT_OK;
 }
 
@@ -61,28 +51,47 @@ static int link_of(enum at_format format, uint16_t linktype)
                                                                    : -1;
 }
 
-/* A segment whose index is of another version is read whole. */
-static enum at_status add_segment(struct at_targets *t,
-                                  const struct at_archive *a,
-                                  const struct at_segment *seg, int64_t last_ns)
-{
-    char *trace = at_archive_path(a, seg->path);
-    char *index = trace == NULL ? NULL : at_index_path(trace);
-    enum at_status st;
+/* ---- archives -------------------------------------------------------- */
 
-    if (index != NULL && at_index_is_other(index)) {
-        free(index);
-        index = NULL;
+/* A segment that at-ingest will replace: *there is false if it has, which the
+ * catalogue says once the files are open.  One that is in the catalogue and
+ * not on disk is an error when it is read. */
+static enum at_status hold(struct at_target *target, struct at_archive *a,
+                           const struct at_segment *seg, bool *there,
+                           struct at_error *err)
+{
+    enum at_status st = at_held_open(&target->held, target->trace,
+                                     target->index, err);
+
+    return st == AT_OK ? at_archive_has(a, seg, there, err) : st;
+}
+
+/* A segment whose index is of another version is read whole. */
+static enum at_status add_segment(struct at_targets *t, struct at_archive *a,
+                                  const struct at_segment *seg, int64_t last_ns,
+                                  bool *there, struct at_error *err)
+{
+    struct at_target target = {.trace = at_archive_path(a, seg->path),
+                               .stream = strdup(seg->stream),
+                               .segment = true,
+                               .gone = seg->gone_ns != 0,
+                               .linktype = link_of(seg->format, seg->linktype),
+                               .stream_last_ns = last_ns};
+    enum at_status st = AT_OK;
+
+    if (target.trace != NULL) {
+        target.index = at_index_path(target.trace);
+        target.archive_bytes = strlen(target.trace) - strlen(seg->path) - 1;
     }
-    st = add(t, trace, index, strdup(seg->stream),
-             link_of(seg->format, seg->linktype));
-    if (st == AT_OK) {
-        t->target[t->n - 1].segment = true;
-        t->target[t->n - 1].gone = seg->gone_ns != 0;
-        t->target[t->n - 1].stream_last_ns = last_ns;
-        t->target[t->n - 1].archive_bytes = strlen(trace) - strlen(seg->path) -
-                                            1;
+    if (target.index != NULL && at_index_is_other(target.index)) {
+        free(target.index);
+        target.index = NULL;
     }
+    if (seg->pending && target.trace != NULL)
+        st = hold(&target, a, seg, there, err);
+    if (st == AT_OK && *there)
+        return add(t, &target, err);
+    free_target(&target);
     return st;
 }
 
@@ -131,40 +140,71 @@ static bool may_answer(const struct at_query *q, struct at_archive *a,
     return at_plan_may_hold(q, may_hold, &s);
 }
 
-static enum at_status add_archive(struct at_targets *t, const char *path,
-                                  const struct at_query *q,
-                                  struct at_error *err)
+/* *there is false if the list is no longer what the archive holds. */
+static enum at_status add_listed(struct at_targets *t, struct at_archive *a,
+                                 const struct at_segments *list,
+                                 const struct at_query *q, bool *there,
+                                 struct at_error *err)
 {
-    struct at_segments list = {.n = 0};
-    struct at_archive *a;
     int64_t last_ns = AT_TIME_MIN;
     bool lane = false; /* the stream has one */
-    enum at_status st = at_archive_open(&a, path, false, err);
+    enum at_status st = AT_OK;
 
-    if (st != AT_OK)
-        return st;
-    st = at_archive_segments(a, NULL, q->from_ns, q->to_ns, &list, err);
-    for (size_t i = 0; i < list.n && st == AT_OK; i++) {
-        if (i == 0 ||
-            strcmp(list.segment[i].stream, list.segment[i - 1].stream) != 0) {
-            last_ns = last_of_stream(&list, i);
+    for (size_t i = 0; i < list->n && st == AT_OK && *there; i++) {
+        const struct at_segment *seg = &list->segment[i];
+
+        if (i == 0 || strcmp(seg->stream, seg[-1].stream) != 0) {
+            last_ns = last_of_stream(list, i);
             lane = false;
         }
-        if (!may_answer(q, a, &list.segment[i])) {
+        if (!may_answer(q, a, seg)) {
             t->without++;
             continue;
         }
         t->lanes += !lane;
         lane = true;
-        if (add_segment(t, a, &list.segment[i], last_ns) != AT_OK)
-            st = out_of_memory(err);
+        st = add_segment(t, a, seg, last_ns, there, err);
+    }
+    return st;
+}
+
+static void take_back(struct at_targets *t, const struct at_targets *before)
+{
+    while (t->n > before->n)
+        free_target(&t->target[--t->n]);
+    t->lanes = before->lanes;
+    t->without = before->without;
+}
+
+/* A list is a snapshot once the files that go with the next run of at-ingest
+ * are held; each new look means that such a run has ended meanwhile. */
+static enum at_status add_archive(struct at_targets *t, const char *path,
+                                  const struct at_query *q,
+                                  struct at_error *err)
+{
+    const struct at_targets before = *t;
+    struct at_segments list = {.n = 0};
+    struct at_archive *a;
+    bool there = false;
+    enum at_status st = at_archive_open(&a, path, false, err);
+
+    if (st != AT_OK)
+        return st;
+    while (st == AT_OK && !there) {
+        there = true;
+        take_back(t, &before);
+        st = at_archive_segments(a, NULL, q->from_ns, q->to_ns, &list, err);
+        if (st == AT_OK)
+            st = add_listed(t, a, &list, q, &there, err);
+        at_segments_free(&list);
     }
     if (st == AT_OK)
         st = at_query_tell_gone(q, a, path, err);
-    at_segments_free(&list);
     at_archive_close(a);
     return st;
 }
+
+/* ---- files ----------------------------------------------------------- */
 
 /* FILE.idx if it is there and of this file as it is now; else NULL. */
 static char *index_beside(const char *trace, bool salvage)
@@ -193,15 +233,22 @@ static const char *last_part(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
-/* What the head of a file says; standard input is read only once. */
+static bool is_file(const char *path)
+{
+    struct stat st;
+
+    return strcmp(path, "-") != 0 && stat(path, &st) == 0 &&
+           S_ISREG(st.st_mode);
+}
+
+/* What the head of a file says. */
 static int link_of_file(const char *path)
 {
     const struct at_reader_options opts = {.size = sizeof(opts)};
     struct at_reader *rd;
     int linktype;
 
-    if (strcmp(path, "-") == 0 ||
-        at_reader_open(&rd, path, &opts, NULL) != AT_OK)
+    if (at_reader_open(&rd, path, &opts, NULL) != AT_OK)
         return -1;
     linktype = link_of(at_reader_info(rd)->format,
                        at_reader_info(rd)->linktype);
@@ -209,32 +256,38 @@ static int link_of_file(const char *path)
     return linktype;
 }
 
+/* What is no file can be read once, and so not even looked at before. */
+static enum at_status add_file(struct at_targets *t, const char *path,
+                               const struct at_query *q, struct at_error *err)
+{
+    struct at_target target = {.linktype = -1, .stream_last_ns = AT_TIME_MIN};
+    char copy[AT_HELD_PATH];
+    enum at_status st = AT_OK;
+
+    if (is_file(path)) {
+        target.index = index_beside(path, q->reading.salvage);
+        target.linktype = link_of_file(path);
+    } else if (q->again) {
+        st = at_held_copy(&target.held, path, q->stop, err);
+    }
+    if (st != AT_OK)
+        return st;
+    if (target.held != NULL) {
+        at_held_path(target.held, copy);
+        target.linktype = link_of_file(copy);
+    }
+    target.trace = strdup(path);
+    target.stream = strdup(last_part(path));
+    t->files = true;
+    t->lanes++;
+    return add(t, &target, err);
+}
+
 enum at_status at_targets_add(struct at_targets *t, const struct at_query *q,
                               const char *path, struct at_error *err)
 {
-    if (at_archive_is(path))
-        return add_archive(t, path, q, err);
-    t->files = true;
-    t->lanes++;
-    if (add(t, strdup(path),
-            strcmp(path, "-") == 0 ? NULL
-                                   : index_beside(path, q->reading.salvage),
-            strdup(last_part(path)), link_of_file(path)) != AT_OK)
-        return out_of_memory(err);
-    return AT_OK;
-}
-
-enum at_status at_targets_add_fd(struct at_targets *t, int fd,
-                                 struct at_error *err)
-{
-    char path[32];
-
-    snprintf(path, sizeof(path), "/dev/fd/%d", fd);
-    t->files = true;
-    t->lanes++;
-    if (add(t, strdup(path), NULL, strdup("-"), link_of_file(path)) != AT_OK)
-        return out_of_memory(err);
-    return AT_OK;
+    return at_archive_is(path) ? add_archive(t, path, q, err)
+                               : add_file(t, path, q, err);
 }
 
 enum at_status at_targets_check(const struct at_targets *t,
@@ -253,63 +306,6 @@ enum at_status at_targets_check(const struct at_targets *t,
         if (st != AT_ERR_SYNTAX)
             return st;
     }
-    return st;
-}
-
-enum at_status at_target_index(struct at_index **ix,
-                               const struct at_target *target,
-                               struct at_error *err)
-{
-    return at_index_open(ix, target->index,
-                         target->segment ? NULL : target->trace, err);
-}
-
-enum at_status at_target_check(struct at_index *ix,
-                               const struct at_target *target,
-                               struct at_error *err)
-{
-    return target->segment && !target->gone
-               ? at_index_check(ix, target->trace, err)
-               : AT_OK;
-}
-
-enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,
-                              const struct at_target *target,
-                              struct at_error *err)
-{
-    struct at_reader_options opts = {.format = AT_FORMAT_UNKNOWN};
-
-    if (!target->segment)
-        opts = q->reading;
-    opts.size = sizeof(opts);
-    opts.pool = q->pool;
-    opts.salvage = q->reading.salvage;
-    if (target->index != NULL && !target->segment)
-        return at_indexed_open(rd, target->trace, &opts, err);
-    return at_reader_open(rd, target->trace, &opts, err);
-}
-
-enum at_status at_target_tell(const struct at_query *q,
-                              const struct at_target *target,
-                              struct at_index *ix, const struct at_reader *rd,
-                              struct at_error *err)
-{
-    const bool known = ix != NULL && at_index_info(ix)->salvaged.holes > 0;
-    const struct at_hole *hole;
-    enum at_status st = AT_OK;
-    size_t n;
-
-    if (q->holes == NULL || !q->reading.salvage)
-        return AT_OK;
-    if (known) {
-        st = at_index_holes(ix, &hole, &n, err);
-        if (st == AT_OK)
-            q->holes(q->holes_ctx, target->trace, hole, n,
-                     &at_index_info(ix)->salvaged);
-    }
-    /* In sequence it finds those of the index, too. */
-    if (rd != NULL && (!known || at_reader_info(rd)->random_access))
-        at_holes_tell(q->holes, q->holes_ctx, rd);
     return st;
 }
 

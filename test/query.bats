@@ -957,6 +957,44 @@ END
     diff <(rows "$DATA/http.pcap" "$DATA/ssh.pcap") <(rows pending)
 }
 
+@test "query: a pending segment that is replaced meanwhile is still answered from" {
+    local question=(--whole-flows -w - -F pcap)
+    at-ingest -q a "$DATA/http.pcap"
+    at-query -q "${question[@]}" a "$DATA/dns.pcap" 'port 80 or 53' >want
+    at-query --count a 'port 80' >flows
+    # it waits for the pipe, and knows by then what the archive holds
+    mkfifo pipe
+    at-query -q "${question[@]}" a pipe 'port 80 or 53' >got &
+    exec 7>pipe
+    held=$(find a/pending -name '*.idx')
+    at-ingest -q a "$DATA/ssh.pcap"
+    [ ! -e "$held" ]
+    cat "$DATA/dns.pcap" >&7
+    exec 7>&-
+    wait %1
+    cmp want got
+    # a new question sees the new one
+    [ "$(at-query --count a 'port 22')" -gt 0 ]
+    [ "$(at-query --count a 'port 80')" -eq "$(cat flows)" ]
+}
+
+@test "query: a pending segment that is lost is an error" {
+    at-ingest -q a "$DATA/http.pcap"
+    rm a/pending/*
+    run -1 --separate-stderr at-query --count a
+    [[ "$stderr" == *'a/pending/'*': cannot open: No such file'* ||
+        "$stderr" == *'a/pending/'*'unable to open'* ]]
+}
+
+@test "query: a pipe by its name is read like standard input" {
+    for words in '' 'app http' 'port 80'; do
+        rows - $words <"$DATA/http.pcap" >want
+        rows <(cat "$DATA/http.pcap") $words >got
+        cmp want got
+        [ "$(wc -l <got)" -gt 1 ]
+    done
+}
+
 # ---- indexes and archives that are not as they should be
 
 @test "query: an index of a file that was changed since is not used" {

@@ -391,7 +391,7 @@ static struct spans open_spans(const struct file *f)
 
     assert_non_null(s.tool);
     assert_non_null(s.room);
-    assert_int_equal(at_input_open(&s.in, f->path, NULL), AT_OK);
+    assert_int_equal(at_input_open(&s.in, f->path, NULL, NULL), AT_OK);
     s.out = s.room + AT_WINDOW;
     return s;
 }
