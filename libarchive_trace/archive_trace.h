@@ -443,9 +443,9 @@ struct at_reader_options {
     uint64_t portion; /* of those points: their windows take at most one
                          in so many bytes of the file; 0 is 100 */
     const struct at_access *access; /* gzip: points that are known, or NULL */
-    bool salvage;    /* go on after damage: see at_reader_holes() */
-    uint64_t memory; /* for what is decoded ahead, about; 0: two pieces of
-                        1 MiB for each thread of the pool */
+    bool salvage;     /* go on after damage: see at_reader_holes() */
+    uint64_t memory;  /* for what is decoded ahead, about; 0: two pieces of
+                         1 MiB for each thread of the pool */
     const char *name; /* for messages, copied; NULL: the path */
 };
 
