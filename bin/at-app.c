@@ -13,8 +13,7 @@
 #include "features.h"
 #include "print.h"
 #include "sight.h"
-#include "tool.h"
-#include "tracker.h"
+#include "tool_tracking.h"
 #include "unknown.h"
 
 enum {
@@ -301,9 +300,8 @@ static void check_usage(struct app *app, int inputs)
 {
     if (inputs == 0)
         tool_usage_error("no file is named");
-    if (app->sighting.conformance &&
-        (app->sighting.inner || app->sighting.vlan != AT_SIGHT_OUTER_VLAN))
-        tool_usage_error("--conformance goes without --inner and --vlan");
+    if (app->sighting.conformance && !at_keying_is_usual(&app->sighting.key))
+        tool_usage_error("--conformance goes without --flow-key");
     if (app->interval_ns < 0)
         tool_usage_error("an interval of less than nothing");
     if (app->unknown + app->arff + app->learn + (app->interval_ns > 0) > 1)
@@ -328,10 +326,7 @@ int main(int argc, char *argv[])
     const struct tool_option options[] = {
         TOOL_FLAG(0, "conformance", &app.sighting.conformance,
                   "count packets and bytes by the rules of nDPI's reader"),
-        TOOL_FLAG(0, "inner", &app.sighting.inner,
-                  "flows of what is in tunnels, not of the tunnels"),
-        TOOL_CHOICE(0, "vlan", &app.sighting.vlan, "outer|inner|none",
-                    "which VLAN number tells flows apart"),
+        TOOL_FLOW_KEY(&app.sighting.key),
         TOOL_CHOICE(0, "format", &app.format, "table|csv|json",
                     "how flows are printed"),
         TOOL_TEXT(0, "fields", &app.fields, "LIST",
@@ -355,8 +350,7 @@ int main(int argc, char *argv[])
         TOOL_END,
     };
     const int i = tool_parse(argc, argv,
-                             "[selection] [--conformance] [--inner] "
-                             "[--vlan outer|inner|none] "
+                             "[selection] [--conformance] [--flow-key list] "
                              "[--format table|csv|json] [--fields list] "
                              "[--rules file] [--unknown | --arff | --features "
                              "| --interval dur] "

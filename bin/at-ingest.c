@@ -246,11 +246,12 @@ int main(int argc, char *argv[])
     };
     struct at_error err;
     int status;
-    int i = tool_parse(argc, argv,
-                       "[--rotate time] [--rules file] [--timeout list] "
-                       "[--max-flows count] [--stream name] "
-                       "[--anon policy] [--flush] archive file|directory ...",
-                       options);
+    int i = tool_parse(
+        argc, argv,
+        "[--rotate time] [--rules file] [--flow-key list] [--timeout list] "
+        "[--max-flows count] [--stream name] "
+        "[--anon policy] [--flush] archive file|directory ...",
+        options);
 
     if (argc - i < 2 && !(argc - i == 1 && in.how.flush))
         tool_usage_error("an archive and what to take in must be named");

@@ -18,6 +18,7 @@
 #include "query.h"
 #include "sqlanswer.h"
 #include "tool_sink.h"
+#include "tool_tracking.h"
 #include "totals.h"
 #include "windows.h"
 
@@ -42,6 +43,7 @@ struct ask {
     struct at_steps steps;
     bool known; /* the catalogues were enough for them */
     struct at_reader_options reading;
+    struct at_keying flow_key; /* of targets without an index */
     struct at_query query;
     struct at_targets targets;
     struct at_searches *searches; /* while flows are looked for */
@@ -134,6 +136,7 @@ static int open_question(struct ask *ask, int argc, char *argv[], int words)
         status = tool_error_in(&err, text);
     ask->query.pool = pool;
     ask->query.reading = ask->reading;
+    ask->query.tracking.key = ask->flow_key;
     ask->query.reading.salvage = ask->common.salvage;
     ask->query.holes = holes;
     ask->query.holes_ctx = ask;
@@ -373,6 +376,7 @@ static enum at_status open_windows(struct source *s, struct at_error *err)
     if (st != AT_OK)
         return st;
     s->all.reading = s->ask->query.reading;
+    s->all.tracking = s->ask->query.tracking;
     s->status = find_all(s->ask, &finds, &failed);
     s->window = at_windows_of(&finds, s->ask->context_ns, &s->windows);
     at_finds_close(&finds);
@@ -754,6 +758,7 @@ int main(int argc, char *argv[])
                       "matches to so long after it"),
         TOOL_FLAG(0, "whole-flows", &ask.whole_flows,
                   "with -w, all packets of the flows that match"),
+        TOOL_FLOW_KEY(&ask.flow_key),
         TOOL_SELECTION_BUT(&ask.selection, TOOL_NO_FILTER),
         TOOL_INPUT(&ask.reading),
         TOOL_COMMON(&ask.common),

@@ -84,7 +84,8 @@ static enum at_status copy_segment(struct copying *c, struct at_archive *from,
     c->how.stream = seg->stream;
     c->how.rotate_ns = step_of(seg);
     c->how.codec = seg->codec;
-    c->how.tracking = at_index_rules_of(trace);
+    c->how.tracking = at_tracking_default;
+    (void)at_index_rules_of(trace, &c->how.tracking);
     c->how.flush = true;
     st = at_ingest_files(c->to, &trace, 1, &c->how, &done, err);
     free(trace);

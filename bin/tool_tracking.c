@@ -1,5 +1,5 @@
 /*
- * tool_tracking.c - the options of tools that make indexes
+ * tool_tracking.c - the options of tools that make flows
  */
 #include "tool_tracking.h"
 
@@ -8,6 +8,14 @@ void tool_set_timeouts(void *ctx, const char *arg)
     struct at_error err;
 
     if (at_timeouts_parse(ctx, arg, &err) != AT_OK)
+        tool_usage_error("%s", err.msg);
+}
+
+void tool_set_flow_key(void *ctx, const char *arg)
+{
+    struct at_error err;
+
+    if (at_keying_parse(ctx, arg, &err) != AT_OK)
         tool_usage_error("%s", err.msg);
 }
 

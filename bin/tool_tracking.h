@@ -1,5 +1,5 @@
 /*
- * tool_tracking.h - the options of tools that make indexes: how long flows last
+ * tool_tracking.h - the options of tools that make flows: what they are
  */
 #ifndef AT_TOOL_TRACKING_H
 #define AT_TOOL_TRACKING_H
@@ -7,17 +7,26 @@
 #include "tool.h"
 #include "tracker.h"
 
-/* --timeout --max-flows; 'ptr' is a struct at_tracking. */
+/* --flow-key; 'ptr' is a struct at_keying. */
+#define TOOL_FLOW_KEY(ptr)                                                     \
+    TOOL_CALL(0, "flow-key", tool_set_flow_key, ptr, "LIST",                   \
+              "what tells flows apart beside addresses, ports and protocol: "  \
+              "vlan (the default) or inner-vlan, mpls, and inner for what is " \
+              "in tunnels; or none")
+
+/* These, --timeout --max-flows; 'ptr' is a struct at_tracking. */
 #define TOOL_TRACKING(ptr)                                                     \
-    TOOL_CALL(0, "timeout", tool_set_timeouts, &(ptr)->timeouts, "LIST",       \
-              "idle times that end a flow: 90s for all, or some of "           \
-              "tcp=2h,udp=2m,icmp=2m,opening=4m,closed=2m,other=2m,"           \
-              "active=1h"),                                                    \
+    TOOL_FLOW_KEY(&(ptr)->key),                                                \
+        TOOL_CALL(0, "timeout", tool_set_timeouts, &(ptr)->timeouts, "LIST",   \
+                  "idle times that end a flow: 90s for all, or some of "       \
+                  "tcp=2h,udp=2m,icmp=2m,opening=4m,closed=2m,other=2m,"       \
+                  "active=1h"),                                                \
         TOOL_COUNT(0, "max-flows", &(ptr)->most_flows, "COUNT",                \
                    "flows that may be open at a time (1M); beyond that those " \
                    "idle for longest end")
 
 void tool_set_timeouts(void *ctx, const char *arg);
+void tool_set_flow_key(void *ctx, const char *arg);
 
 /* Once the options are read; ends the program if they make no sense. */
 void tool_tracking_check(const struct at_tracking *rules);

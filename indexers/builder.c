@@ -19,6 +19,7 @@
 #include "errors.h"
 #include "finished.h"
 #include "flow_row.h"
+#include "index.h"
 #include "minutes.h"
 #include "schema.h"
 #include "sql.h"
@@ -145,7 +146,7 @@ enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
         b->total.packets++;
         b->total.captured_bytes += s[i].cap_bytes;
         b->total.wire_bytes += s[i].wire_bytes;
-        if (at_minutes_add(&b->minutes, &s[i]) != AT_OK)
+        if (!b->rules.key.inner && at_minutes_add(&b->minutes, &s[i]) != AT_OK)
             return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     }
     return tracked(b, at_tracker_add(b->tracker, s, n, quote, (uint32_t)block),
@@ -198,6 +199,7 @@ struct sorted {
     uint16_t (*port)[2]; /* by number; NO_PORT: it gets no posting */
     struct host *host;   /* by address, when sorted */
     size_t hosts, host_room;
+    struct at_set inner;      /* numbers of flows in tunnels */
     uint32_t *end[2];         /* flow number -> host number, UINT32_MAX: none */
     uint32_t *host_id;        /* host number -> host id */
     struct lists host_flows;  /* by host id - 1 */
@@ -224,6 +226,7 @@ static void sorted_free(struct sorted *s)
     free(s->host_id);
     free(s->port);
     free(s->carried);
+    at_set_close(&s->inner);
     lists_free(&s->host_flows);
     lists_free(&s->port_flows);
     at_app_part_close(s->apps);
@@ -385,6 +388,8 @@ static enum at_status take_flow(struct host_table *t, struct sorted *s,
     at_app_part_take(s->apps, i, &row);
     take_ports(s->port[i], &f->key);
     s->end[0][i] = s->end[1][i] = UINT32_MAX;
+    if (row.inner)
+        at_set_add(&s->inner, i);
     if (f->key.net == AT_NET_OTHER)
         return AT_OK;
     if (intern(t, s, net, src, &s->end[0][i]) != AT_OK)
@@ -469,7 +474,8 @@ static enum at_status make_arrays(struct sorted *s)
     for (int i = 0; i < 2; i++)
         s->end[i] = malloc((s->flows + 1) * sizeof(s->end[i][0]));
     s->port = malloc((s->flows + 1) * sizeof(s->port[0]));
-    return s->end[0] != NULL && s->end[1] != NULL && s->port != NULL
+    return s->end[0] != NULL && s->end[1] != NULL && s->port != NULL &&
+                   at_set_open(&s->inner, s->flows, false) == AT_OK
                ? AT_OK
                : AT_ERR_MEMORY;
 }
@@ -607,7 +613,7 @@ static void put_identity(struct writing *w, const struct at_identity *id)
     meta_end(w, st);
 }
 
-/* The flows that no host leads to. */
+/* The flows that no host leads to, or not the one that a packet is from. */
 static void put_link_flows(struct writing *w)
 {
     sqlite3_stmt *st = meta_begin(w, AT_META_LINK_FLOWS);
@@ -619,7 +625,8 @@ static void put_link_flows(struct writing *w)
         at_error_set(&w->sql.err, AT_ERR_MEMORY, "out of memory");
     } else {
         for (size_t i = 0; i < s->flows; i++)
-            if (s->end[0][s->order[i]] == UINT32_MAX)
+            if (s->end[0][s->order[i]] == UINT32_MAX ||
+                at_set_has(&s->inner, s->order[i]))
                 id[n++] = (uint32_t)i + 1;
         bind_numbers(w, st, 2, id, n);
     }
@@ -630,10 +637,11 @@ static void put_link_flows(struct writing *w)
 /* By what rules the flows were made, and how far they could be kept. */
 static void write_rules(struct writing *w, const struct at_builder *b)
 {
-    char text[AT_TIMEOUTS_TEXT];
+    char text[AT_TIMEOUTS_TEXT], key[AT_KEYING_TEXT];
 
     put_meta_text(w, AT_META_TIMEOUTS,
                   at_timeouts_format(text, &b->rules.timeouts));
+    put_meta_text(w, AT_META_KEY, at_keying_format(key, &b->rules.key));
     put_meta(w, AT_META_LOST_DATAGRAMS, (int64_t)b->lost_datagrams);
     put_meta(w, AT_META_MOST_FLOWS, (int64_t)b->rules.most_flows);
     put_meta(w, AT_META_FORCED, (int64_t)b->total.forced);
@@ -770,8 +778,9 @@ static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t id,
                 row.state | row.end << AT_INDEX_END_SHIFT |
                     (row.checksums == AT_CHECKSUM_OK) << AT_INDEX_SUMS_SHIFT |
                     (flow.carried != 0) << AT_INDEX_CONTINUES_SHIFT |
-                    flow.continued << AT_INDEX_CONTINUED_SHIFT);
-    at_sql_bind(st, 15, row.vlan);
+                    flow.continued << AT_INDEX_CONTINUED_SHIFT |
+                    row.inner << AT_INDEX_INNER_SHIFT);
+    at_sql_bind(st, 15, row.vlan | (int64_t)row.mpls << AT_INDEX_MPLS_SHIFT);
     at_sql_bind(st, 16,
                 row.marks | (int64_t)at_app_part_value(s->apps, number)
                                 << AT_INDEX_APP_SHIFT);

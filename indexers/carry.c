@@ -16,6 +16,8 @@ enum {
     VLAN = 36,
     NET = 38,
     PROTO = 39,
+    PATH = 40, /* MPLS label, and: */
+    PATH_INNER = 31,
     /* of the state */
     LAST = 8,
     WAY = 16,
@@ -44,6 +46,7 @@ static void pack_key(uint8_t *p, const struct at_flow_key *key)
     at_store_le16(p + VLAN, key->vlan);
     p[NET] = key->net;
     p[PROTO] = key->proto;
+    at_store_le32(p + PATH, key->mpls | (uint32_t)key->inner << PATH_INNER);
 }
 
 static void unpack_key(struct at_flow_key *key, const uint8_t *p)
@@ -56,6 +59,8 @@ static void unpack_key(struct at_flow_key *key, const uint8_t *p)
     key->vlan = at_load_le16(p + VLAN);
     key->net = p[NET];
     key->proto = p[PROTO];
+    key->mpls = at_load_le32(p + PATH) & 0xfffff;
+    key->inner = (uint8_t)(at_load_le32(p + PATH) >> PATH_INNER);
 }
 
 /* ---- states ---------------------------------------------------------- */

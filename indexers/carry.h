@@ -6,7 +6,8 @@
  * the flow's row, so that the index can be made again from its trace.
  *
  *   key     16 lower address, 16 higher address, 2 lower port, 2 higher port,
- *           2 vlan, 1 net, 1 protocol; an index has it in the row
+ *           2 vlan, 1 net, 1 protocol, 4 MPLS label (highest bit: in a
+ *           tunnel); an index has it in the row
  *   state   8 began, 8 last packet (ns since 1970), then for each direction:
  *           4 next sequence number, 4 first payload (or its number), 4
  *           missing bytes, 2 length of the first payload, 1 TCP flags, 1 bits
@@ -22,7 +23,7 @@
 #include "tracker.h"
 
 enum {
-    AT_CARRY_KEY_BYTES = 40,
+    AT_CARRY_KEY_BYTES = 44,
     AT_CARRY_STATE_BYTES = 54,
     AT_CARRY_BYTES = AT_CARRY_KEY_BYTES + AT_CARRY_STATE_BYTES,
 };

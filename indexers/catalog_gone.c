@@ -79,19 +79,12 @@ enum at_status at_archive_remove(struct at_archive *a,
     return st == AT_OK ? at_catalog_forget_intents(a, err) : st;
 }
 
-enum at_status at_archive_note_lost(struct at_archive *a,
-                                    const struct at_segment *seg,
-                                    uint64_t packets, uint64_t captured_bytes,
-                                    int64_t time_ns, struct at_error *err)
+static void run_lost(struct at_archive *a, const char *sql,
+                     const struct at_segment *seg, uint64_t packets,
+                     uint64_t captured_bytes, int64_t time_ns)
 {
-    sqlite3_stmt *st;
+    sqlite3_stmt *st = at_sql_prepare(&a->sql, sql);
 
-    at_catalog_begin(a);
-    st = at_sql_prepare(&a->sql,
-                        "INSERT INTO gone(stream, path, first, last, packets,"
-                        " captured_bytes, time, reason)"
-                        " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, 'damaged'"
-                        " FROM stream WHERE name = ?1");
     at_sql_bind_text(st, 1, seg->stream);
     at_sql_bind_text(st, 2, seg->path);
     at_sql_bind(st, 3, seg->first_ns);
@@ -101,6 +94,27 @@ enum at_status at_archive_note_lost(struct at_archive *a,
     at_sql_bind(st, 7, time_ns);
     at_sql_run(&a->sql, st);
     sqlite3_finalize(st);
+}
+
+/* A repair that was stopped once this was noted notes it again. */
+enum at_status at_archive_note_lost(struct at_archive *a,
+                                    const struct at_segment *seg,
+                                    uint64_t packets, uint64_t captured_bytes,
+                                    int64_t time_ns, struct at_error *err)
+{
+    at_catalog_begin(a);
+    run_lost(a,
+             "DELETE FROM gone WHERE path = ?2 AND first = ?3 AND last = ?4 AND"
+             " packets = ?5 AND captured_bytes = ?6 AND reason = 'damaged' AND"
+             " stream = (SELECT id FROM stream WHERE name = ?1) AND"
+             " time <= ?7",
+             seg, packets, captured_bytes, time_ns);
+    run_lost(a,
+             "INSERT INTO gone(stream, path, first, last, packets,"
+             " captured_bytes, time, reason)"
+             " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, 'damaged'"
+             " FROM stream WHERE name = ?1",
+             seg, packets, captured_bytes, time_ns);
     return at_sql_exec(&a->sql, "COMMIT") == AT_OK ? AT_OK
                                                    : at_catalog_error(a, err);
 }

@@ -60,6 +60,8 @@ void at_flow_row_of(struct at_flow_row *row, const struct at_flow *flow)
     row->net = key->net;
     take_ports(row, flow);
     row->vlan = key->vlan;
+    row->mpls = key->mpls;
+    row->inner = key->inner != 0;
     row->proto = key->proto;
     row->state = flow->state;
     row->end = flow->end;
@@ -136,6 +138,8 @@ bool at_flow_row_key(struct at_flow_key *key, const struct at_flow_row *row)
         .dport = row->dport,
         .ethertype = row->ethertype,
         .vlan = row->vlan,
+        .mpls = row->mpls,
+        .inner = row->inner,
         .net = row->net,
         .proto = row->proto,
         .ports = (row->marks & AT_DECODED_PORTS) != 0,

@@ -17,6 +17,7 @@ struct at_flow_row {
     uint8_t src[16], dst[16]; /* IPv4 and ARP: 4 bytes */
     uint16_t sport, dport;    /* ICMP: type and code */
     uint16_t vlan;
+    uint32_t mpls;      /* label, if it tells flows apart */
     uint16_t ethertype; /* of ARP and of what has no addresses */
     uint8_t net;        /* enum at_net */
     uint8_t proto;
@@ -35,6 +36,7 @@ struct at_flow_row {
     uint16_t errors;           /* ICMP errors that quote it */
     uint16_t bad_checksums;    /* packets */
     uint8_t confidence;        /* enum at_app_confidence */
+    bool inner;                /* its packets are in tunnels */
     uint8_t continues;         /* enum at_goes_on: from an earlier part, */
     uint8_t continued;         /* and into a later one */
     const char *app;           /* its name; NULL: nobody has asked.  The */

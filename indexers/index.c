@@ -65,6 +65,8 @@ static void take_meta(struct at_index *ix, const char *name, sqlite3_stmt *st)
         info->tracking.most_flows = (uint64_t)v;
     else if (strcmp(name, AT_META_TIMEOUTS) == 0 && text != NULL)
         (void)at_timeouts_parse(&info->tracking.timeouts, text, NULL);
+    else if (strcmp(name, AT_META_KEY) == 0 && text != NULL)
+        (void)at_keying_parse(&info->tracking.key, text, NULL);
     else if (strcmp(name, AT_META_PART) == 0)
         info->part = v != 0;
     else if (strcmp(name, AT_META_HOLES) == 0)
@@ -240,19 +242,20 @@ bool at_index_is_other(const char *path)
            (version < AT_INDEX_OLDEST || version > AT_INDEX_VERSION);
 }
 
-struct at_tracking at_index_rules_of(const char *trace)
+bool at_index_rules_of(const char *trace, struct at_tracking *rules)
 {
     char *path = at_index_path(trace);
     struct at_index *ix = NULL;
-    struct at_tracking rules = at_tracking_default;
+    bool known;
 
     if (path != NULL)
         (void)at_index_open(&ix, path, NULL, NULL);
-    if (ix != NULL)
-        rules = ix->info.tracking;
+    known = ix != NULL;
+    if (known)
+        *rules = ix->info.tracking;
     at_index_close(ix);
     free(path);
-    return rules;
+    return known;
 }
 
 const struct at_index_info *at_index_info(const struct at_index *ix)
@@ -562,6 +565,7 @@ static void take_state(const struct at_index *ix, struct at_flow_row *row)
         row->continues = goes_on(v >> AT_INDEX_CONTINUES_SHIFT);
         row->continued = goes_on(v >> AT_INDEX_CONTINUED_SHIFT);
     }
+    row->inner = (v >> AT_INDEX_INNER_SHIFT & 1) != 0;
     row->state = (uint8_t)(v & 7);
     row->end = (uint8_t)(v >> AT_INDEX_END_SHIFT & 7);
     row->checksums = row->bad_checksums > 0         ? AT_CHECKSUM_BAD
@@ -614,6 +618,7 @@ static void take_numbers(struct at_index *ix, struct at_flow_row *row)
     const int64_t kind = sqlite3_column_int64(st, COL_KIND);
     const int64_t flags = sqlite3_column_int64(st, COL_FLAGS);
     const int64_t marks = sqlite3_column_int64(st, COL_MARKS);
+    const int64_t vlan = sqlite3_column_int64(st, COL_VLAN);
 
     memset(row, 0, sizeof(*row));
     row->start_ns = ix->base_ns + sqlite3_column_int64(st, COL_START);
@@ -628,7 +633,8 @@ static void take_numbers(struct at_index *ix, struct at_flow_row *row)
     row->bytes[1] = (uint64_t)sqlite3_column_int64(st, COL_BYTES_IN);
     row->tcp_flags[0] = (uint8_t)flags;
     row->tcp_flags[1] = (uint8_t)(flags >> 8);
-    row->vlan = (uint16_t)sqlite3_column_int64(st, COL_VLAN);
+    row->vlan = (uint16_t)vlan;
+    row->mpls = (uint32_t)(vlan >> AT_INDEX_MPLS_SHIFT) & 0xfffff;
     row->marks = (uint8_t)marks;
     take_app(ix, row, marks >> AT_INDEX_APP_SHIFT);
     take_extras(ix, row);

@@ -54,9 +54,9 @@ bool at_index_is_other(const char *path);
 /* AT_ERR_MISUSE if it is not the index of 'trace' as that is now. */
 enum at_status at_index_check(struct at_index *ix, const char *trace,
                               struct at_error *err);
-/* By what rules the flows of a trace were made, if the index beside it tells;
- * else the default. */
-struct at_tracking at_index_rules_of(const char *trace);
+/* Fills in by what rules the flows of a trace were made, if the index beside it
+ * tells. */
+bool at_index_rules_of(const char *trace, struct at_tracking *rules);
 
 const struct at_index_info *at_index_info(const struct at_index *ix);
 void at_index_close(struct at_index *ix);
@@ -75,7 +75,8 @@ enum at_status at_index_holes(struct at_index *ix, const struct at_hole **hole,
                               size_t *n, struct at_error *err);
 
 /* The addresses of all hosts; *strange if there are frames without addresses
- * of which libpcap may think otherwise.  The caller closes the sieve. */
+ * of which libpcap may think otherwise, or flows in tunnels.  The caller closes
+ * the sieve. */
 enum at_status at_index_sieve(struct at_index *ix, struct at_sieve *sieve,
                               bool *strange, struct at_error *err);
 

@@ -118,12 +118,13 @@ static void add_keys(void *ctx, const uint8_t *addr, const uint8_t *before,
     at_sieve_add(ctx, addr, n);
 }
 
-/* Whether libpcap may find an address in a frame where we have none. */
+/* Whether libpcap may find an address in a frame where we have none, or that
+ * of the tunnel. */
 static bool is_strange(const struct at_flow_row *row)
 {
-    return (row->marks & AT_DECODED_FOREIGN) != 0 || row->ethertype == 0x0800 ||
-           row->ethertype == 0x0806 || row->ethertype == 0x8035 ||
-           row->ethertype == 0x86dd;
+    return row->inner || (row->marks & AT_DECODED_FOREIGN) != 0 ||
+           row->ethertype == 0x0800 || row->ethertype == 0x0806 ||
+           row->ethertype == 0x8035 || row->ethertype == 0x86dd;
 }
 
 static enum at_status find_strange(struct at_index *ix, bool *strange,

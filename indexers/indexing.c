@@ -170,7 +170,9 @@ enum at_status at_index_file(const char *trace, const char *path,
                              struct at_error *err)
 {
     struct at_reader_options opts = how->reading;
-    struct job job = {.how = how, .sighting.seed = at_flow_key_seed()};
+    struct job job = {
+        .how = how,
+        .sighting = {.seed = at_flow_key_seed(), .key = how->tracking.key}};
     struct at_reader *rd;
     enum at_status st;
     char *folder;

@@ -860,7 +860,7 @@ enum at_status at_ingest_files(const char *archive, char *const *input,
     struct ingest in = {
         .how = how,
         .done = done,
-        .sighting.seed = at_flow_key_seed(),
+        .sighting = {.seed = at_flow_key_seed(), .key = how->tracking.key},
     };
     enum at_status st = AT_OK;
 

@@ -110,6 +110,29 @@ carry_of_catalog(struct at_archive *a, const struct at_segment *seg,
     return AT_OK;
 }
 
+/* An index that is lost has taken its rules along; those of the stream are the
+ * same in every run, so any other index of it tells. */
+static enum at_status rules_of_stream(struct at_archive *a,
+                                      const struct at_segment *seg,
+                                      struct at_tracking *rules,
+                                      struct at_error *err)
+{
+    struct at_segments list = {.n = 0};
+    bool known = false;
+    const enum at_status st = at_archive_segments(a, seg->stream, AT_TIME_MIN,
+                                                  AT_TIME_MAX, &list, err);
+
+    for (size_t i = list.n; st == AT_OK && i-- > 0 && !known;) {
+        char *trace = at_archive_path(a, list.segment[i].path);
+
+        known = list.segment[i].id != seg->id && trace != NULL &&
+                at_index_rules_of(trace, rules);
+        free(trace);
+    }
+    at_segments_free(&list);
+    return st;
+}
+
 enum at_status at_rebuild_index(struct at_archive *a,
                                 const struct at_segment *seg, const char *trace,
                                 const char *old, const char *path,
@@ -121,9 +144,13 @@ enum at_status at_rebuild_index(struct at_archive *a,
     struct at_tracking rules;
     enum at_status st = rules_of_index(old, &rules, &carry);
 
-    if (st == AT_END)
-        st = seg->id != 0 ? carry_of_catalog(a, seg, path, how, &carry, err)
-                          : AT_OK;
+    if (st == AT_END && seg->id != 0) {
+        st = rules_of_stream(a, seg, &rules, err);
+        if (st == AT_OK)
+            st = carry_of_catalog(a, seg, path, how, &carry, err);
+    } else if (st == AT_END) {
+        st = AT_OK;
+    }
     if (st == AT_OK)
         st = index_trace(seg, trace, path, how, &rules, &carry, &open, totals,
                          err);

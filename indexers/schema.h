@@ -16,8 +16,11 @@
  *          that of IPv6, 512 of ARP, 768 with the ethertype in sport for frames
  *          that are neither; flags is to-source flags * 256 + from-source
  *          flags; state has the enum at_flow_state in its lowest 3 bits, the
- *          enum at_flow_end in the 3 above, and 64 if all checksums there are
- *          were verified; marks are AT_DECODED_ bits, with the confidence of
+ *          enum at_flow_end in the 3 above, 64 if all checksums there are were
+ *          verified, 128 if it goes on from an earlier part, 256 if into a
+ *          later one, 512 if its packets are in tunnels (then all of the row is
+ *          of what is inside); vlan has an MPLS label above the lowest 16
+ *          bits; marks are AT_DECODED_ bits, with the confidence of
  *          the application (enum at_app_confidence) in the 3 bits above the
  *          lowest 8, and its id in table app, or 0, above these; payload is
  *          bytes; rtt is microseconds, NULL if the handshake was not seen;
@@ -29,7 +32,8 @@
  *   port   flows is the list of flows with that port at either end; only
  *          ports below meta 'port_limit' are here, but then all of them
  *   minute packets and bytes by protocol: minute since 1970, kind as of a flow,
- *          bytes of IP, or of the frame where there is none
+ *          bytes of IP, or of the frame where there is none; empty where flows
+ *          are of what is in tunnels
  *   hole   what was left out of a damaged trace (struct at_hole); not there
  *          unless the index was made by salvage, and there was damage
  *   app    id is the rank by flow_count, from 1; flows is the list of its
@@ -57,6 +61,8 @@ enum {
     AT_INDEX_SUMS_SHIFT = 6,
     AT_INDEX_CONTINUES_SHIFT = 7,
     AT_INDEX_CONTINUED_SHIFT = 8,
+    AT_INDEX_INNER_SHIFT = 9,
+    AT_INDEX_MPLS_SHIFT = 16,    /* in the column vlan */
     AT_INDEX_APP_SHIFT = 8,      /* in the column marks */
     AT_INDEX_APP_BITS = 3,       /* of the confidence, below the application */
     AT_INDEX_FREQUENT = 32,      /* an application that more than a 32nd of the
@@ -107,7 +113,7 @@ enum {
     " f.bytes_out AS bytes_out, f.bytes_in AS bytes_in,"                       \
     " f.flags & 255 AS flags_out, f.flags >> 8 AS flags_in,"                   \
     " (SELECT name FROM app WHERE id = f.marks >> 11) AS app,"                 \
-    " f.vlan AS vlan,"                                                         \
+    " f.vlan & 65535 AS vlan,"                                                 \
     " CASE f.state & 7 WHEN 0 THEN 'one-way' WHEN 1 THEN 'two-way'"            \
     " WHEN 2 THEN 'syn' WHEN 3 THEN 'established' WHEN 4 THEN 'midstream'"     \
     " WHEN 5 THEN 'half-closed' WHEN 6 THEN 'closed' ELSE 'reset' END"         \
@@ -131,7 +137,8 @@ enum {
     " WHEN 0 THEN 'none' WHEN 1 THEN 'port' WHEN 2 THEN 'weak'"                \
     " WHEN 3 THEN 'pattern' WHEN 4 THEN 'pattern+port' WHEN 5 THEN 'both'"     \
     " ELSE 'protocol' END END AS confidence,"                                  \
-    " f.state >> 7 & 1 AS continues, f.state >> 8 & 1 AS continued"            \
+    " f.state >> 7 & 1 AS continues, f.state >> 8 & 1 AS continued,"           \
+    " f.vlan >> 16 AS mpls, f.state >> 9 & 1 AS \"inner\""                     \
     " FROM flow f JOIN host a ON a.id = f.src JOIN host b ON b.id = f.dst"     \
     " WHERE f.kind < 512;"
 
@@ -152,13 +159,15 @@ enum {
 #define AT_META_STREAM "stream"
 #define AT_META_PORT_LIMIT "port_limit"
 #define AT_META_TIMEOUTS "timeouts"     /* as at_timeouts_parse() reads them */
+#define AT_META_KEY "flow_key"          /* as at_keying_parse() reads it */
 #define AT_META_MOST_FLOWS "most_flows" /* that could be open at a time */
 #define AT_META_FORCED "forced"         /* flows that ended because of that */
 #define AT_META_LOST_DATAGRAMS                                                 \
-    "lost_datagrams"                    /* whose later fragments may           \
-                                           be in other flows */
-#define AT_META_LINK_FLOWS "link_flows" /* list of the flows without a host */
-#define AT_META_HOLES "holes"           /* of all of them, if there are any */
+    "lost_datagrams" /* whose later fragments may                              \
+                        be in other flows */
+#define AT_META_LINK_FLOWS                                                     \
+    "link_flows" /* list of the flows without a host, or in tunnels */
+#define AT_META_HOLES "holes" /* of all of them, if there are any */
 #define AT_META_HOLE_BYTES "hole_bytes"
 #define AT_META_PART "part" /* 1: of a capture in parts; flows may go on */
 #define AT_META_COMPLETE                                                       \

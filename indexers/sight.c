@@ -3,6 +3,8 @@
  */
 #include "sight.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -23,12 +25,14 @@ static uint64_t mix(uint64_t a, uint64_t b)
 
 uint32_t at_flow_key_hash(const struct at_flow_key *key, uint64_t seed)
 {
-    uint64_t w[5];
+    uint64_t w[6];
 
+    _Static_assert(sizeof(w) == sizeof(*key), "a key is hashed as a whole");
     memcpy(w, key, sizeof(w));
     seed ^= 0xa0761d6478bd642fu;
     return (uint32_t)(mix(mix(w[0] ^ 0xe7037ed1a0b428dbu, w[1] ^ seed) ^
-                              mix(w[2] ^ 0x8ebc6af09c88c6e3u, w[3] ^ seed),
+                              mix(w[2] ^ 0x8ebc6af09c88c6e3u, w[3] ^ seed) ^
+                              mix(w[5] ^ 0x1d8e4e27c47d124fu, w[4] ^ ~seed),
                           w[4] ^ 0x589965cc75374cc3u ^ seed) >>
                       32);
 }
@@ -41,6 +45,58 @@ uint64_t at_flow_key_seed(void)
         seed = (uint64_t)at_time_now() ^ (uint64_t)(uintptr_t)&seed;
     return seed;
 }
+
+/* ---- what is in a key ------------------------------------------------ */
+
+static bool take_word(struct at_keying *key, const char *word)
+{
+    if (strcmp(word, "vlan") == 0)
+        key->vlan = AT_SIGHT_OUTER_VLAN;
+    else if (strcmp(word, "inner-vlan") == 0)
+        key->vlan = AT_SIGHT_INNER_VLAN;
+    else if (strcmp(word, "mpls") == 0)
+        key->mpls = true;
+    else if (strcmp(word, "inner") == 0)
+        key->inner = true;
+    else
+        return false;
+    return true;
+}
+
+enum at_status at_keying_parse(struct at_keying *key, const char *text,
+                               struct at_error *err)
+{
+    char *copy = strdup(text), *next = copy, *word;
+    enum at_status st = AT_OK;
+
+    *key = (struct at_keying){.vlan = AT_SIGHT_NO_VLAN};
+    if (copy == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    if (strcmp(text, "none") == 0)
+        next = NULL;
+    while (st == AT_OK && (word = strsep(&next, ",")) != NULL)
+        if (!take_word(key, word))
+            st = at_error_set(err, AT_ERR_SYNTAX,
+                              "'%s' tells no flows apart; there are vlan or "
+                              "inner-vlan, mpls and inner, or none",
+                              word);
+    free(copy);
+    return st;
+}
+
+const char *at_keying_format(char buf[AT_KEYING_TEXT],
+                             const struct at_keying *key)
+{
+    static const char *const vlan[] = {",vlan", ",inner-vlan", ""};
+
+    if (key->vlan == AT_SIGHT_NO_VLAN && !key->mpls && !key->inner)
+        return "none";
+    snprintf(buf, AT_KEYING_TEXT, "%s%s%s", vlan[key->vlan],
+             key->mpls ? ",mpls" : "", key->inner ? ",inner" : "");
+    return buf + 1;
+}
+
+/* ---- keys ------------------------------------------------------------ */
 
 /* Question and answer of one kind of ICMP exchange get one number. */
 static uint16_t icmp_exchange(uint8_t proto, uint16_t type)
@@ -84,6 +140,8 @@ bool at_flow_key_make(struct at_flow_key *key, const struct at_ends *e)
     memset(key, 0, sizeof(*key));
     key->net = e->net;
     key->vlan = e->vlan;
+    key->mpls = e->mpls;
+    key->inner = e->inner;
     if (e->net == AT_NET_OTHER) {
         key->lo_port = e->ethertype;
         return false;
@@ -99,6 +157,7 @@ bool at_flow_key_make(struct at_flow_key *key, const struct at_ends *e)
     return from_hi;
 }
 
+/* Of *h, vlan and mpls are as the rules have them. */
 static bool take_key(struct at_flow_key *key, const struct at_headers *h)
 {
     const struct at_ends ends = {
@@ -108,8 +167,10 @@ static bool take_key(struct at_flow_key *key, const struct at_headers *h)
         .dport = h->dport,
         .ethertype = h->ethertype,
         .vlan = h->vlan,
+        .mpls = h->mpls,
         .net = h->net,
         .proto = h->proto,
+        .inner = h->depth > 0,
         .ports = (h->flags & AT_DECODED_PORTS) != 0,
     };
 
@@ -121,8 +182,8 @@ static bool is_ip(const struct at_headers *h)
     return h->net == AT_NET_IPV4 || h->net == AT_NET_IPV6;
 }
 
-/* Goes to the innermost IP packet, whose VLAN is that of its own frame or else
- * that of the frame around it. */
+/* Goes to the innermost IP packet, whose VLAN and MPLS label are those of its
+ * own frame or else of the frame around it. */
 static void go_inside(struct at_headers *h, const struct at_packet *pkt)
 {
     struct at_headers inner = *h;
@@ -134,6 +195,8 @@ static void go_inside(struct at_headers *h, const struct at_packet *pkt)
             inner.vlan = h->vlan;
             inner.inner_vlan = h->inner_vlan;
         }
+        if (inner.mpls == 0)
+            inner.mpls = h->mpls;
         *h = inner;
     }
 }
@@ -154,9 +217,11 @@ static bool decode(struct at_headers *h, const struct at_packet *pkt,
     if (how->conformance)
         return at_sight_ndpi(h, pkt);
     at_decode(h, pkt);
-    if (how->inner)
+    if (how->key.inner)
         go_inside(h, pkt);
-    h->vlan = vlan_of(h, how->vlan);
+    h->vlan = vlan_of(h, how->key.vlan);
+    if (!how->key.mpls)
+        h->mpls = 0;
     return true;
 }
 
@@ -210,6 +275,8 @@ static bool take_quote(struct at_quote *quote, const struct at_headers *h,
         (quoted.flags & AT_DECODED_LATER) != 0)
         return false;
     quoted.vlan = h->vlan;
+    quoted.mpls = h->mpls;
+    quoted.depth = h->depth;
     take_key(&quote->key, &quoted);
     quote->hash = at_flow_key_hash(&quote->key, how->seed);
     return true;

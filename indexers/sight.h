@@ -23,6 +23,9 @@ struct at_flow_key {
     uint16_t vlan;
     uint8_t net; /* enum at_net */
     uint8_t proto;
+    uint32_t mpls; /* label */
+    uint8_t inner; /* 1: the packets are in tunnels */
+    uint8_t unused[3];
 };
 
 /* What the key is made of, for a packet or a flow from 'src' to 'dst'. */
@@ -31,8 +34,10 @@ struct at_ends {
     uint16_t sport, dport;    /* ICMP: type and code */
     uint16_t ethertype;
     uint16_t vlan;
+    uint32_t mpls;
     uint8_t net; /* enum at_net */
     uint8_t proto;
+    bool inner;
     bool ports; /* sport and dport are ports */
 };
 
@@ -80,11 +85,32 @@ enum at_sight_vlan {
     AT_SIGHT_NO_VLAN,
 };
 
-/* How packets become sights; all zero are the rules of an index. */
+/* What beside addresses, ports and protocol tells flows apart; all zero is the
+ * outermost VLAN number alone. */
+struct at_keying {
+    uint8_t vlan; /* enum at_sight_vlan */
+    bool mpls;    /* the label at the bottom of the stack */
+    bool inner;   /* a packet in a tunnel stands for those around it */
+};
+
+/* Reads "vlan" or "inner-vlan", "mpls" and "inner", separated by commas, or
+ * "none"; AT_ERR_SYNTAX.  Returns the same, which may be in 'buf'. */
+enum { AT_KEYING_TEXT = 32 };
+enum at_status at_keying_parse(struct at_keying *key, const char *text,
+                               struct at_error *err);
+const char *at_keying_format(char buf[AT_KEYING_TEXT],
+                             const struct at_keying *key);
+
+/* Whether it is what all zero is. */
+static inline bool at_keying_is_usual(const struct at_keying *key)
+{
+    return key->vlan == AT_SIGHT_OUTER_VLAN && !key->mpls && !key->inner;
+}
+
+/* How packets become sights. */
 struct at_sighting {
-    uint64_t seed;    /* of at_flow_key_hash() */
-    int vlan;         /* enum at_sight_vlan */
-    bool inner;       /* a packet in a tunnel stands for the outer ones */
+    uint64_t seed; /* of at_flow_key_hash() */
+    struct at_keying key;
     bool conformance; /* layers, keys and bytes as nDPI's reader counts them */
 };
 

@@ -4,8 +4,8 @@
  * Flows lie in one array in the order they began; an open-addressing table of
  * 4-byte entries (a flow number, and bits of the hash above it, as many as
  * there is room for) finds them.  Both are fetched ahead of use, since at a
- * million flows each look-up misses the cache twice. The blocks of a flow are
- * not kept with it but in one log of (flow, block).
+ * million flows each look-up misses the cache twice. Of the blocks of a flow
+ * the last is kept with it, and those before in one log of (flow, block).
  *
  * When the array is full it is swept: flows that are over are handed out, the
  * others move together.  If that leaves more than half, the array doubles, up
@@ -41,7 +41,11 @@ enum {
 /* The new number of a flow that leaves the table. */
 #define GONE UINT32_MAX
 
-/* 'flow' was seen in 'block': once for each pair, in the order seen. */
+/* The last block of a flow that has none yet. */
+#define NO_BLOCK UINT32_MAX
+
+/* 'flow' was seen in 'block', and in a later one: once for each pair, in the
+ * order seen. */
 struct seen {
     uint32_t flow;
     uint32_t block;
@@ -230,7 +234,7 @@ static struct at_flow *begin_flow(struct at_tracker *t, uint32_t *e,
         return NULL;
     if (t->rules.numbered)
         block = t->begun++;
-    if (t->flow == NULL || log_block(t, (uint32_t)t->flows, block) != AT_OK)
+    if (t->flow == NULL)
         return NULL;
     t->used += *e == 0;
     *e = entry_of(t, s->hash, t->flows);
@@ -453,10 +457,12 @@ static void add_to_flow(const struct at_tracker *t, struct at_flow *f,
 static enum at_status see_block(struct at_tracker *t, uint32_t flow,
                                 uint32_t block)
 {
-    if (t->rules.numbered || t->flow[flow].last_block == block)
+    const uint32_t last = t->flow[flow].last_block;
+
+    if (t->rules.numbered || last == block)
         return AT_OK;
     t->flow[flow].last_block = block;
-    return log_block(t, flow, block);
+    return last != NO_BLOCK ? log_block(t, flow, last) : AT_OK;
 }
 
 /* The flow that a fragment without ports is of; false if that is not known. */
@@ -610,13 +616,21 @@ static bool is_listed(const struct at_tracker *t, const struct seen *s,
     return s->flow >= first && s->flow - first < SPAN && t->flow[s->flow].over;
 }
 
+static bool has_block(const struct at_flow *f)
+{
+    return f->over && f->last_block != NO_BLOCK;
+}
+
+/* Of 'n' flows. */
 static enum at_status list_blocks(const struct at_tracker *t, size_t first,
-                                  struct lists *l)
+                                  size_t n, struct lists *l)
 {
     memset(l->at, 0, (SPAN + 2) * sizeof(l->at[0]));
     for (size_t i = 0; i < t->logged; i++)
         if (is_listed(t, &t->log[i], first))
             l->at[t->log[i].flow - first + 2]++;
+    for (size_t i = 0; i < n; i++)
+        l->at[i + 2] += has_block(&t->flow[first + i]);
     for (size_t i = 0; i < SPAN; i++)
         l->at[i + 2] += l->at[i + 1];
     if (l->at[SPAN + 1] > l->room) {
@@ -629,6 +643,9 @@ static enum at_status list_blocks(const struct at_tracker *t, size_t first,
     for (size_t i = 0; i < t->logged; i++)
         if (is_listed(t, &t->log[i], first))
             l->item[l->at[t->log[i].flow - first + 1]++] = t->log[i].block;
+    for (size_t i = 0; i < n; i++)
+        if (has_block(&t->flow[first + i]))
+            l->item[l->at[i + 1]++] = t->flow[first + i].last_block;
     return AT_OK;
 }
 
@@ -657,7 +674,7 @@ static enum at_status hand_out(struct at_tracker *t, bool all)
     for (size_t first = 0; first < t->flows && st == AT_OK; first += SPAN) {
         const size_t left = t->flows - first, n = left < SPAN ? left : SPAN;
 
-        st = list_blocks(t, first, &l);
+        st = list_blocks(t, first, n, &l);
         for (size_t i = 0; i < n && st == AT_OK; i++) {
             struct at_flow *f = &t->flow[first + i];
 
@@ -807,7 +824,7 @@ static struct at_flow next_part(const struct at_flow *f)
         .last_ns = f->last_ns,
         .missing = {f->missing[0], f->missing[1]},
         .syn_us = f->syn_us,
-        .last_block = UINT32_MAX,
+        .last_block = NO_BLOCK,
         .state = f->state,
         .source_is_hi = f->source_is_hi,
         .handshake = f->handshake,

@@ -153,9 +153,10 @@ bool at_flow_begins_anew(enum at_flow_state state, uint8_t tcp_flags);
 /* The rules by which packets are put to flows. */
 struct at_tracking {
     struct at_timeouts timeouts;
-    uint64_t most_flows; /* open at a time; those idle for longest then end */
-    bool conformance;    /* one flow a key, as nDPI's reader has it */
-    bool numbered;       /* flows have numbers instead of blocks */
+    struct at_keying key; /* as the sights are made by */
+    uint64_t most_flows;  /* open at a time; those idle for longest then end */
+    bool conformance;     /* one flow a key, as nDPI's reader has it */
+    bool numbered;        /* flows have numbers instead of blocks */
 };
 extern const struct at_tracking at_tracking_default;
 

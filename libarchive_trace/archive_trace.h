@@ -1213,6 +1213,8 @@ struct at_headers {
     uint8_t tunnel;      /* enum at_tunnel: what led here */
     uint8_t depth;       /* how many layers up to the outermost */
     uint32_t tcp_seq;
+    uint32_t mpls;      /* label at the bottom of the stack; 0: there is none,
+                           or it is "IPv4 explicit null" (RFC 3032) */
     uint32_t datagram;  /* of a fragment: the identification it has in common
                            with the others */
     const uint8_t *src; /* 4 or 16 address bytes; NULL for AT_NET_OTHER */

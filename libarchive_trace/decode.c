@@ -284,6 +284,7 @@ static void decode_mpls(struct at_way *w)
         if (p == NULL)
             return;
     } while ((p[2] & 1) == 0);
+    w->h->mpls = at_load_be32(p) >> 12;
     /* Only IP can be told from other payloads, by its version. */
     if (w->c.left == 0)
         w->h->flags |= AT_DECODED_CUT;

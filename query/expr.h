@@ -149,6 +149,8 @@ struct at_facts {
     unsigned flags;     /* AT_DECODED_ bits */
     const uint8_t *src; /* 4 bytes, 16 for IPv6, NULL for AT_NET_OTHER */
     const uint8_t *dst;
+    bool inner;      /* they are in tunnels, of which nothing is known: what is
+                        above speaks of the inside */
     bool in_flow;    /* 'vector' tells of their flow */
     uint64_t vector; /* the flow terms that are true of it */
 };

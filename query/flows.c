@@ -71,7 +71,8 @@ struct doubts {
     uint32_t *slot; /* a table by key: number + 1 of the first doubt, */
     uint32_t *next; /* and from each to the next of the same slot */
     size_t mask;
-    bool fragments; /* later ones are in some of the flows */
+    bool fragments;              /* later ones are in some of the flows */
+    struct at_sighting sighting; /* no seed: it holds what one question is of */
 };
 
 static void doubts_close(struct doubts *d)
@@ -122,9 +123,6 @@ static enum at_status doubts_hash(struct doubts *d)
     return AT_OK;
 }
 
-/* No seed: a query's tables hold what one question is about. */
-static const struct at_sighting sighting = {.seed = 0};
-
 /* 1 + the number of the doubt that a packet with the flow's key is of; 0 if it
  * is of none. */
 static uint32_t doubt_of(const struct doubts *d, const struct at_sight *sight)
@@ -154,7 +152,7 @@ static enum at_status settle_matching(struct doubts *d, struct at_pick *pick,
     while ((st = at_pick_next(pick, &pkt, err)) == AT_OK) {
         uint32_t i;
 
-        at_sight_take(&sight, &quote, &pkt, &sighting);
+        at_sight_take(&sight, &quote, &pkt, &d->sighting);
         i = doubt_of(d, &sight);
         if (i != 0)
             d->doubt[i - 1].matched = true;
@@ -180,7 +178,7 @@ static enum at_status settle_fragments(const struct at_query *q,
     while (st == AT_OK && (st = at_pick_next(pick, &pkt, err)) == AT_OK) {
         uint32_t i;
 
-        at_sight_take(&s, &quote, &pkt, &sighting);
+        at_sight_take(&s, &quote, &pkt, &d->sighting);
         if ((s.flags & AT_DECODED_LATER) == 0 ||
             !at_datagrams_find(datagrams, &s, &i))
             i = doubt_of(d, &s);
@@ -231,6 +229,8 @@ static enum at_status settle_all(const struct at_query *q, struct doubts *d,
 
 struct scan {
     const struct at_query *q;
+    struct at_tracking rules;
+    struct at_sighting sighting;
     struct at_tracker *tracker;
     size_t target;
     struct at_finds *finds;
@@ -245,7 +245,7 @@ static enum at_status scan_work(void *ctx, void *slot,
     struct at_sights *s = slot;
     struct at_packet pkt;
     size_t n = 0;
-    const enum at_status st = at_sights_take(s, batch, &sighting, err);
+    const enum at_status st = at_sights_take(s, batch, &scan->sighting, err);
 
     for (size_t i = 0; i < batch->blocks && st == AT_OK; i++) {
         struct at_walk walk = at_walk_block(batch, i);
@@ -310,10 +310,15 @@ static enum at_status find_by_scan(const struct at_query *q,
         .drop = scan_drop,
     };
     struct at_reader *rd = NULL;
-    enum at_status st;
+    enum at_status st = at_target_rules(&scan.rules, q, &t->target[number],
+                                        err);
 
-    scan.tracker = at_tracker_open(&at_tracking_default, sighting.seed,
-                                   keep_wanted, &scan);
+    if (st != AT_OK)
+        return st;
+    scan.sighting = (struct at_sighting){.seed = at_flow_key_seed(),
+                                         .key = scan.rules.key};
+    scan.tracker = at_tracker_open(&scan.rules, scan.sighting.seed, keep_wanted,
+                                   &scan);
     if (scan.tracker == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     st = at_target_open(&rd, q, &t->target[number], err);
@@ -432,6 +437,7 @@ static enum at_status settle_doubts(struct at_search *s,
         return find_unsure(s, err);
     if (s->doubts.n == 0)
         return at_target_tell(s->q, target, s->ix, NULL, err);
+    s->doubts.sighting.key = at_index_info(s->ix)->tracking.key;
     if (doubts_hash(&s->doubts) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     st = places_of_doubts(s, &place, &n, err);
@@ -566,7 +572,11 @@ static int by_ends(const struct at_flow_row *x, const struct at_flow_row *y)
         order = x->sport - y->sport;
     if (order == 0)
         order = x->dport - y->dport;
-    return order != 0 ? order : x->vlan - y->vlan;
+    if (order == 0)
+        order = x->vlan - y->vlan;
+    if (order == 0)
+        order = (int)x->mpls - (int)y->mpls;
+    return order != 0 ? order : x->inner - y->inner;
 }
 
 static int by_start(const void *a, const void *b)

@@ -235,9 +235,9 @@ enum at_verdict at_expr_judge_leaf(const struct at_expr *e,
         return !f->in_flow                   ? AT_MAYBE
                : f->vector >> leaf->term & 1 ? AT_YES
                                              : AT_NO;
-    if (leaf->leaf == AT_LEAF_INNER)
+    if (leaf->leaf == AT_LEAF_INNER && !f->inner)
         return judge_inner(f);
-    if (leaf->loose)
+    if (leaf->loose || f->inner)
         return AT_MAYBE;
     v = judge_seen(leaf, f);
     /* Hidden behind a tag, nothing is there for libpcap to match. */

@@ -31,11 +31,9 @@ struct at_owners {
     enum at_wanted wanted;
     struct at_set ids; /* of rows whose blocks are read */
     struct at_datagrams *datagrams;
+    struct at_sighting sighting;
     bool fragments; /* some parts have later ones */
 };
-
-/* No seed: a query's tables hold what one question is about. */
-static const struct at_sighting sighting = {.seed = 0};
 
 static const struct at_part *part_of(const struct at_owners *o, size_t i)
 {
@@ -94,7 +92,9 @@ enum at_status at_owners_open(struct at_owners **out, const struct at_query *q,
     *out = NULL;
     if (o == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    *o = (struct at_owners){.q = q, .parts = p, .target = target};
+    /* no seed: it holds what one question is about */
+    *o = (struct at_owners){
+        .q = q, .parts = p, .target = target, .sighting.key = q->tracking.key};
     while (o->first < p->n && p->part[o->first].target < target)
         o->first++;
     while (o->first + o->n < p->n && p->part[o->first + o->n].target == target)
@@ -186,7 +186,7 @@ static void note(void *ctx, struct at_text *text, const struct at_packet *pkt)
 
     if (pkt->kind != AT_KIND_PACKET)
         return;
-    quotes = at_sight_take(&noted.sight, &quote, pkt, &sighting);
+    quotes = at_sight_take(&noted.sight, &quote, pkt, &o->sighting);
     noted.part = find(o, &noted.sight.key, noted.sight.ts_ns);
     if (o->wanted == AT_WANT_FLOWS && quotes && !is_matched(o, noted.part))
         noted.part = find_quoted(o, &quote.key, noted.sight.ts_ns);
@@ -321,6 +321,7 @@ static enum at_status find_places(struct at_owners *o,
 
     if (st != AT_OK)
         return st;
+    o->sighting.key = at_index_info(ix)->tracking.key;
     st = at_set_open(&blocks, at_index_info(ix)->blocks, false);
     if (st != AT_OK)
         at_error_set(err, st, "out of memory");

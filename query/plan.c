@@ -5,7 +5,8 @@
  * so many flows that looking at each row is cheaper.  The set they give holds
  * every flow that can match, and perhaps others; then each row is judged.  A
  * leaf that speaks of what is inside a tag that may not be there, or of a
- * tunnel, gives no set: the index knows the outer headers.
+ * tunnel, gives no set: the index knows the outer headers.  An index of what is
+ * in tunnels does not: such flows are in every set.
  */
 #include <string.h>
 
@@ -119,7 +120,8 @@ static enum at_status cover_term(const struct at_query *q, struct at_index *ix,
 
 /*
  * Frames that are neither IP nor ARP as we decode it may still be what
- * libpcap looks into, so they stay until they are judged.
+ * libpcap looks into, so they stay until they are judged; and so do flows in
+ * tunnels.
  */
 static enum at_status cover_leaf(const struct at_query *q, struct at_index *ix,
                                  const struct at_expr_node *leaf,
@@ -315,6 +317,7 @@ static struct at_facts facts_of(const struct at_flow_row *row, int dir)
         .sport = out ? row->sport : row->dport,
         .dport = out ? row->dport : row->sport,
         .flags = row->marks,
+        .inner = row->inner,
         .src = row->net == AT_NET_OTHER ? NULL
                : out                    ? row->src
                                         : row->dst,

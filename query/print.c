@@ -221,6 +221,19 @@ static void make_vlan(struct cell *c)
         print_number(c, c->row->vlan);
 }
 
+static void make_mpls(struct cell *c)
+{
+    if (c->row->mpls == 0)
+        c->text[0] = 0;
+    else
+        print_number(c, c->row->mpls);
+}
+
+static void make_inner(struct cell *c)
+{
+    print_number(c, c->row->inner);
+}
+
 static void make_state(struct cell *c)
 {
     snprintf(c->text, TEXT, "%s",
@@ -363,10 +376,12 @@ static const struct column columns[AT_PRINT_COLUMNS] = {
     {"checksums", true, false, 29, make_checksums, NULL},
     {"bad_checksums", false, true, 30, make_bad_checksums, NULL},
     {"community_id", true, false, 31, make_community_id, NULL},
-    {"first_out", true, false, 32, make_first_out, NULL},
-    {"first_in", true, false, 33, make_first_in, NULL},
-    {"first_len_out", false, true, 34, make_first_len_out, NULL},
-    {"first_len_in", false, true, 35, make_first_len_in, NULL},
+    {"mpls", false, true, 32, make_mpls, NULL},
+    {"inner", false, true, 33, make_inner, NULL},
+    {"first_out", true, false, 34, make_first_out, NULL},
+    {"first_in", true, false, 35, make_first_in, NULL},
+    {"first_len_out", false, true, 36, make_first_len_out, NULL},
+    {"first_len_in", false, true, 37, make_first_len_in, NULL},
 };
 
 /* ---- choosing columns ------------------------------------------------ */

@@ -15,7 +15,7 @@ enum at_print_format { AT_PRINT_TABLE, AT_PRINT_CSV, AT_PRINT_JSON };
 
 /* Those after the usual are shown where they are asked for by name; the last
  * are in no index. */
-enum { AT_PRINT_COLUMNS = 36, AT_PRINT_USUAL = 18, AT_PRINT_INDEXED = 32 };
+enum { AT_PRINT_COLUMNS = 38, AT_PRINT_USUAL = 18, AT_PRINT_INDEXED = 34 };
 
 struct at_print {
     FILE *out;

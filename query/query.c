@@ -46,6 +46,7 @@ enum at_status at_query_open(struct at_query *q, struct at_pool *pool,
         .from_ns = AT_TIME_MIN,
         .to_ns = AT_TIME_MAX,
         .flags = flags,
+        .tracking = at_tracking_default,
     };
     q->names = calloc(1, sizeof(*q->names));
     if (q->names == NULL)

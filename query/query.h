@@ -32,6 +32,8 @@ struct at_query {
     int64_t from_ns;                /* from_ns <= time < to_ns */
     int64_t to_ns;
     struct at_reader_options reading; /* of traces outside of archives */
+    struct at_tracking
+        tracking; /* rules of flows of targets without an index */
     /* With reading.salvage: called once a target has been read to its end. */
     at_holes_fn *holes;
     void *holes_ctx;
@@ -140,6 +142,13 @@ enum at_status at_target_check(struct at_index *ix,
 enum at_status at_query_open_apps(struct at_query *q,
                                   const struct at_targets *t, const char *rules,
                                   struct at_error *err);
+
+/* The rules by which the flows of a target are made: those of its index, if it
+ * has one. */
+enum at_status at_target_rules(struct at_tracking *rules,
+                               const struct at_query *q,
+                               const struct at_target *target,
+                               struct at_error *err);
 
 /* Opens a target's trace for the question. */
 enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,

@@ -22,7 +22,7 @@ static const char tables[] =
     " bytes_out INT, bytes_in INT, flags_out INT, flags_in INT, app TEXT,"
     " vlan INT, state TEXT, stream TEXT, end_reason TEXT, rtt INT,"
     " retransmitted_out INT, retransmitted_in INT, category TEXT,"
-    " community_id TEXT)";
+    " community_id TEXT, mpls INT, \"inner\" INT)";
 
 static void bind_text(sqlite3_stmt *st, int i, const char *text)
 {
@@ -62,6 +62,8 @@ static void bind_row(sqlite3_stmt *st, const struct at_flow_row *row,
         sqlite3_bind_null(st, 20);
     bind_text(st, 23, row->category);
     bind_text(st, 24, at_community_id(id, row));
+    at_sql_bind(st, 25, row->mpls);
+    at_sql_bind(st, 26, row->inner);
 }
 
 static void fill(struct at_sql *sql, const struct at_finds *finds,
@@ -72,7 +74,7 @@ static void fill(struct at_sql *sql, const struct at_finds *finds,
 
     at_sql_exec(sql, tables);
     st = at_sql_prepare(sql, "INSERT INTO flows VALUES(?,?,?,?,?,?,?,?,?,?,?,?,"
-                             "?,?,?,?,?,?,?,?,?,?,?,?)");
+                             "?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     at_sql_exec(sql, "BEGIN");
     for (size_t i = 0; i < finds->n && sql->err.status == AT_OK; i++) {
         const struct at_found *f = &finds->found[i];

@@ -36,6 +36,24 @@ enum at_status at_target_check(struct at_index *ix,
                : st;
 }
 
+enum at_status at_target_rules(struct at_tracking *rules,
+                               const struct at_query *q,
+                               const struct at_target *target,
+                               struct at_error *err)
+{
+    struct at_index *ix;
+    enum at_status st;
+
+    *rules = q->tracking;
+    if (target->index == NULL)
+        return AT_OK;
+    st = at_target_index(&ix, target, err);
+    if (st == AT_OK)
+        *rules = at_index_info(ix)->tracking;
+    at_index_close(ix);
+    return st;
+}
+
 static bool is_input(const struct at_target *target)
 {
     return strcmp(target->trace, "-") == 0;

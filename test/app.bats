@@ -238,9 +238,9 @@ same_when_snapped() {
 
 # ---- keys
 
-@test "app: --inner has the flows of what is in tunnels" {
+@test "app: --flow-key inner has the flows of what is in tunnels" {
     need tshark
-    at-app -q --format csv --fields "$flows" --inner "$DATA/vxlan.pcap" >got
+    at-app -q --format csv --fields "$flows" --flow-key vlan,inner "$DATA/vxlan.pcap" >got
     # where there is no IP in a tunnel its own packets are a flow
     [ "$(grep -c ',4789,' got)" -eq "$(tshark -r "$DATA/vxlan.pcap" \
         -Y 'vxlan and arp' 2>/dev/null | wc -l)" ]
@@ -254,16 +254,16 @@ same_when_snapped() {
     [ "$b" -lt "$outer_b" ]
     # What is in no tunnel is as it was.
     at-app -q --format csv "$DATA/http.pcap" >want
-    at-app -q --inner --format csv "$DATA/http.pcap" | diff want -
+    at-app -q --flow-key vlan,inner --format csv "$DATA/http.pcap" | diff want -
 }
 
-@test "app: --inner has the inner ports of tshark" {
+@test "app: --flow-key inner has the inner ports of tshark" {
     need tshark
     # The innermost are the last; a tunnel that carries ARP stays what it is.
     tshark -r "$DATA/vxlan.pcap" -Y 'udp.port == 4789' \
         -T fields -e udp.port -e tcp.port 2>/dev/null | tr '\t,' '\n' |
         grep . | sort -u >theirs
-    at-app -q --format csv --inner --fields proto,sport,dport \
+    at-app -q --format csv --flow-key vlan,inner --fields proto,sport,dport \
         -f 'udp port 4789' "$DATA/vxlan.pcap" |
         awk -F, '$1 == "tcp" || $1 == "udp" { print $2; print $3 }' |
         sort -u >ours
@@ -271,15 +271,15 @@ same_when_snapped() {
     [ -z "$(comm -13 theirs ours)" ]
 }
 
-@test "app: --vlan tells which tag is part of a flow" {
+@test "app: --flow-key tells which tag is part of a flow" {
     f=src,sport,dst,dport,vlan
     at-app -q --format csv --fields $f "$DATA/vlan.pcap" >outer
-    at-app -q --format csv --fields $f --vlan inner "$DATA/vlan.pcap" >inner
-    at-app -q --format csv --fields $f --vlan none "$DATA/vlan.pcap" >none
+    at-app -q --format csv --fields $f --flow-key inner-vlan "$DATA/vlan.pcap" >inner
+    at-app -q --format csv --fields $f --flow-key none "$DATA/vlan.pcap" >none
     not cmp -s outer inner
     cut -d, -f5 none | sed 1d | not grep .
     cut -d, -f1-4 outer | sort -u | diff - <(sort -u none | cut -d, -f1-4)
-    run at-app --conformance --vlan none "$DATA/vlan.pcap"
+    run at-app --conformance --flow-key none "$DATA/vlan.pcap"
     [ "$status" -eq 2 ]
 }
 

@@ -988,11 +988,93 @@ END
 
 @test "query: a pipe by its name is read like standard input" {
     for words in '' 'app http' 'port 80'; do
-        rows - $words <"$DATA/http.pcap" >want
-        rows <(cat "$DATA/http.pcap") $words >got
+        rows - "$words" <"$DATA/http.pcap" >want
+        rows <(cat "$DATA/http.pcap") "$words" >got
         cmp want got
         [ "$(wc -l <got)" -gt 1 ]
     done
+}
+
+# ---- what tells flows apart
+
+flow_rows() { # at-query arguments
+    rows "$@" && at-query --format csv --fields mpls,inner "$@"
+}
+
+# Some that are decided by packets, by rows, by both
+key_questions=('' tcp 'udp port 4789' 'inner tcp' 'not inner host 10.42.0.1'
+    'host 10.1.0.11' 'host 10.42.0.1' 'client host 10.42.0.2' 'app dns'
+    'app dns or host 192.0.2.10' 'packets > 6 and src host 10.1.0.11'
+    'vlan' 'net 10.0.0.0/8 and not udp' 'server port 80')
+
+@test "query: flows of any key are the same by index and by scan" {
+    for file in vxlan vlan fragments; do
+        cp "$DATA/$file.pcap" indexed.pcap
+        cp "$DATA/$file.pcap" bare.pcap
+        for key in none vlan inner-vlan,inner vlan,mpls,inner; do
+            at-index -q --flow-key "$key" indexed.pcap
+            for q in "${key_questions[@]}"; do
+                flow_rows indexed.pcap "$q" >by-index
+                flow_rows --flow-key "$key" bare.pcap "$q" >by-scan
+                sed -i s/bare.pcap/indexed.pcap/ by-scan
+                cmp by-index by-scan || { echo "$file $key: $q"; return 1; }
+            done
+        done
+    done
+    cp "$DATA/vxlan.pcap" indexed.pcap
+    at-index -q --flow-key inner indexed.pcap
+    [ "$(at-query --count indexed.pcap 'client host 10.42.0.2 or server host 10.42.0.2')" -gt 1 ]
+}
+
+@test "query: packets do not depend on what tells flows apart" {
+    cp "$DATA/vxlan.pcap" indexed.pcap
+    for q in "${key_questions[@]:0:7}"; do
+        at-query -q -w want.pcap "$DATA/vxlan.pcap" "$q"
+        for key in none inner vlan,mpls,inner; do
+            at-index -q --flow-key "$key" indexed.pcap
+            at-query -q -w got.pcap indexed.pcap "$q"
+            cmp want.pcap got.pcap || { echo "$key: $q"; return 1; }
+        done
+        at-ingest -q --flush --flow-key inner a-inner "$DATA/vxlan.pcap"
+        at-query -q -w got.pcap a-inner "$q"
+        cmp want.pcap got.pcap || { echo "archive: $q"; return 1; }
+    done
+    # a series is of packets, one by a key of flows
+    at-query --series 1m --format csv "$DATA/vxlan.pcap" >want
+    at-query --series 1m --format csv "a-inner" | diff want -
+    at-query --series 1m:proto --flow-key inner --format csv \
+        "$DATA/vxlan.pcap" >want
+    at-query --series 1m:proto --format csv "a-inner" | diff want -
+}
+
+@test "query: MPLS labels are those of tshark" {
+    need tshark
+    need_corpus
+    labels() { sed -E '/^$/d; s/.*,//' | sort | uniq -c; }
+    for file in libtrace/mpls.pcap tcpdump/mpls-traceroute.pcap \
+        tcpdump/mpls-over-udp.pcap; do
+        tshark -r "$CORPUS/$file" -T fields -e mpls.label 2>/dev/null | labels >want
+        # each flow, once for each of its packets
+        at-query --flow-key vlan,mpls,inner --format csv \
+            --fields packets_out,packets_in,mpls "$CORPUS/$file" |
+            awk -F, 'NR > 1 && $3 != "" { for (i = 0; i < $1 + $2; i++) print $3 }' |
+            labels | diff want -
+        [ -s want ]
+    done
+}
+
+@test "query: flows in a tunnel are followed through an archive" {
+    at-split -q -c 10 -o "part-{n}.pcap" "$DATA/vxlan.pcap"
+    for part in part-*.pcap; do
+        at-ingest -q --rotate 1s --flow-key vlan,inner a "$part"
+    done
+    [ "$(at-archive list --json a | wc -l)" -gt 1 ]
+    flow_rows --flow-key vlan,inner "$DATA/vxlan.pcap" >want
+    flow_rows a | diff want -
+    at-archive verify --deep a
+    rm "$(find a -name '*.idx' | sort | head -1)"
+    at-archive repair a
+    flow_rows a | diff want -
 }
 
 # ---- indexes and archives that are not as they should be

@@ -73,8 +73,11 @@ static struct at_sight random_packet(int64_t ms)
         .dst = back ? a : b,
         .sport = back ? 80 : port,
         .dport = back ? port : 80,
+        .vlan = port == 1001 ? 7 : 0,
+        .mpls = port == 1002 ? 0xfffff : 0,
         .net = AT_NET_IPV4,
         .proto = tcp ? TCP : UDP,
+        .inner = port % 2 == 0,
         .ports = true,
     };
     struct at_sight s = {
@@ -269,6 +272,30 @@ static void test_bytes(void **state)
     at_carry_close(&carry);
 }
 
+static void test_keying(void **state)
+{
+    static const char *const usual[] = {
+        "none", "vlan", "inner-vlan", "mpls", "inner", "inner-vlan,mpls,inner"};
+    char text[AT_KEYING_TEXT];
+    struct at_error err;
+    struct at_keying key = {.vlan = AT_SIGHT_OUTER_VLAN};
+
+    (void)state;
+    assert_true(at_keying_is_usual(&key));
+    assert_string_equal(at_keying_format(text, &key), "vlan");
+    for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+        assert_int_equal(at_keying_parse(&key, usual[i], &err), AT_OK);
+        assert_string_equal(at_keying_format(text, &key), usual[i]);
+        assert_int_equal(at_keying_is_usual(&key), i == 1);
+    }
+    assert_int_equal(at_keying_parse(&key, "inner,vlan", &err), AT_OK);
+    assert_string_equal(at_keying_format(text, &key), "vlan,inner");
+    assert_int_equal(at_keying_parse(&key, "", &err), AT_ERR_SYNTAX);
+    assert_int_equal(at_keying_parse(&key, "vlan,", &err), AT_ERR_SYNTAX);
+    assert_int_equal(at_keying_parse(&key, "none,vlan", &err), AT_ERR_SYNTAX);
+    assert_non_null(strstr(err.msg, "'none'"));
+}
+
 /* The same flow twice cannot be. */
 static void test_twice(void **state)
 {
@@ -297,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_parts_and_active_timeout),
         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_keying),
         cmocka_unit_test(test_twice),
     };
 

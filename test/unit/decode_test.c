@@ -257,6 +257,7 @@ static void mpls_and_pppoe(void **state)
     add_ipv4(&b, UDP, 0, 28, 0);
     add_udp(&b, 8);
     assert_int_equal(whole(AT_LINK_ETHERNET, &b).dport, 5353);
+    assert_int_equal(whole(AT_LINK_ETHERNET, &b).mpls, 0x20);
     cut_everywhere(AT_LINK_ETHERNET, &b, 14 + 8 + 24);
     add_ethernet(&p, 0x8864);
     add(&p, "\x11\0\0\1\0\x32\0\x57", 8);
