@@ -10,6 +10,7 @@
 
 #include "app_names.h"
 #include "app_series.h"
+#include "asked.h"
 #include "features.h"
 #include "print.h"
 #include "sight.h"
@@ -49,15 +50,18 @@ struct app {
     uint64_t flows;               /* in them */
     uint64_t timeless;            /* packets of no interval */
     struct at_sight sight[SIGHTS];
-    struct at_quote quote[SIGHTS]; /* what some of them quote */
-    size_t sights;                 /* that are not in the table yet */
+    struct at_quote quote[SIGHTS];          /* what some of them quote */
+    size_t sights;                          /* that are not in the table yet */
+    char text[SIGHTS * 8 + AT_ASKED_BYTES]; /* what some of them ask for */
+    size_t text_bytes;
+    struct at_names names; /* all that are asked for */
     struct tool_progress progress;
     struct tool_summary summary;
 };
 
 /* ---- packets in ------------------------------------------------------ */
 
-/* What is noted of a packet. */
+/* What is noted of a packet; the name that it asks for follows, if any. */
 struct noted {
     struct at_sight sight;
     struct at_quote quote;
@@ -66,15 +70,21 @@ struct noted {
 
 static void note(void *ctx, struct at_text *text, const struct at_packet *pkt)
 {
+    char name[AT_ASKED_BYTES];
     struct noted noted;
+    size_t n;
 
     memset(&noted, 0, sizeof(noted)); /* the bytes between its members too */
     noted.quotes = at_sight_take(&noted.sight, &noted.quote, pkt, ctx);
     at_text_add(text, &noted, sizeof(noted));
+    n = at_sight_name(name, &noted.sight, pkt, ctx);
+    if (n > 0)
+        at_text_add(text, name, n + 1);
 }
 
 static enum at_status collect(void *ctx, const struct at_flow *flow,
-                              const uint32_t *block, size_t blocks)
+                              const uint32_t *block, size_t blocks,
+                              uint32_t name)
 {
     struct app *app = ctx;
     struct at_flow_row row;
@@ -85,6 +95,8 @@ static enum at_status collect(void *ctx, const struct at_flow *flow,
         return AT_OK;
     at_flow_row_of(&row, flow);
     number = at_app_of_row(app->apps, &row);
+    if (name != 0)
+        row.name = at_names_text(&app->names, name);
     app->flows++;
     if (app->features != NULL)
         return at_features_flow(app->features, block[0], &row);
@@ -95,12 +107,13 @@ static enum at_status collect(void *ctx, const struct at_flow *flow,
 
 /* A packet whose flow must be known; quotes are for it alone. */
 static enum at_status add_one(struct app *app, const struct at_sight *sight,
+                              const struct at_besides *besides,
                               struct at_error *err)
 {
     const struct at_flow *flow;
     enum at_status st = AT_OK;
 
-    if (at_tracker_add(app->tracker, sight, 1, app->quote, 0) != AT_OK)
+    if (at_tracker_add(app->tracker, sight, 1, besides, 0) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     flow = at_tracker_latest(app->tracker);
     if (!sight->packet ||
@@ -116,19 +129,29 @@ static enum at_status add_one(struct app *app, const struct at_sight *sight,
 
 static enum at_status flush(struct app *app, struct at_error *err)
 {
+    const struct at_besides besides = {.quote = app->quote, .text = app->text};
     const size_t n = app->sights;
     enum at_status st = AT_OK;
 
-    app->sights = 0;
+    app->sights = app->text_bytes = 0;
     tool_sources_progress(&app->in, &app->progress, app->summary.packets);
     if (app->tracking.numbered) {
         for (size_t i = 0; i < n && st == AT_OK; i++)
-            st = add_one(app, &app->sight[i], err);
+            st = add_one(app, &app->sight[i], &besides, err);
         return st;
     }
-    if (at_tracker_add(app->tracker, app->sight, n, app->quote, 0) != AT_OK)
+    if (at_tracker_add(app->tracker, app->sight, n, &besides, 0) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     return AT_OK;
+}
+
+/* There is room for one more name whenever a packet is taken. */
+static void keep_name(struct app *app, struct at_sight *sight, const char *name,
+                      size_t n)
+{
+    memcpy(app->text + app->text_bytes, name, n);
+    sight->name = (uint32_t)app->text_bytes + 1;
+    app->text_bytes += n;
 }
 
 static enum at_status take(struct app *app, const struct at_packet *pkt,
@@ -144,16 +167,21 @@ static enum at_status take(struct app *app, const struct at_packet *pkt,
         return AT_OK;
     }
     app->sights++;
-    if (n != sizeof(noted))
+    if (n < sizeof(noted))
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    memcpy(&noted, p, n);
+    memcpy(&noted, p, sizeof(noted));
     app->sight[i] = noted.sight;
     app->quote[i] = noted.quote;
     if (noted.quotes)
         app->sight[i].link = (uint32_t)i + 1;
+    if (n > sizeof(noted))
+        keep_name(app, &app->sight[i], p + sizeof(noted), n - sizeof(noted));
     app->summary.packets++;
     app->summary.bytes += pkt->cap_bytes;
-    return app->sights == SIGHTS ? flush(app, err) : AT_OK;
+    return app->sights == SIGHTS ||
+                   app->text_bytes + AT_ASKED_BYTES > sizeof(app->text)
+               ? flush(app, err)
+               : AT_OK;
 }
 
 /* AT_END when all packets are in, AT_OK when it is time to stop before. */
@@ -236,6 +264,8 @@ static int open_answers(struct app *app)
         app->series = at_app_series_open(app->interval_ns, app->memory);
     app->tracker = at_tracker_open(&app->tracking, app->sighting.seed, collect,
                                    app);
+    if (app->tracker != NULL && app->sighting.names)
+        at_tracker_name_by(app->tracker, &app->names);
     if (app->tracker != NULL && (!app->learn || app->features != NULL) &&
         (app->interval_ns == 0 || app->series != NULL))
         return TOOL_OK;
@@ -278,6 +308,8 @@ static int run(struct app *app, char *path[], size_t n)
 
     if (at_print_open(&out, app->fields, &err) != AT_OK)
         tool_usage_error("%s", err.msg);
+    app->sighting.names = at_print_has(&out, "name");
+    at_names_init(&app->names);
     status = set_up(app, path, n);
     if (status != TOOL_OK)
         return status;
@@ -366,6 +398,7 @@ int main(int argc, char *argv[])
     at_finds_close(&app.finds);
     at_features_close(app.features);
     at_app_series_close(app.series);
+    at_names_close(&app.names);
     tool_sources_close(&app.in);
     at_pool_close(app.in.pool);
     at_filter_close(app.in.wanted.filter);

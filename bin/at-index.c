@@ -88,12 +88,12 @@ int main(int argc, char *argv[])
     struct at_paths paths = {.n = 0};
     struct at_error err;
     int status;
-    int i = tool_parse(
-        argc, argv,
-        "[-o index] [--rules file] [--spacing size] "
-        "[--flow-key list] [--timeout list] [--max-flows count] [-j threads] "
-        "file ...",
-        options);
+    int i = tool_parse(argc, argv,
+                       "[-o index] [--rules file] [--spacing size] "
+                       "[--flow-key list] [--names] [--timeout list] "
+                       "[--max-flows count] [-j threads] "
+                       "file ...",
+                       options);
 
     if (i == argc)
         tool_usage_error("no file is named");

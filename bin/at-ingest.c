@@ -155,6 +155,8 @@ static void check_usage(struct ingest *in)
     if (in->codec != NULL && opts.codec == AT_CODEC_NONE)
         tool_usage_error("segments are always compressed: with bgzf, gzip, "
                          "zstd, xz, bzip2 or lz4");
+    if (in->how.tracking.names && in->anon.policy_name != NULL)
+        tool_usage_error("--names keeps what --anon is there to hide");
     in->how.codec = opts.codec;
     in->how.level = opts.level;
 }
@@ -246,12 +248,12 @@ int main(int argc, char *argv[])
     };
     struct at_error err;
     int status;
-    int i = tool_parse(
-        argc, argv,
-        "[--rotate time] [--rules file] [--flow-key list] [--timeout list] "
-        "[--max-flows count] [--stream name] "
-        "[--anon policy] [--flush] archive file|directory ...",
-        options);
+    int i = tool_parse(argc, argv,
+                       "[--rotate time] [--rules file] [--flow-key list] "
+                       "[--names] [--timeout list] "
+                       "[--max-flows count] [--stream name] "
+                       "[--anon policy] [--flush] archive file|directory ...",
+                       options);
 
     if (argc - i < 2 && !(argc - i == 1 && in.how.flush))
         tool_usage_error("an archive and what to take in must be named");

@@ -116,6 +116,15 @@ static void gone(void *ctx, const char *archive, const struct at_gone *gone)
               since, indexed);
 }
 
+static bool wants_names(const struct ask *ask)
+{
+    return at_print_has(&ask->print, "name") ||
+           (ask->top_text != NULL && ask->top.key.kind == AT_KEY_NAME) ||
+           (ask->series_text != NULL && ask->steps.keyed &&
+            ask->steps.key.kind == AT_KEY_NAME) ||
+           (ask->sql != NULL && strstr(ask->sql, "name") != NULL);
+}
+
 static int open_question(struct ask *ask, int argc, char *argv[], int words)
 {
     char *text = ask->expression != NULL ? strdup(ask->expression)
@@ -138,6 +147,10 @@ static int open_question(struct ask *ask, int argc, char *argv[], int words)
     ask->query.reading = ask->reading;
     ask->query.tracking.key = ask->flow_key;
     ask->query.reading.salvage = ask->common.salvage;
+    if (wants_names(ask) && at_query_want_names(&ask->query) != AT_OK) {
+        tool_warn("out of memory");
+        status = TOOL_FAIL;
+    }
     ask->query.holes = holes;
     ask->query.holes_ctx = ask;
     ask->query.forced = &ask->forced;
@@ -746,7 +759,7 @@ int main(int argc, char *argv[])
                   "write nothing"),
         TOOL_TEXT(0, "top", &ask.top_text, "N:KEY[:bytes|packets|flows]",
                   "sum up by host, src, dst, net/24, port, pair, proto, app, "
-                  "category, state, vlan or stream; print the largest"),
+                  "category, name, state, vlan or stream; print the largest"),
         TOOL_TEXT(0, "series", &ask.series_text, "STEP[:KEY]",
                   "packets and bytes of each interval, also of empty ones"),
         TOOL_FLAG(0, "explain", &ask.explain,

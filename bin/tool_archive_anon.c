@@ -86,6 +86,7 @@ static enum at_status copy_segment(struct copying *c, struct at_archive *from,
     c->how.codec = seg->codec;
     c->how.tracking = at_tracking_default;
     (void)at_index_rules_of(trace, &c->how.tracking);
+    c->how.tracking.names = false; /* they are what must not be known */
     c->how.flush = true;
     st = at_ingest_files(c->to, &trace, 1, &c->how, &done, err);
     free(trace);

@@ -14,9 +14,12 @@
               "vlan (the default) or inner-vlan, mpls, and inner for what is " \
               "in tunnels; or none")
 
-/* These, --timeout --max-flows; 'ptr' is a struct at_tracking. */
+/* These, --names --timeout --max-flows; 'ptr' is a struct at_tracking. */
 #define TOOL_TRACKING(ptr)                                                     \
     TOOL_FLOW_KEY(&(ptr)->key),                                                \
+        TOOL_FLAG(0, "names", &(ptr)->names,                                   \
+                  "keep the name that a flow asks for first, by TLS, QUIC, "   \
+                  "HTTP or DNS"),                                              \
         TOOL_CALL(0, "timeout", tool_set_timeouts, &(ptr)->timeouts, "LIST",   \
                   "idle times that end a flow: 90s for all, or some of "       \
                   "tcp=2h,udp=2m,icmp=2m,opening=4m,closed=2m,other=2m,"       \

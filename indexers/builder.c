@@ -21,6 +21,7 @@
 #include "flow_row.h"
 #include "index.h"
 #include "minutes.h"
+#include "name_part.h"
 #include "schema.h"
 #include "sql.h"
 
@@ -40,19 +41,21 @@ struct at_builder {
     struct at_index_totals total;
     struct at_minutes minutes;
     uint64_t lost_datagrams;
+    struct at_names names;        /* if they are wanted */
     const struct at_carry *carry; /* of earlier parts; NULL: there are none */
 };
 
 /* ---- taking packets in ----------------------------------------------- */
 
 static enum at_status keep_flow(void *ctx, const struct at_flow *flow,
-                                const uint32_t *block, size_t blocks)
+                                const uint32_t *block, size_t blocks,
+                                uint32_t name)
 {
     struct at_builder *b = ctx;
 
     b->total.flows += flow->key.net == AT_NET_IPV4 ||
                       flow->key.net == AT_NET_IPV6;
-    return at_finished_add(b->finished, flow, block, blocks, &b->err);
+    return at_finished_add(b->finished, flow, block, blocks, name, &b->err);
 }
 
 struct at_builder *at_builder_open(const struct at_tracking *rules,
@@ -65,10 +68,13 @@ struct at_builder *at_builder_open(const struct at_tracking *rules,
     b->rules = *rules;
     b->tracker = at_tracker_open(rules, seed, keep_flow, b);
     b->finished = at_finished_open(folder);
+    at_names_init(&b->names);
     if (b->tracker == NULL || b->finished == NULL) {
         at_builder_close(b);
         return NULL;
     }
+    if (rules->names)
+        at_tracker_name_by(b->tracker, &b->names);
     return b;
 }
 
@@ -130,7 +136,7 @@ static void widen(int64_t ts_ns, bool any, int64_t *first, int64_t *last)
 }
 
 enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
-                              size_t n, const struct at_quote *quote,
+                              size_t n, const struct at_besides *besides,
                               uint64_t block, struct at_error *err)
 {
     struct block_stat *stat = block_at(b, block);
@@ -149,8 +155,8 @@ enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
         if (!b->rules.key.inner && at_minutes_add(&b->minutes, &s[i]) != AT_OK)
             return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     }
-    return tracked(b, at_tracker_add(b->tracker, s, n, quote, (uint32_t)block),
-                   err);
+    return tracked(
+        b, at_tracker_add(b->tracker, s, n, besides, (uint32_t)block), err);
 }
 
 const struct at_index_totals *at_builder_totals(const struct at_builder *b)
@@ -165,6 +171,7 @@ void at_builder_close(struct at_builder *b)
     at_tracker_close(b->tracker);
     at_finished_close(b->finished);
     at_minutes_close(&b->minutes);
+    at_names_close(&b->names);
     free(b->block);
     free(b);
 }
@@ -200,12 +207,14 @@ struct sorted {
     struct host *host;   /* by address, when sorted */
     size_t hosts, host_room;
     struct at_set inner;      /* numbers of flows in tunnels */
+    struct at_set partial;    /* of flows that other parts have, too */
     uint32_t *end[2];         /* flow number -> host number, UINT32_MAX: none */
     uint32_t *host_id;        /* host number -> host id */
     struct lists host_flows;  /* by host id - 1 */
     struct lists port_flows;  /* by port */
     struct at_app_part *apps; /* by number */
-    struct carried *carried;  /* by id */
+    struct at_name_part *names; /* NULL: they are not wanted */
+    struct carried *carried;    /* by id */
     size_t carries, carried_room;
 };
 
@@ -227,9 +236,11 @@ static void sorted_free(struct sorted *s)
     free(s->port);
     free(s->carried);
     at_set_close(&s->inner);
+    at_set_close(&s->partial);
     lists_free(&s->host_flows);
     lists_free(&s->port_flows);
     at_app_part_close(s->apps);
+    at_name_part_close(s->names);
 }
 
 /* Makes lists for 'keys' keys of which list i will take count[i + 1] items;
@@ -390,6 +401,8 @@ static enum at_status take_flow(struct host_table *t, struct sorted *s,
     s->end[0][i] = s->end[1][i] = UINT32_MAX;
     if (row.inner)
         at_set_add(&s->inner, i);
+    if (f->carried != 0 || f->continued)
+        at_set_add(&s->partial, i);
     if (f->key.net == AT_NET_OTHER)
         return AT_OK;
     if (intern(t, s, net, src, &s->end[0][i]) != AT_OK)
@@ -403,12 +416,15 @@ static enum at_status take_flows(struct host_table *t, struct sorted *s,
     enum at_status st = AT_OK;
     struct at_flow flow;
     const uint8_t *list;
+    uint32_t name;
     size_t n;
 
     for (size_t i = 0; i < s->flows && st == AT_OK; i++) {
-        st = at_finished_get(s->flow, i, &flow, &list, &n, err);
+        st = at_finished_get(s->flow, i, &flow, &list, &n, &name, err);
         if (st == AT_OK && take_flow(t, s, i, &flow) != AT_OK)
             st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+        if (st == AT_OK && s->names != NULL)
+            at_name_part_take(s->names, i, name);
     }
     return st;
 }
@@ -475,7 +491,8 @@ static enum at_status make_arrays(struct sorted *s)
         s->end[i] = malloc((s->flows + 1) * sizeof(s->end[i][0]));
     s->port = malloc((s->flows + 1) * sizeof(s->port[0]));
     return s->end[0] != NULL && s->end[1] != NULL && s->port != NULL &&
-                   at_set_open(&s->inner, s->flows, false) == AT_OK
+                   at_set_open(&s->inner, s->flows, false) == AT_OK &&
+                   at_set_open(&s->partial, s->flows, false) == AT_OK
                ? AT_OK
                : AT_ERR_MEMORY;
 }
@@ -519,7 +536,10 @@ static enum at_status sort_all(struct at_builder *b, struct sorted *s,
     if (s->flows >= UINT32_MAX)
         return at_error_set(err, AT_ERR_MEMORY, "more than 2^32 flows");
     s->apps = at_app_part_open(apps, s->flows);
-    if (s->apps == NULL || make_arrays(s) != AT_OK)
+    if (b->rules.names)
+        s->names = at_name_part_open(&b->names, s->flows);
+    if (s->apps == NULL || (b->rules.names && s->names == NULL) ||
+        make_arrays(s) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     st = take_flows(&table, s, err);
     at_app_part_finish(s->apps);
@@ -613,10 +633,10 @@ static void put_identity(struct writing *w, const struct at_identity *id)
     meta_end(w, st);
 }
 
-/* The flows that no host leads to, or not the one that a packet is from. */
-static void put_link_flows(struct writing *w)
+static void put_flow_list(struct writing *w, const char *name,
+                          bool (*wanted)(const struct sorted *s, uint32_t flow))
 {
-    sqlite3_stmt *st = meta_begin(w, AT_META_LINK_FLOWS);
+    sqlite3_stmt *st = meta_begin(w, name);
     const struct sorted *s = w->s;
     uint32_t *id = malloc((s->flows + 1) * sizeof(*id));
     size_t n = 0;
@@ -625,13 +645,23 @@ static void put_link_flows(struct writing *w)
         at_error_set(&w->sql.err, AT_ERR_MEMORY, "out of memory");
     } else {
         for (size_t i = 0; i < s->flows; i++)
-            if (s->end[0][s->order[i]] == UINT32_MAX ||
-                at_set_has(&s->inner, s->order[i]))
+            if (wanted(s, s->order[i]))
                 id[n++] = (uint32_t)i + 1;
         bind_numbers(w, st, 2, id, n);
     }
     meta_end(w, st);
     free(id);
+}
+
+/* No host leads to it, or not the one that its packets are from. */
+static bool is_link_flow(const struct sorted *s, uint32_t flow)
+{
+    return s->end[0][flow] == UINT32_MAX || at_set_has(&s->inner, flow);
+}
+
+static bool is_partial(const struct sorted *s, uint32_t flow)
+{
+    return at_set_has(&s->partial, flow);
 }
 
 /* By what rules the flows were made, and how far they could be kept. */
@@ -645,6 +675,10 @@ static void write_rules(struct writing *w, const struct at_builder *b)
     put_meta(w, AT_META_LOST_DATAGRAMS, (int64_t)b->lost_datagrams);
     put_meta(w, AT_META_MOST_FLOWS, (int64_t)b->rules.most_flows);
     put_meta(w, AT_META_FORCED, (int64_t)b->total.forced);
+    if (!b->rules.names)
+        return;
+    put_meta(w, AT_META_NAMES, 1);
+    put_meta(w, AT_META_NAMES_LOST, (int64_t)b->names.lost);
 }
 
 static void write_meta(struct writing *w, const struct at_index_about *about,
@@ -667,7 +701,9 @@ static void write_meta(struct writing *w, const struct at_index_about *about,
     put_meta(w, AT_META_FLOWS, (int64_t)total->flows);
     put_meta_text(w, AT_META_STREAM, about->stream);
     put_meta(w, AT_META_PORT_LIMIT, AT_INDEX_PORT_LIMIT);
-    put_link_flows(w);
+    put_flow_list(w, AT_META_LINK_FLOWS, is_link_flow);
+    if (about->open != NULL)
+        put_flow_list(w, AT_META_PARTIAL, is_partial);
     put_meta(w, AT_META_COMPLETE, about->complete);
     put_meta(w, AT_META_PART, about->open != NULL);
     if (about->salvaged.holes == 0)
@@ -750,8 +786,9 @@ static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t id,
     struct at_flow_row row;
     const uint8_t *list;
     size_t list_bytes;
+    uint32_t name;
 
-    if (at_finished_get(s->flow, number, &flow, &list, &list_bytes,
+    if (at_finished_get(s->flow, number, &flow, &list, &list_bytes, &name,
                         &w->sql.err) != AT_OK)
         return;
     if (flow.carried != 0)
@@ -950,7 +987,8 @@ static enum at_status write_all(struct at_builder *b, struct writing *w,
 {
     at_sql_exec(&w->sql, "BEGIN");
     at_sql_exec(&w->sql, AT_INDEX_TABLES);
-    at_sql_exec(&w->sql, AT_INDEX_VIEWS);
+    at_sql_exec(&w->sql, b->rules.names ? AT_INDEX_VIEWS(AT_INDEX_NAME_OF_FLOW)
+                                        : AT_INDEX_VIEWS(AT_INDEX_NO_NAME));
     write_meta(w, about, &b->total);
     write_rules(w, b);
     write_blocks(w, b, place);
@@ -960,6 +998,8 @@ static enum at_status write_all(struct at_builder *b, struct writing *w,
     write_ports(w);
     at_app_part_write_apps(w->s->apps, &w->sql, w->s->order);
     at_app_part_write_openings(w->s->apps, &w->sql, w->s->order);
+    if (w->s->names != NULL)
+        at_name_part_write(w->s->names, &w->sql, w->s->order);
     write_access(w, about);
     write_holes(w, about);
     write_carried(w, b);

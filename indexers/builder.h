@@ -55,9 +55,9 @@ enum at_status at_builder_resume(struct at_builder *b,
                                  struct at_error *err);
 
 /* Adds the records of block number 'block', or some of them; blocks come in
- * ascending order.  'quote' is what their links number. */
+ * ascending order.  'besides' is what they refer to. */
 enum at_status at_builder_add(struct at_builder *b, const struct at_sight *s,
-                              size_t n, const struct at_quote *quote,
+                              size_t n, const struct at_besides *besides,
                               uint64_t block, struct at_error *err);
 
 /*

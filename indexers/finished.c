@@ -2,10 +2,10 @@
  * finished.c - flows that are over, kept until their index is written
  *
  * A record is the flow as it was in memory, which only this process reads
- * again, the length of its list, and the list.  Records are appended to a
- * buffer, and full buffers to a file.  They are read again by windows of the
- * file, of which a few are kept, because flows are wanted by start and come
- * by end.
+ * again, the length of its list and the number of its name, and the list.
+ * Records are appended to a buffer, and full buffers to a file.  They are read
+ * again by windows of the file, of which a few are kept, because flows are
+ * wanted by start and come by end.
  */
 #include "finished.h"
 
@@ -21,7 +21,7 @@ enum {
     WINDOW = 1 << 16, /* a power of two */
     WINDOWS = 64,
     BUFFER = 1 << 21, /* a multiple of WINDOW */
-    HEAD = sizeof(struct at_flow) + sizeof(uint32_t),
+    HEAD = sizeof(struct at_flow) + 2 * sizeof(uint32_t),
 };
 
 struct place {
@@ -166,9 +166,9 @@ static enum at_status make_record(struct at_finished *f, size_t n)
 enum at_status at_finished_add(struct at_finished *f,
                                const struct at_flow *flow,
                                const uint32_t *block, size_t blocks,
-                               struct at_error *err)
+                               uint32_t name, struct at_error *err)
 {
-    uint32_t before = 0, n;
+    uint32_t before = 0, n[2] = {0, name};
     uint8_t *p;
 
     if (make_place(f) != AT_OK || make_record(f, blocks * 5 + 1) != AT_OK)
@@ -179,11 +179,11 @@ enum at_status at_finished_add(struct at_finished *f,
         p = at_put_varint(p, block[i] - before);
         before = block[i];
     }
-    n = (uint32_t)(p - f->record);
+    n[0] = (uint32_t)(p - f->record);
     if (append(f, flow, sizeof(*flow), err) != AT_OK ||
-        append(f, &n, sizeof(n), err) != AT_OK)
+        append(f, n, sizeof(n), err) != AT_OK)
         return err->status;
-    return append(f, f->record, n, err);
+    return append(f, f->record, n[0], err);
 }
 
 /* ---- reading --------------------------------------------------------- */
@@ -232,7 +232,8 @@ static enum at_status read_at(struct at_finished *f, uint64_t offset,
 
 enum at_status at_finished_get(struct at_finished *f, size_t i,
                                struct at_flow *flow, const uint8_t **list,
-                               size_t *list_bytes, struct at_error *err)
+                               size_t *list_bytes, uint32_t *name,
+                               struct at_error *err)
 {
     const uint64_t offset = f->place[i].offset;
     uint8_t head[HEAD];
@@ -243,6 +244,7 @@ enum at_status at_finished_get(struct at_finished *f, size_t i,
         return st;
     memcpy(flow, head, sizeof(*flow));
     memcpy(&n, head + sizeof(*flow), sizeof(n));
+    memcpy(name, head + sizeof(*flow) + sizeof(n), sizeof(*name));
     if (make_record(f, n + 1u) != AT_OK)
         return out_of_memory(err);
     *list = f->record;

@@ -33,12 +33,14 @@ static bool make_room(struct at_flow_names *n, size_t number)
 }
 
 static enum at_status name_flow(void *ctx, const struct at_flow *flow,
-                                const uint32_t *number, size_t numbers)
+                                const uint32_t *number, size_t numbers,
+                                uint32_t name)
 {
     struct at_flow_names *n = ctx;
     struct at_flow_row row;
 
     (void)numbers;
+    (void)name;
     if (!make_room(n, number[0]))
         return AT_ERR_MEMORY;
     if (flow->key.net == AT_NET_IPV4 || flow->key.net == AT_NET_IPV6) {

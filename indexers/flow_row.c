@@ -115,6 +115,8 @@ void at_flow_row_join(struct at_flow_row *a, const struct at_flow_row *b,
         a->category = b->category;
         a->confidence = b->confidence;
     }
+    if (a->name == NULL)
+        a->name = b->name;
     a->checksums = worse(a->checksums, b->checksums);
     a->errors = plus(a->errors, b->errors);
     a->bad_checksums = plus(a->bad_checksums, b->bad_checksums);

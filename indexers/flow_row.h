@@ -40,6 +40,7 @@ struct at_flow_row {
     uint8_t continues;         /* enum at_goes_on: from an earlier part, */
     uint8_t continued;         /* and into a later one */
     const char *app;           /* its name; NULL: nobody has asked.  The */
+    const char *name; /* that it asks for first; NULL: none, or nobody asked */
     const char *category; /* strings are of the rules, or of at_app_names */
 };
 

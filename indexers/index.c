@@ -69,6 +69,10 @@ static void take_meta(struct at_index *ix, const char *name, sqlite3_stmt *st)
         (void)at_keying_parse(&info->tracking.key, text, NULL);
     else if (strcmp(name, AT_META_PART) == 0)
         info->part = v != 0;
+    else if (strcmp(name, AT_META_NAMES) == 0)
+        info->tracking.names = v != 0;
+    else if (strcmp(name, AT_META_NAMES_LOST) == 0)
+        info->names_lost = (uint64_t)v;
     else if (strcmp(name, AT_META_HOLES) == 0)
         info->salvaged.holes = (uint64_t)v;
     else if (strcmp(name, AT_META_HOLE_BYTES) == 0)
@@ -272,6 +276,7 @@ void at_index_close(struct at_index *ix)
     sqlite3_finalize(ix->point);
     sqlite3_finalize(ix->history_by_id);
     sqlite3_finalize(ix->opening_by_id);
+    sqlite3_finalize(ix->name_of_flow);
     free(ix->app);
     free(ix->opening);
     free(ix->access);
@@ -300,7 +305,7 @@ static bool add_list(struct at_set *set, const void *blob, int bytes)
     return !c.bad;
 }
 
-static bool add_column(struct at_set *set, sqlite3_stmt *st, int column)
+bool at_index_add_list(struct at_set *set, sqlite3_stmt *st, int column)
 {
     const void *blob = sqlite3_column_blob(st, column);
 
@@ -379,7 +384,7 @@ static enum at_status add_host_flows(struct at_index *ix, int64_t id,
     at_sql_bind(ix->host_by_id, 1, id);
     st = at_sql_step(&ix->sql, ix->host_by_id);
     if (st == AT_OK)
-        good = add_column(flows, ix->host_by_id, 1);
+        good = at_index_add_list(flows, ix->host_by_id, 1);
     sqlite3_reset(ix->host_by_id);
     if (st < 0)
         return at_index_error(ix, err);
@@ -429,28 +434,40 @@ enum at_status at_index_port_flows(struct at_index *ix, uint16_t low,
     at_sql_bind(st, 1, low);
     at_sql_bind(st, 2, high);
     while (good && at_sql_step(&ix->sql, st) == AT_OK)
-        good = add_column(flows, st, 0);
+        good = at_index_add_list(flows, st, 0);
     sqlite3_finalize(st);
     if (ix->sql.err.status != AT_OK)
         return at_index_error(ix, err);
     return good ? AT_OK : at_index_corrupt(ix, "a port's list of flows", err);
 }
 
-enum at_status at_index_link_flows(struct at_index *ix, struct at_set *flows,
-                                   struct at_error *err)
+/* A list of flows in meta. */
+static enum at_status add_meta_list(struct at_index *ix, const char *name,
+                                    struct at_set *flows, struct at_error *err)
 {
-    sqlite3_stmt *st = at_sql_prepare(
-        &ix->sql,
-        "SELECT value FROM meta WHERE name = '" AT_META_LINK_FLOWS "'");
+    sqlite3_stmt *st = at_sql_prepare(&ix->sql,
+                                      "SELECT value FROM meta WHERE name = ?");
     bool good = true;
 
+    at_sql_bind_text(st, 1, name);
     if (at_sql_step(&ix->sql, st) == AT_OK)
-        good = add_column(flows, st, 0);
+        good = at_index_add_list(flows, st, 0);
     sqlite3_finalize(st);
     if (ix->sql.err.status != AT_OK)
         return at_index_error(ix, err);
-    return good ? AT_OK
-                : at_index_corrupt(ix, "the list of flows without hosts", err);
+    return good ? AT_OK : at_index_corrupt(ix, name, err);
+}
+
+enum at_status at_index_link_flows(struct at_index *ix, struct at_set *flows,
+                                   struct at_error *err)
+{
+    return add_meta_list(ix, AT_META_LINK_FLOWS, flows, err);
+}
+
+enum at_status at_index_partial_flows(struct at_index *ix, struct at_set *flows,
+                                      struct at_error *err)
+{
+    return add_meta_list(ix, AT_META_PARTIAL, flows, err);
 }
 
 /* ---- flows ----------------------------------------------------------- */
@@ -696,6 +713,10 @@ enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
     take_numbers(ix, row);
     if (ix->opening != NULL && !take_opening(ix, row))
         return at_index_corrupt(ix, "what flows begin with", err);
+    if (ix->name_of_flow != NULL &&
+        at_index_take_name(ix, sqlite3_column_int64(ix->row, COL_ID), row,
+                           err) != AT_OK)
+        return err->status;
     return take_ends(ix, row, err);
 }
 
@@ -707,7 +728,7 @@ uint32_t at_index_flow_id(const struct at_index *ix)
 enum at_status at_index_flow_blocks(struct at_index *ix, struct at_set *blocks,
                                     struct at_error *err)
 {
-    return add_column(blocks, ix->row, COL_BLOCKS)
+    return at_index_add_list(blocks, ix->row, COL_BLOCKS)
                ? AT_OK
                : at_index_corrupt(ix, "a flow's list of blocks", err);
 }
@@ -781,7 +802,7 @@ enum at_status at_index_app_flows(struct at_index *ix,
         if (sqlite3_column_type(st, 2) == SQLITE_NULL)
             *all = true;
         else
-            good = add_column(flows, st, 2);
+            good = at_index_add_list(flows, st, 2);
     }
     sqlite3_finalize(st);
     if (ix->sql.err.status != AT_OK)

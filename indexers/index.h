@@ -24,6 +24,7 @@ struct at_index_info {
     uint32_t blocks; /* ids are 0 to blocks - 1 */
     uint32_t port_limit;
     uint64_t lost_datagrams; /* see schema.h */
+    uint64_t names_lost;     /* times that a name was one too many */
     enum at_format format;
     enum at_codec codec;
     uint16_t linktype;
@@ -140,6 +141,21 @@ enum at_status at_index_host_flows(
     bool (*wanted)(void *ctx, const uint8_t *addr, unsigned addr_bytes),
     void *ctx, struct at_set *flows, struct at_error *err);
 enum at_status at_index_link_flows(struct at_index *ix, struct at_set *flows,
+                                   struct at_error *err);
+
+/* Of an index with info->part: those that other parts have, too. */
+enum at_status at_index_partial_flows(struct at_index *ix, struct at_set *flows,
+                                      struct at_error *err);
+
+/* Of an index with info->tracking.names: those that ask for 'domain' or a name
+ * in it. */
+enum at_status at_index_name_flows(struct at_index *ix, const char *domain,
+                                   struct at_set *flows, struct at_error *err);
+
+/* From now on flows come with the names they ask for, as far as the index has
+ * them; 'keep' has the strings, and must live as long as the rows. */
+enum at_status at_index_want_names(struct at_index *ix,
+                                   struct at_shared_names *keep,
                                    struct at_error *err);
 
 /*

@@ -34,11 +34,21 @@ struct at_index {
     struct at_opening *opening; /* of number 'chunk'; NULL: nobody wants them */
     size_t chunk;
     sqlite3_stmt *opening_by_id;
+    struct at_shared_names *keep_names;
+    sqlite3_stmt *name_of_flow; /* NULL: nobody wants them */
 };
 
 /* AT_ERR_CORRUPT: numbers contradict each other. */
 enum at_status at_index_corrupt(struct at_index *ix, const char *what,
                                 struct at_error *err);
+
+/* Adds the numbers of a column that is a list; false if it is none. */
+bool at_index_add_list(struct at_set *set, sqlite3_stmt *st, int column);
+
+/* Fills in row->name. */
+enum at_status at_index_take_name(struct at_index *ix, int64_t flow,
+                                  struct at_flow_row *row,
+                                  struct at_error *err);
 
 /* The error of the last statement that failed. */
 enum at_status at_index_error(struct at_index *ix, struct at_error *err);

@@ -58,6 +58,7 @@ static enum at_status report(void *ctx, void *slot,
     struct job *job = ctx;
     const struct at_sights *s = slot;
     const struct at_sight *sight = s->sight;
+    const struct at_besides besides = at_sights_besides(s);
     const struct at_place *end = &batch->block[batch->blocks - 1].place;
     enum at_status st = keep_places(job, batch);
 
@@ -65,7 +66,7 @@ static enum at_status report(void *ctx, void *slot,
         return at_error_set(err, st, "out of memory");
     for (size_t i = 0; i < batch->blocks && st == AT_OK; i++) {
         st = at_builder_add(job->builder, sight, batch->block[i].records,
-                            s->quote, batch->first_block + i, err);
+                            &besides, batch->first_block + i, err);
         sight += batch->block[i].records;
     }
     if (st != AT_OK)
@@ -170,9 +171,10 @@ enum at_status at_index_file(const char *trace, const char *path,
                              struct at_error *err)
 {
     struct at_reader_options opts = how->reading;
-    struct job job = {
-        .how = how,
-        .sighting = {.seed = at_flow_key_seed(), .key = how->tracking.key}};
+    struct job job = {.how = how,
+                      .sighting = {.seed = at_flow_key_seed(),
+                                   .key = how->tracking.key,
+                                   .names = how->tracking.names}};
     struct at_reader *rd;
     enum at_status st;
     char *folder;

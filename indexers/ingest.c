@@ -327,7 +327,7 @@ static enum at_status ready_draft(struct ingest *in,
 /* The sights of one block of the draft on their way to its flow table. */
 struct stretch {
     const struct at_sight *from;
-    const struct at_quote *quote; /* of the batch */
+    struct at_besides besides; /* of the batch */
     size_t n;
     uint64_t block;
 };
@@ -338,7 +338,7 @@ static enum at_status end_stretch(struct ingest *in, struct stretch *s,
     enum at_status st = AT_OK;
 
     if (s->n > 0)
-        st = at_builder_add(in->draft.builder, s->from, s->n, s->quote,
+        st = at_builder_add(in->draft.builder, s->from, s->n, &s->besides,
                             s->block, err);
     s->from += s->n;
     s->n = 0;
@@ -542,7 +542,8 @@ static enum at_status ingest_report(void *ctx, void *slot,
     const struct reading *r = ctx;
     struct ingest *in = r->in;
     const struct slot *is = slot;
-    struct stretch s = {.from = is->sights.sight, .quote = is->sights.quote};
+    struct stretch s = {.from = is->sights.sight,
+                        .besides = at_sights_besides(&is->sights)};
     enum at_status st = AT_OK;
     struct at_packet pkt;
     size_t n = 0;
@@ -860,7 +861,9 @@ enum at_status at_ingest_files(const char *archive, char *const *input,
     struct ingest in = {
         .how = how,
         .done = done,
-        .sighting = {.seed = at_flow_key_seed(), .key = how->tracking.key},
+        .sighting = {.seed = at_flow_key_seed(),
+                     .key = how->tracking.key,
+                     .names = how->tracking.names},
     };
     enum at_status st = AT_OK;
 

@@ -38,7 +38,10 @@
  *          unless the index was made by salvage, and there was damage
  *   app    id is the rank by flow_count, from 1; flows is the list of its
  *          flows, NULL if they are more than one in AT_INDEX_FREQUENT
- *   opening what the flows id * 8192 + 1 and on began with (app_part.h)
+ *   name   the names that flows ask for (asked.h), if they were wanted: id is
+ * the rank in the order of at_names_compare(), from 1; flows is the list of its
+ * flows named  flow is the id of a flow that asks for a name, name the id of
+ * that opening what the flows id * 8192 + 1 and on began with (app_part.h)
  *   carried what is known, from before this part of the capture, of the flow
  *          of this id (carry.h, without the key); not there if there is none
  *   access of a gzip file: where decoding can begin (struct at_access_point),
@@ -97,12 +100,22 @@ enum {
 #define AT_INDEX_CARRIED                                                       \
     "CREATE TABLE carried(id INTEGER PRIMARY KEY, state BLOB);"
 
+#define AT_INDEX_NAMES                                                         \
+    "CREATE TABLE name(id INTEGER PRIMARY KEY, name TEXT, flows BLOB);"        \
+    "CREATE TABLE named(flow INTEGER PRIMARY KEY, name INT);"
+
+/* For the views: the name of flow f, or of an index without names. */
+#define AT_INDEX_NAME_OF_FLOW                                                  \
+    "(SELECT n.name FROM named m JOIN name n ON n.id = m.name"                 \
+    " WHERE m.flow = f.id)"
+#define AT_INDEX_NO_NAME "NULL"
+
 #define AT_INDEX_HOLES                                                         \
     "CREATE TABLE hole(id INTEGER PRIMARY KEY, offset INT, bytes INT,"         \
     " decoded INT, what TEXT);"
 
 /* For people with sqlite3: the columns of the command line, ns since 1970. */
-#define AT_INDEX_VIEWS                                                         \
+#define AT_INDEX_VIEWS(name)                                                   \
     "CREATE VIEW flows AS SELECT"                                              \
     " f.start + (SELECT value FROM meta WHERE name = 'base_ns') AS start,"     \
     " f.start + f.duration"                                                    \
@@ -138,7 +151,7 @@ enum {
     " WHEN 3 THEN 'pattern' WHEN 4 THEN 'pattern+port' WHEN 5 THEN 'both'"     \
     " ELSE 'protocol' END END AS confidence,"                                  \
     " f.state >> 7 & 1 AS continues, f.state >> 8 & 1 AS continued,"           \
-    " f.vlan >> 16 AS mpls, f.state >> 9 & 1 AS \"inner\""                     \
+    " f.vlan >> 16 AS mpls, f.state >> 9 & 1 AS \"inner\"," name " AS name"    \
     " FROM flow f JOIN host a ON a.id = f.src JOIN host b ON b.id = f.dst"     \
     " WHERE f.kind < 512;"
 
@@ -158,13 +171,17 @@ enum {
 #define AT_META_FLOWS "flows" /* IP flows: what is listed */
 #define AT_META_STREAM "stream"
 #define AT_META_PORT_LIMIT "port_limit"
-#define AT_META_TIMEOUTS "timeouts"     /* as at_timeouts_parse() reads them */
+#define AT_META_TIMEOUTS "timeouts" /* as at_timeouts_parse() reads them */
+/* List of the flows that go on from or into other parts */
+#define AT_META_PARTIAL "partial_flows"
+#define AT_META_NAMES "names" /* 1: flows have them; else not there */
+/* Times that a name was one too many */
+#define AT_META_NAMES_LOST "names_lost"
 #define AT_META_KEY "flow_key"          /* as at_keying_parse() reads it */
 #define AT_META_MOST_FLOWS "most_flows" /* that could be open at a time */
 #define AT_META_FORCED "forced"         /* flows that ended because of that */
-#define AT_META_LOST_DATAGRAMS                                                 \
-    "lost_datagrams" /* whose later fragments may                              \
-                        be in other flows */
+/* Whose later fragments may be in other flows */
+#define AT_META_LOST_DATAGRAMS "lost_datagrams"
 #define AT_META_LINK_FLOWS                                                     \
     "link_flows" /* list of the flows without a host, or in tunnels */
 #define AT_META_HOLES "holes" /* of all of them, if there are any */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "asked.h"
 #include "bytes.h"
 
 enum {
@@ -289,6 +290,7 @@ bool at_sight_take(struct at_sight *s, struct at_quote *quote,
 
     s->packet = decode(&h, pkt, how);
     s->wanted = false;
+    s->name = 0;
     if (!s->packet)
         return false;
     s->from_hi = take_key(&s->key, &h);
@@ -304,4 +306,18 @@ bool at_sight_take(struct at_sight *s, struct at_quote *quote,
     s->checksum = (uint8_t)at_checksum_overall(at_checksum_verify(pkt, &h));
     return (h.flags & AT_DECODED_FRAGMENT) == 0 && !how->conformance &&
            take_quote(quote, &h, pkt, how);
+}
+
+/* The packet is decoded again, but only if it may ask for something. */
+size_t at_sight_name(char *name, const struct at_sight *s,
+                     const struct at_packet *pkt, const struct at_sighting *how)
+{
+    struct at_headers h;
+
+    if (!how->names || !s->packet ||
+        !at_asked_may_be(s->key.proto, s->sport, s->dport, s->first,
+                         s->first_bytes) ||
+        !decode(&h, pkt, how))
+        return 0;
+    return at_asked(name, pkt, &h);
 }

@@ -65,6 +65,8 @@ struct at_sight {
     uint32_t tcp_seq;
     uint32_t link;    /* of a fragment: its datagram; of an ICMP error: 1 + the
                          number of its quote, 0 if there is none */
+    uint32_t name;    /* that it asks for, in the text that comes along: 1 +
+                         where it begins; 0: none, or nobody wants it */
     uint8_t first[4]; /* of the payload; zeros where there is less */
     uint16_t sport;   /* ICMP: type */
     uint16_t dport;   /* ICMP: code */
@@ -76,6 +78,12 @@ struct at_sight {
     bool zero_window;    /* of TCP */
     bool packet;         /* false: in no flow, as META and PAD records are */
     bool wanted;         /* the caller's mark, which its flow takes over */
+};
+
+/* What the sights of some packets refer to; NULL where none does. */
+struct at_besides {
+    const struct at_quote *quote;
+    const char *text; /* names, with their NULs */
 };
 
 /* Which VLAN number is part of a flow's key. */
@@ -111,6 +119,7 @@ static inline bool at_keying_is_usual(const struct at_keying *key)
 struct at_sighting {
     uint64_t seed; /* of at_flow_key_hash() */
     struct at_keying key;
+    bool names;       /* are wanted; see at_sights_take() */
     bool conformance; /* layers, keys and bytes as nDPI's reader counts them */
 };
 
@@ -118,6 +127,12 @@ struct at_sighting {
  * caller says in s->link where it keeps it. */
 bool at_sight_take(struct at_sight *s, struct at_quote *quote,
                    const struct at_packet *pkt, const struct at_sighting *how);
+
+/* The name that the packet of a sight asks for, if names are wanted; 0: none.
+ * 'name' has AT_ASKED_BYTES (asked.h). */
+size_t at_sight_name(char *name, const struct at_sight *s,
+                     const struct at_packet *pkt,
+                     const struct at_sighting *how);
 
 /*
  * The headers that nDPI's reader counts a packet by; false if it drops it.

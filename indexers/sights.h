@@ -13,7 +13,14 @@ struct at_sights {
     size_t n, room;
     struct at_quote *quote; /* what the ICMP errors among them quote */
     size_t quotes, quote_room;
+    char *text; /* the names that are asked for */
+    size_t text_bytes, text_room;
 };
+
+static inline struct at_besides at_sights_besides(const struct at_sights *s)
+{
+    return (struct at_besides){.quote = s->quote, .text = s->text};
+}
 
 /* Takes every record of the batch. */
 enum at_status at_sights_take(struct at_sights *s, const struct at_batch *batch,

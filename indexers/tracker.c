@@ -71,6 +71,8 @@ struct at_tracker {
     uint32_t *carried; /* numbers, by flow; NULL: no flow is from earlier */
     struct at_flow_past *past; /* of those, by number - 1 */
     size_t pasts, past_room;
+    struct at_names *names; /* NULL: none are kept */
+    uint32_t *name;         /* numbers, by flow; 0: it has none */
     uint64_t forced;
 };
 
@@ -145,6 +147,7 @@ void at_tracker_close(struct at_tracker *t)
     free(t->table);
     free(t->flow);
     free(t->log);
+    free(t->name);
     free(t->carried);
     free(t->past);
     at_datagrams_close(t->datagrams);
@@ -240,6 +243,8 @@ static struct at_flow *begin_flow(struct at_tracker *t, uint32_t *e,
     *e = entry_of(t, s->hash, t->flows);
     if (t->carried != NULL)
         t->carried[t->flows] = 0;
+    if (t->names != NULL)
+        t->name[t->flows] = 0;
     flow = &t->flow[t->flows++];
     *flow = (struct at_flow){
         .key = s->key,
@@ -681,7 +686,8 @@ static enum at_status hand_out(struct at_tracker *t, bool all)
             if (!f->over || !at_flow_is_here(f))
                 continue;
             f->carried = t->carried != NULL ? t->carried[first + i] : 0;
-            st = t->over(t->ctx, f, l.item + l.at[i], l.at[i + 1] - l.at[i]);
+            st = t->over(t->ctx, f, l.item + l.at[i], l.at[i + 1] - l.at[i],
+                         t->names != NULL ? t->name[first + i] : 0);
         }
         if (all)
             forget(t, first + SPAN);
@@ -707,6 +713,8 @@ static enum at_status close_up(struct at_tracker *t)
             continue;
         if (t->carried != NULL)
             t->carried[left] = t->carried[i];
+        if (t->names != NULL)
+            t->name[left] = t->name[i];
         t->flow[left++] = t->flow[i];
     }
     for (size_t i = 0; i < t->logged; i++) {
@@ -722,13 +730,13 @@ static enum at_status close_up(struct at_tracker *t)
     return AT_OK;
 }
 
-static enum at_status grow_carried(struct at_tracker *t, size_t room)
+static enum at_status grow_numbers(uint32_t **numbers, size_t room)
 {
-    uint32_t *p = realloc(t->carried, room * sizeof(*p));
+    uint32_t *p = realloc(*numbers, room * sizeof(*p));
 
     if (p == NULL)
         return AT_ERR_MEMORY;
-    t->carried = p;
+    *numbers = p;
     return AT_OK;
 }
 
@@ -742,7 +750,9 @@ static enum at_status grow(struct at_tracker *t, size_t most)
     if (flow == NULL)
         return AT_ERR_MEMORY;
     t->flow = flow;
-    if (t->carried != NULL && grow_carried(t, room) != AT_OK)
+    if (t->carried != NULL && grow_numbers(&t->carried, room) != AT_OK)
+        return AT_ERR_MEMORY;
+    if (t->names != NULL && grow_numbers(&t->name, room) != AT_OK)
         return AT_ERR_MEMORY;
     t->flow_room = room;
     while (t->numbers < room)
@@ -867,7 +877,7 @@ static enum at_status make_room(struct at_tracker *t)
             st = make_table(t, t->mask + 1);
     }
     if (st == AT_OK && t->carried == NULL)
-        st = grow_carried(t, t->flow_room);
+        st = grow_numbers(&t->carried, t->flow_room);
     if (st == AT_OK && t->used * 2 > t->mask)
         st = make_table(t, (t->mask + 1) * 2);
     return st;
@@ -895,6 +905,8 @@ enum at_status at_tracker_resume(struct at_tracker *t,
     *e = entry_of(t, hash, t->flows);
     t->used++;
     t->carried[t->flows] = (uint32_t)t->pasts;
+    if (t->names != NULL)
+        t->name[t->flows] = 0;
     t->flow[t->flows++] = next_part(flow);
     if (flow->last_ns > t->now_ns)
         t->now_ns = flow->last_ns;
@@ -911,8 +923,21 @@ uint64_t at_tracker_forced(const struct at_tracker *t)
     return t->forced;
 }
 
+void at_tracker_name_by(struct at_tracker *t, struct at_names *names)
+{
+    t->names = names;
+}
+
+/* Of the flow that the latest packet is of, which asks for a name. */
+static enum at_status take_name(struct at_tracker *t, const char *name)
+{
+    return t->name[t->latest] != 0
+               ? AT_OK
+               : at_names_add(t->names, name, &t->name[t->latest]);
+}
+
 enum at_status at_tracker_add(struct at_tracker *t, const struct at_sight *s,
-                              size_t n, const struct at_quote *quote,
+                              size_t n, const struct at_besides *besides,
                               uint32_t block)
 {
     enum at_status st = AT_OK;
@@ -930,7 +955,9 @@ enum at_status at_tracker_add(struct at_tracker *t, const struct at_sight *s,
             st = add_one(t, &s[i], block);
         if (st == AT_OK && s[i].link != 0 &&
             (s[i].flags & AT_DECODED_FRAGMENT) == 0)
-            st = add_quote(t, &s[i], &quote[s[i].link - 1], block);
+            st = add_quote(t, &s[i], &besides->quote[s[i].link - 1], block);
+        if (st == AT_OK && s[i].name != 0 && t->names != NULL)
+            st = take_name(t, &besides->text[s[i].name - 1]);
     }
     return st;
 }

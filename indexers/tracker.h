@@ -16,6 +16,7 @@
 #ifndef AT_TRACKER_H
 #define AT_TRACKER_H
 
+#include "names.h"
 #include "sight.h"
 
 enum at_flow_state {
@@ -156,17 +157,20 @@ struct at_tracking {
     struct at_keying key; /* as the sights are made by */
     uint64_t most_flows;  /* open at a time; those idle for longest then end */
     bool conformance;     /* one flow a key, as nDPI's reader has it */
+    bool names;           /* are kept of flows, as the sights have them */
     bool numbered;        /* flows have numbers instead of blocks */
 };
 extern const struct at_tracking at_tracking_default;
 
 /*
  * Called for every flow when it is over and gone from the table, with the
- * numbers of the blocks it was seen in, ascending; the pointers are good for
- * the call.
+ * numbers of the blocks it was seen in, ascending, and that of the first name
+ * that its packets ask for, 0 if there is none; the pointers are good for the
+ * call.
  */
 typedef enum at_status at_flow_fn(void *ctx, const struct at_flow *flow,
-                                  const uint32_t *block, size_t blocks);
+                                  const uint32_t *block, size_t blocks,
+                                  uint32_t name);
 
 struct at_tracker;
 
@@ -174,9 +178,14 @@ struct at_tracker;
 struct at_tracker *at_tracker_open(const struct at_tracking *rules,
                                    uint64_t seed, at_flow_fn *over, void *ctx);
 
-/* Adds packets that all lie in 'block'; 'quote' is what their links number. */
+/* Before the first packet, where names are kept: numbers of names are of
+ * this. */
+void at_tracker_name_by(struct at_tracker *t, struct at_names *names);
+
+/* Adds packets that all lie in 'block'; NULL will do for 'besides' where they
+ * refer to nothing. */
 enum at_status at_tracker_add(struct at_tracker *t, const struct at_sight *s,
-                              size_t n, const struct at_quote *quote,
+                              size_t n, const struct at_besides *besides,
                               uint32_t block);
 
 /*

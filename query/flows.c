@@ -232,6 +232,7 @@ struct scan {
     struct at_tracking rules;
     struct at_sighting sighting;
     struct at_tracker *tracker;
+    struct at_names names; /* all that are asked for */
     size_t target;
     struct at_finds *finds;
 };
@@ -264,9 +265,10 @@ static enum at_status scan_report(void *ctx, void *slot,
 {
     struct scan *scan = ctx;
     const struct at_sights *s = slot;
+    const struct at_besides besides = at_sights_besides(s);
 
     (void)batch;
-    if (at_tracker_add(scan->tracker, s->sight, s->n, s->quote, 0) != AT_OK)
+    if (at_tracker_add(scan->tracker, s->sight, s->n, &besides, 0) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     if (scan->q->stop != NULL && scan->q->stop())
         return AT_END;
@@ -280,7 +282,8 @@ static void scan_drop(void *ctx, void *slot)
 }
 
 static enum at_status keep_wanted(void *ctx, const struct at_flow *flow,
-                                  const uint32_t *block, size_t blocks)
+                                  const uint32_t *block, size_t blocks,
+                                  uint32_t name)
 {
     const struct scan *scan = ctx;
     struct at_flow_row row;
@@ -294,6 +297,9 @@ static enum at_status keep_wanted(void *ctx, const struct at_flow *flow,
         return AT_OK;
     if (scan->q->apps != NULL)
         at_app_of_row(scan->q->apps, &row);
+    if (name != 0)
+        row.name = at_shared_names_keep(scan->q->asked,
+                                        at_names_text(&scan->names, name));
     return at_finds_add(scan->finds, &row, scan->target);
 }
 
@@ -316,11 +322,15 @@ static enum at_status find_by_scan(const struct at_query *q,
     if (st != AT_OK)
         return st;
     scan.sighting = (struct at_sighting){.seed = at_flow_key_seed(),
-                                         .key = scan.rules.key};
+                                         .key = scan.rules.key,
+                                         .names = q->tracking.names};
+    at_names_init(&scan.names);
     scan.tracker = at_tracker_open(&scan.rules, scan.sighting.seed, keep_wanted,
                                    &scan);
     if (scan.tracker == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    if (q->tracking.names)
+        at_tracker_name_by(scan.tracker, &scan.names);
     st = at_target_open(&rd, q, &t->target[number], err);
     if (st == AT_OK)
         st = at_run(rd, q->pool, &run, err);
@@ -332,6 +342,7 @@ static enum at_status find_by_scan(const struct at_query *q,
         *q->forced += at_tracker_forced(scan.tracker);
     at_reader_close(rd);
     at_tracker_close(scan.tracker);
+    at_names_close(&scan.names);
     return st;
 }
 
@@ -487,6 +498,8 @@ enum at_status at_search_open(struct at_search **out, const struct at_query *q,
         st = at_target_index(&s->ix, &t->target[number], err);
         if (st == AT_OK)
             st = at_index_name_apps(s->ix, q->names, err);
+        if (st == AT_OK && q->tracking.names)
+            st = at_index_want_names(s->ix, q->asked, err);
     }
     if (st != AT_OK) {
         at_search_close(s);

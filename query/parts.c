@@ -223,6 +223,18 @@ static bool is_ip(const struct at_flow_row *row)
     return row->net == AT_NET_IPV4 || row->net == AT_NET_IPV6;
 }
 
+/* What has no other parts, and no flow term is true of it, is as if it were of
+ * no flow: it need not be kept for its packets. */
+static bool may_concern(const struct at_query *q, const struct at_flow_row *row,
+                        const char *stream)
+{
+    if ((q->alone || at_flow_row_is_whole(row)) &&
+        at_query_vector(q, row, stream) == 0 &&
+        at_plan_judge_in(q, row, 0) == AT_NO)
+        return false;
+    return at_plan_may_concern(q, row);
+}
+
 static enum at_status take_rows(struct at_parts *p, const struct at_query *q,
                                 const struct at_targets *t, size_t number,
                                 struct at_index *ix, const struct at_set *flows,
@@ -234,7 +246,7 @@ static enum at_status take_rows(struct at_parts *p, const struct at_query *q,
     while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK) {
         if (row.start_ns >= q->to_ns && !q->whole_flows)
             return AT_OK; /* they come by start */
-        if (is_ip(&row) && at_plan_may_concern(q, &row) &&
+        if (is_ip(&row) && may_concern(q, &row, t->target[number].stream) &&
             at_parts_add(p, t, number, &row, at_index_flow_id(ix)) != AT_OK)
             return out_of_memory(err);
     }
@@ -254,6 +266,8 @@ static enum at_status take_by_index(struct at_parts *p,
     if (st != AT_OK)
         return st;
     st = at_index_name_apps(ix, q->names, err);
+    if (st == AT_OK && q->tracking.names)
+        st = at_index_want_names(ix, q->asked, err);
     if (st == AT_OK)
         st = at_plan_flows(q, ix, &flows, err);
     if (st == AT_OK)
@@ -272,7 +286,7 @@ static enum at_status take_by_scan(struct at_parts *p, const struct at_query *q,
     enum at_status st = at_scan_flows(q, t, number, &all, err);
 
     for (size_t i = 0; i < all.n; i++)
-        if (at_plan_may_concern(q, &all.found[i].row) &&
+        if (may_concern(q, &all.found[i].row, t->target[number].stream) &&
             at_parts_add(p, t, number, &all.found[i].row, 0) != AT_OK)
             st = out_of_memory(err);
     at_finds_close(&all);

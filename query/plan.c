@@ -56,8 +56,11 @@ static bool term_has_postings(const struct at_query *q,
         return true;
     case AT_TERM_APP:
     case AT_TERM_CATEGORY:
-        /* A part of a flow may have another name than the flow. */
-        return q->alone;
+        /* unless it does not know which flows have other parts */
+        return q->alone || at_index_info(ix)->part;
+    case AT_TERM_NAME:
+        return at_index_info(ix)->tracking.names &&
+               (q->alone || at_index_info(ix)->part);
     default:
         return false;
     }
@@ -91,6 +94,32 @@ static bool is_in_set(void *ctx, const uint8_t *addr, unsigned addr_bytes)
     return at_netset_has(ctx, addr, addr_bytes);
 }
 
+static enum at_status add_term_flows(struct at_index *ix,
+                                     const struct at_term *term,
+                                     struct cover *cover, struct at_error *err)
+{
+    switch (term->what) {
+    case AT_TERM_NET:
+        return at_index_net_flows(ix, term->addr, term->addr_bytes,
+                                  term->prefix, &cover->set, err);
+    case AT_TERM_PORT:
+        return at_index_port_flows(ix, term->low, term->high, &cover->set, err);
+    case AT_TERM_IN:
+        return at_index_host_flows(ix, is_in_set, term->set, &cover->set, err);
+    case AT_TERM_NAME:
+        return at_index_name_flows(ix, term->text, &cover->set, err);
+    default:
+        return cover_apps(ix, term, cover, err);
+    }
+}
+
+/* Whether it can be true of a flow and not of each of its parts. */
+static bool is_of_whole(const struct at_term *term)
+{
+    return term->what == AT_TERM_APP || term->what == AT_TERM_CATEGORY ||
+           term->what == AT_TERM_NAME;
+}
+
 /* Flows that are none of IP have no flow terms, so no link flows are added. */
 static enum at_status cover_term(const struct at_query *q, struct at_index *ix,
                                  const struct at_term *term,
@@ -104,15 +133,10 @@ static enum at_status cover_term(const struct at_query *q, struct at_index *ix,
     st = at_set_open(&cover->set, (size_t)at_index_info(ix)->rows + 1, false);
     if (st != AT_OK)
         return at_error_set(err, st, "out of memory");
-    if (term->what == AT_TERM_NET)
-        st = at_index_net_flows(ix, term->addr, term->addr_bytes, term->prefix,
-                                &cover->set, err);
-    else if (term->what == AT_TERM_PORT)
-        st = at_index_port_flows(ix, term->low, term->high, &cover->set, err);
-    else if (term->what != AT_TERM_IN)
-        st = cover_apps(ix, term, cover, err);
-    else
-        st = at_index_host_flows(ix, is_in_set, term->set, &cover->set, err);
+    st = add_term_flows(ix, term, cover, err);
+    /* a part of a flow may have another application, or name, than the flow */
+    if (st == AT_OK && !cover->all && !q->alone && is_of_whole(term))
+        st = at_index_partial_flows(ix, &cover->set, err);
     if (st != AT_OK)
         at_set_close(&cover->set);
     return st;

@@ -15,7 +15,7 @@
 #include "json.h"
 #include "table.h"
 
-enum { TEXT = 80 };
+enum { TEXT = 512 }; /* a name that a flow asks for is the longest */
 
 struct cell {
     const struct at_flow_row *row;
@@ -234,6 +234,11 @@ static void make_inner(struct cell *c)
     print_number(c, c->row->inner);
 }
 
+static void make_name(struct cell *c)
+{
+    snprintf(c->text, TEXT, "%s", c->row->name != NULL ? c->row->name : "");
+}
+
 static void make_state(struct cell *c)
 {
     snprintf(c->text, TEXT, "%s",
@@ -378,10 +383,11 @@ static const struct column columns[AT_PRINT_COLUMNS] = {
     {"community_id", true, false, 31, make_community_id, NULL},
     {"mpls", false, true, 32, make_mpls, NULL},
     {"inner", false, true, 33, make_inner, NULL},
-    {"first_out", true, false, 34, make_first_out, NULL},
-    {"first_in", true, false, 35, make_first_in, NULL},
-    {"first_len_out", false, true, 36, make_first_len_out, NULL},
-    {"first_len_in", false, true, 37, make_first_len_in, NULL},
+    {"name", true, false, 34, make_name, NULL},
+    {"first_out", true, false, 35, make_first_out, NULL},
+    {"first_in", true, false, 36, make_first_in, NULL},
+    {"first_len_out", false, true, 37, make_first_len_out, NULL},
+    {"first_len_in", false, true, 38, make_first_len_in, NULL},
 };
 
 /* ---- choosing columns ------------------------------------------------ */
@@ -426,6 +432,14 @@ enum at_status at_print_open(struct at_print *p, const char *fields,
     for (unsigned i = 0; i < AT_PRINT_USUAL; i++)
         p->column[p->columns++] = (unsigned char)i;
     return AT_OK;
+}
+
+bool at_print_has(const struct at_print *p, const char *column)
+{
+    for (unsigned i = 0; i < p->columns; i++)
+        if (strcmp(columns[p->column[i]].name, column) == 0)
+            return true;
+    return false;
 }
 
 /* ---- table ----------------------------------------------------------- */

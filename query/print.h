@@ -15,7 +15,7 @@ enum at_print_format { AT_PRINT_TABLE, AT_PRINT_CSV, AT_PRINT_JSON };
 
 /* Those after the usual are shown where they are asked for by name; the last
  * are in no index. */
-enum { AT_PRINT_COLUMNS = 38, AT_PRINT_USUAL = 18, AT_PRINT_INDEXED = 34 };
+enum { AT_PRINT_COLUMNS = 39, AT_PRINT_USUAL = 18, AT_PRINT_INDEXED = 35 };
 
 struct at_print {
     FILE *out;
@@ -33,6 +33,9 @@ struct at_print {
  */
 enum at_status at_print_open(struct at_print *p, const char *fields,
                              struct at_error *err);
+
+/* Whether a column was chosen. */
+bool at_print_has(const struct at_print *p, const char *column);
 
 /* Prints the flows found, with a line of names first but in JSON. */
 void at_print_flows(struct at_print *p, const struct at_finds *finds,

@@ -35,6 +35,17 @@ static enum at_status open_filter(struct at_filter **filter,
     return st;
 }
 
+static bool has_name_term(const struct at_query *q)
+{
+    size_t n;
+    const struct at_term *term = at_expr_terms(q->expr, &n);
+    bool has = false;
+
+    for (size_t i = 0; term != NULL && i < n; i++)
+        has |= term[i].what == AT_TERM_NAME;
+    return has;
+}
+
 enum at_status at_query_open(struct at_query *q, struct at_pool *pool,
                              const char *text, unsigned flags,
                              struct at_error *err)
@@ -52,6 +63,10 @@ enum at_status at_query_open(struct at_query *q, struct at_pool *pool,
     if (q->names == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     st = at_expr_parse(&q->expr, text, flags, err);
+    if (st == AT_OK && has_name_term(q))
+        st = at_query_want_names(q) == AT_OK
+                 ? AT_OK
+                 : at_error_set(err, AT_ERR_MEMORY, "out of memory");
     if (st == AT_OK && at_query_has_terms(q)) {
         q->variants = calloc(1, sizeof(*q->variants));
         if (q->variants == NULL)
@@ -78,6 +93,8 @@ void at_query_close(struct at_query *q)
     if (q->names != NULL)
         at_app_names_close(q->names);
     free(q->names);
+    at_shared_names_close(q->asked);
+    q->asked = NULL;
     q->apps = NULL;
     q->names = NULL;
     q->expr = NULL;
@@ -91,6 +108,14 @@ bool at_query_has_terms(const struct at_query *q)
     size_t n;
 
     return at_expr_terms(q->expr, &n) != NULL;
+}
+
+enum at_status at_query_want_names(struct at_query *q)
+{
+    q->tracking.names = true;
+    if (q->asked == NULL)
+        q->asked = at_shared_names_open();
+    return q->asked != NULL ? AT_OK : AT_ERR_MEMORY;
 }
 
 uint64_t at_query_vector(const struct at_query *q,

@@ -48,6 +48,7 @@ struct at_query {
     bool alone;         /* no flow goes on from one target to another */
     struct at_apps *apps;       /* by which flows without an index get a name */
     struct at_app_names *names; /* that indexes have; found flows use them */
+    struct at_shared_names *asked; /* names of flows that were found */
     uint64_t *forced; /* unless NULL: flows of scans that ended early because
                          too many were open are added */
 };
@@ -62,6 +63,10 @@ void at_query_close(struct at_query *q);
 /* ---- flow terms ------------------------------------------------------ */
 
 bool at_query_has_terms(const struct at_query *q);
+
+/* Flows come with the names they ask for: done already if a term needs them.
+ * AT_OK or AT_ERR_MEMORY. */
+enum at_status at_query_want_names(struct at_query *q);
 
 /* Which flow terms are true of a flow that was found in 'stream'. */
 uint64_t at_query_vector(const struct at_query *q,

@@ -22,7 +22,7 @@ static const char tables[] =
     " bytes_out INT, bytes_in INT, flags_out INT, flags_in INT, app TEXT,"
     " vlan INT, state TEXT, stream TEXT, end_reason TEXT, rtt INT,"
     " retransmitted_out INT, retransmitted_in INT, category TEXT,"
-    " community_id TEXT, mpls INT, \"inner\" INT)";
+    " community_id TEXT, mpls INT, \"inner\" INT, name TEXT)";
 
 static void bind_text(sqlite3_stmt *st, int i, const char *text)
 {
@@ -64,6 +64,7 @@ static void bind_row(sqlite3_stmt *st, const struct at_flow_row *row,
     bind_text(st, 24, at_community_id(id, row));
     at_sql_bind(st, 25, row->mpls);
     at_sql_bind(st, 26, row->inner);
+    bind_text(st, 27, row->name);
 }
 
 static void fill(struct at_sql *sql, const struct at_finds *finds,
@@ -74,7 +75,7 @@ static void fill(struct at_sql *sql, const struct at_finds *finds,
 
     at_sql_exec(sql, tables);
     st = at_sql_prepare(sql, "INSERT INTO flows VALUES(?,?,?,?,?,?,?,?,?,?,?,?,"
-                             "?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                             "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     at_sql_exec(sql, "BEGIN");
     for (size_t i = 0; i < finds->n && sql->err.status == AT_OK; i++) {
         const struct at_found *f = &finds->found[i];

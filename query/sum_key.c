@@ -28,6 +28,7 @@ static const struct name names[] = {
     {"proto", AT_KEY_PROTO}, {"app", AT_KEY_APP},
     {"state", AT_KEY_STATE}, {"category", AT_KEY_CATEGORY},
     {"vlan", AT_KEY_VLAN},   {"stream", AT_KEY_STREAM},
+    {"name", AT_KEY_NAME},
 };
 
 /* ---- names ----------------------------------------------------------- */
@@ -73,11 +74,12 @@ enum at_status at_key_parse(struct at_key *key, const char *text, size_t n,
                                     : n == len)
             return AT_OK;
     }
-    return at_error_set(err, AT_ERR_SYNTAX,
-                        "no key is called '%.*s'; there are host, src, dst, "
-                        "net/24, port, pair, proto, app, category, state, vlan "
-                        "and stream",
-                        (int)(n < 60 ? n : 60), text);
+    return at_error_set(
+        err, AT_ERR_SYNTAX,
+        "no key is called '%.*s'; there are host, src, dst, "
+        "net/24, port, pair, proto, app, category, name, state, "
+        "vlan and stream",
+        (int)(n < 60 ? n : 60), text);
 }
 
 const char *at_key_name(const struct at_key *key)
@@ -178,6 +180,9 @@ unsigned at_key_values(const struct at_key *key, const struct at_flow_row *row,
     case AT_KEY_CATEGORY:
         put_name(&value[0], row->category);
         break;
+    case AT_KEY_NAME:
+        value[0].name = row->name;
+        break;
     }
     return 1;
 }
@@ -255,6 +260,10 @@ const char *at_key_text(char *buf, const struct at_key *key,
     case AT_KEY_APP:
     case AT_KEY_CATEGORY:
         snprintf(buf, AT_KEY_TEXT, "%s", (const char *)value->b);
+        break;
+    case AT_KEY_NAME:
+        snprintf(buf, AT_KEY_TEXT, "%s",
+                 value->name != NULL ? value->name : "");
         break;
     }
     return buf;

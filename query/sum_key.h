@@ -16,6 +16,7 @@ enum at_key_kind {
     AT_KEY_PROTO,
     AT_KEY_APP,
     AT_KEY_CATEGORY,
+    AT_KEY_NAME,
     AT_KEY_STATE,
     AT_KEY_VLAN,
     AT_KEY_STREAM,
@@ -28,6 +29,7 @@ struct at_key {
 
 /* A key's value, to be compared byte by byte. */
 struct at_key_value {
+    const char *name; /* of NAME, each of which is kept once */
     uint8_t b[48];
 };
 
@@ -40,7 +42,7 @@ unsigned at_key_values(const struct at_key *key, const struct at_flow_row *row,
                        size_t lane, struct at_key_value value[2]);
 
 /* As people read it; 'buf' needs AT_KEY_TEXT bytes. */
-enum { AT_KEY_TEXT = 128 };
+enum { AT_KEY_TEXT = 512 };
 const char *at_key_text(char *buf, const struct at_key *key,
                         const struct at_key_value *value,
                         const struct at_targets *t);

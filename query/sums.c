@@ -11,7 +11,7 @@
 
 static size_t hash_of(const struct at_key_value *value)
 {
-    uint64_t h = 0;
+    uint64_t h = (uintptr_t)value->name * UINT64_C(0x9e3779b97f4a7c15);
 
     for (size_t i = 0; i < sizeof(value->b); i += 8)
         h = (h ^ at_load_le64(value->b + i)) * UINT64_C(0x9e3779b97f4a7c15);
@@ -71,6 +71,8 @@ struct at_sum *at_sums_of(struct at_sums *s, const struct at_key_value *value)
 
 static int by_value(const struct at_sum *x, const struct at_sum *y)
 {
+    if (x->value.name != NULL && y->value.name != NULL)
+        return strcmp(x->value.name, y->value.name);
     return memcmp(&x->value, &y->value, sizeof(x->value));
 }
 

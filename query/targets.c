@@ -66,8 +66,24 @@ static enum at_status hold(struct at_target *target, struct at_archive *a,
     return st == AT_OK ? at_archive_has(a, seg, there, err) : st;
 }
 
-/* A segment whose index is of another version is read whole. */
-static enum at_status add_segment(struct at_targets *t, struct at_archive *a,
+/* Whether an index has the names, if the question wants some. */
+static bool has_names(const struct at_query *q, const char *index)
+{
+    struct at_index *ix;
+    bool has;
+
+    if (!q->tracking.names || at_index_open(&ix, index, NULL, NULL) != AT_OK)
+        return true; /* what is wrong with it is said when it is used */
+    has = at_index_info(ix)->tracking.names;
+    at_index_close(ix);
+    return has;
+}
+
+/* A segment whose index is of another version, or has no names where they are
+ * wanted, is read whole. */
+static enum at_status add_segment(struct at_targets *t,
+                                  const struct at_query *q,
+                                  struct at_archive *a,
                                   const struct at_segment *seg, int64_t last_ns,
                                   bool *there, struct at_error *err)
 {
@@ -83,7 +99,9 @@ static enum at_status add_segment(struct at_targets *t, struct at_archive *a,
         target.index = at_index_path(target.trace);
         target.archive_bytes = strlen(target.trace) - strlen(seg->path) - 1;
     }
-    if (target.index != NULL && at_index_is_other(target.index)) {
+    if (target.index != NULL &&
+        (at_index_is_other(target.index) ||
+         (!target.gone && !has_names(q, target.index)))) {
         free(target.index);
         target.index = NULL;
     }
@@ -163,7 +181,7 @@ static enum at_status add_listed(struct at_targets *t, struct at_archive *a,
         }
         t->lanes += !lane;
         lane = true;
-        st = add_segment(t, a, seg, last_ns, there, err);
+        st = add_segment(t, q, a, seg, last_ns, there, err);
     }
     return st;
 }
@@ -207,7 +225,7 @@ static enum at_status add_archive(struct at_targets *t, const char *path,
 /* ---- files ----------------------------------------------------------- */
 
 /* FILE.idx if it is there and of this file as it is now; else NULL. */
-static char *index_beside(const char *trace, bool salvage)
+static char *index_beside(const char *trace, const struct at_query *q)
 {
     char *path = at_index_path(trace);
     struct at_index *ix;
@@ -216,10 +234,11 @@ static char *index_beside(const char *trace, bool salvage)
         at_index_open(&ix, path, trace, NULL) == AT_OK) {
         const struct at_index_info *info = at_index_info(ix);
         const bool use = info->complete ||
-                         (salvage && info->salvaged.holes > 0);
+                         (q->reading.salvage && info->salvaged.holes > 0);
+        const bool named = info->tracking.names || !q->tracking.names;
 
         at_index_close(ix);
-        if (use)
+        if (use && named)
             return path;
     }
     free(path);
@@ -265,7 +284,7 @@ static enum at_status add_file(struct at_targets *t, const char *path,
     enum at_status st = AT_OK;
 
     if (is_file(path)) {
-        target.index = index_beside(path, q->reading.salvage);
+        target.index = index_beside(path, q);
         target.linktype = link_of_file(path);
     } else if (q->again) {
         st = at_held_copy(&target.held, path, q->stop, err);

@@ -4,7 +4,8 @@
  *     [client | server] (host | net | port | portrange | in | flags) VALUE
  *     [client | server] (packets | bytes) COMPARATOR NUMBER
  *     (duration | rate | rtt | retransmits) COMPARATOR NUMBER
- *     (in | flags | state | end | stream | community-id | app | category) VALUE
+ *     (in | flags | state | end | stream | community-id) VALUE
+ *     (app | category | name) VALUE
  *
  * In pcap-filter(7) a name is never followed by another word than "and" and
  * "or", nor by a comparator, so none of this can be mistaken for a name.
@@ -45,6 +46,7 @@ static const struct word words[] = {
     {"community-id", AT_TERM_COMMUNITY, false, true, false},
     {"app", AT_TERM_APP, false, true, false},
     {"category", AT_TERM_CATEGORY, false, true, false},
+    {"name", AT_TERM_NAME, false, true, false},
     {"packets", AT_TERM_PACKETS, true, true, true},
     {"bytes", AT_TERM_BYTES, true, true, true},
     {"retransmits", AT_TERM_RETRANSMITS, true, true, true},
@@ -297,6 +299,28 @@ static enum at_status parse_number(struct at_term *t, const struct scan *s,
                : wrong(s, "a number such as 10, 64Ki or 1.5M", err);
 }
 
+/* "example.org", also as ".example.org", "*.example.org" or "example.org.". */
+static enum at_status parse_domain(struct at_term *t, const struct scan *s,
+                                   char *value, struct at_error *err)
+{
+    size_t n = strlen(value);
+
+    if (strncmp(value, "*.", 2) == 0)
+        value++, n--;
+    if (*value == '.')
+        value++, n--;
+    if (n > 0 && value[n - 1] == '.')
+        value[--n] = '\0';
+    if (n == 0)
+        return wrong(s, "a name such as example.org", err);
+    for (char *c = value; *c != '\0'; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c + 'a' - 'A');
+    t->text = strdup(value);
+    return t->text != NULL ? AT_OK
+                           : at_error_set(err, AT_ERR_MEMORY, "out of memory");
+}
+
 static enum at_status parse_value(struct at_term *t, const struct word *w,
                                   const struct scan *s, struct at_error *err)
 {
@@ -327,6 +351,8 @@ static enum at_status parse_value(struct at_term *t, const struct word *w,
         return t->text != NULL
                    ? AT_OK
                    : at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    case AT_TERM_NAME:
+        return parse_domain(t, s, value, err);
     default:
         return parse_number(t, s, value, err);
     }
@@ -492,6 +518,8 @@ bool at_term_true(const struct at_term *t, const struct at_flow_row *row,
         return row->app != NULL && strcmp(t->text, row->app) == 0;
     case AT_TERM_CATEGORY:
         return row->category != NULL && strcmp(t->text, row->category) == 0;
+    case AT_TERM_NAME:
+        return row->name != NULL && at_name_is_in(row->name, t->text);
     case AT_TERM_PACKETS:
         return compare_whole(t, sent(t, row->packets));
     case AT_TERM_BYTES:

@@ -23,6 +23,7 @@ enum at_term_what {
     AT_TERM_COMMUNITY,
     AT_TERM_APP,
     AT_TERM_CATEGORY,
+    AT_TERM_NAME,    /* a domain that the name it asks for is, or is in */
     AT_TERM_PACKETS, /* from here on a number is compared */
     AT_TERM_BYTES,
     AT_TERM_RETRANSMITS,
@@ -45,7 +46,7 @@ struct at_term {
     uint16_t low, high;    /* ports */
     uint8_t flags;         /* FLAGS */
     uint16_t states;       /* bits of enum at_flow_state, or at_flow_end */
-    char *text;            /* STREAM, COMMUNITY, APP, CATEGORY */
+    char *text;            /* STREAM, COMMUNITY, APP, CATEGORY, NAME */
     struct at_netset *set; /* IN */
 };
 

@@ -209,7 +209,7 @@ enum at_status at_steps_add(struct at_steps *s, const struct at_packet *pkt,
 {
     const int64_t number = interval_of(s, at_ts_to_ns(pkt->ts));
     const uint64_t bytes = bytes_of(pkt);
-    struct at_key_value value[2] = {{{0}}, {{0}}};
+    struct at_key_value value[2] = {{.name = NULL}};
     unsigned n = 1;
     enum at_status st = AT_OK;
 
@@ -224,7 +224,7 @@ enum at_status at_steps_add_sum(struct at_steps *s, int64_t ns, int proto,
                                 uint64_t packets, uint64_t bytes)
 {
     const struct at_flow_row row = {.proto = (uint8_t)proto};
-    struct at_key_value value[2] = {{{0}}, {{0}}};
+    struct at_key_value value[2] = {{.name = NULL}};
     const bool keyed = s->keyed && proto >= 0;
 
     if (keyed)

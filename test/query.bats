@@ -1077,6 +1077,78 @@ key_questions=('' tcp 'udp port 4789' 'inner tcp' 'not inner host 10.42.0.1'
     flow_rows a | diff want -
 }
 
+# ---- names
+
+names_of() { # at-query arguments
+    at-query --format csv --fields start,src,sport,dst,dport,packets_out,name "$@"
+}
+
+@test "query: names are the same by index, by scan, and where an index has none" {
+    cp "$DATA"/{tls,http,dns,mail-ntp-ftp}.pcap .
+    for q in 'name lab.example' 'name WEB.lab.example.' 'not name example' \
+        'name *.shop.lab.example' 'name example and app dns' 'name nowhere.example' \
+        'name example and bytes > 1k' ''; do
+        rm -f ./*.idx
+        names_of tls.pcap http.pcap dns.pcap mail-ntp-ftp.pcap "$q" >scan
+        at-query -q -w scan.pcap tls.pcap http.pcap dns.pcap "${q:-tcp}"
+        at-index -q tls.pcap http.pcap
+        at-index -q --names dns.pcap mail-ntp-ftp.pcap
+        names_of tls.pcap http.pcap dns.pcap mail-ntp-ftp.pcap "$q" | cmp - scan
+        at-index -q --names tls.pcap http.pcap
+        names_of tls.pcap http.pcap dns.pcap mail-ntp-ftp.pcap "$q" | cmp - scan
+        at-query -q -w index.pcap tls.pcap http.pcap dns.pcap "${q:-tcp}"
+        cmp scan.pcap index.pcap
+        wc -l <scan >>lines
+    done
+    # some of them find something, and not the same
+    [ "$(sort -u lines | wc -l)" -ge 5 ]
+    at-query --sql "SELECT name, count(*) FROM flows WHERE name != '' GROUP BY 1
+        ORDER BY 1" tls.pcap --format csv >sql
+    grep -q '^web.lab.example,' sql
+    run -0 at-query --top 1:name:flows --json dns.pcap
+    [[ "$output" == *'"name":"'*'lab.example"'* ]]
+    run -2 at-query dns.pcap name
+    run -2 at-query dns.pcap name .
+}
+
+@test "query: a flow keeps its name from one segment to the next" {
+    at-merge -q -o all.pcap "$DATA"/{tls,http,dns}.pcap
+    at-ingest -q --names --rotate 2s a all.pcap
+    [ "$(at-archive list --json a | wc -l)" -gt 5 ]
+    for q in 'name lab.example' 'not name web.lab.example' ''; do
+        names_of all.pcap "$q" | sort >want
+        names_of a "$q" | sort | diff want -
+    done
+    at-archive verify --deep a
+    rm "$(find a/segments -name '*.idx' | sort | sed -n 2p)"
+    at-archive repair -q a
+    names_of a | sort | diff want -
+    # SQL finds them as well, and only there
+    need sqlite3
+    index=$(find a/segments -name '*.idx' | sort | head -n 1)
+    [ "$(sqlite3 "$index" 'SELECT count(*) FROM flows WHERE name IS NOT NULL')" -eq \
+        "$(sqlite3 "$index" 'SELECT count(*) FROM named')" ]
+}
+
+@test "query: names are those of tshark" {
+    need tshark
+    need_corpus
+    python3 "$TOP/test/names.py" --every 12 "$CORPUS" \
+        "$TOP/test/names-exceptions.tsv"
+}
+
+@test "query: anonymised archives have no names" {
+    at-anon --new-key key
+    run -2 --separate-stderr at-ingest --names --anon headers --key key a \
+        "$DATA/dns.pcap"
+    [[ "$stderr" == *'--names keeps what --anon is there to hide'* ]]
+    at-ingest -q --flush --names a "$DATA/dns.pcap"
+    [ "$(at-query --count a 'name lab.example')" -gt 0 ]
+    at-archive anonymise -q --policy headers --key key a b
+    [ "$(at-query --count b 'name lab.example')" -eq 0 ]
+    not grep -rqa 'lab.example' b
+}
+
 # ---- indexes and archives that are not as they should be
 
 @test "query: an index of a file that was changed since is not used" {

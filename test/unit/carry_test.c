@@ -29,12 +29,13 @@ struct parts {
 };
 
 static enum at_status over(void *ctx, const struct at_flow *flow,
-                           const uint32_t *block, size_t blocks)
+                           const uint32_t *block, size_t blocks, uint32_t name)
 {
     struct parts *p = ctx;
     struct part *part = &p->part[p->n++];
 
     (void)block;
+    (void)name;
     assert_true(p->n < ROWS);
     assert_true(blocks > 0);
     *part = (struct part){.key = flow->key, .source_is_hi = flow->source_is_hi};

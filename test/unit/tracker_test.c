@@ -31,10 +31,11 @@ struct table {
 };
 
 static enum at_status over(void *ctx, const struct at_flow *flow,
-                           const uint32_t *block, size_t blocks)
+                           const uint32_t *block, size_t blocks, uint32_t name)
 {
     struct table *t = ctx;
 
+    (void)name;
     assert_true(t->rows < ROWS);
     at_flow_row_of(&t->row[t->rows++], flow);
     t->blocks = blocks < LOG ? blocks : LOG;
@@ -509,6 +510,7 @@ static void test_errors(void **state)
     struct table *t = *state;
     struct at_sight s = sight(ICMP, 10, true);
     struct at_quote quote[2] = {{.hash = 0}};
+    const struct at_besides besides = {.quote = quote};
     const struct at_sight request = sight(UDP, 0, false);
     const struct at_flow_row *row;
     size_t n;
@@ -520,12 +522,12 @@ static void test_errors(void **state)
     quote[0].key.lo_port ^= 1; /* of a flow that is not there */
     quote[0].hash = at_flow_key_hash(&quote[0].key, 0);
     s.link = 2;
-    assert_int_equal(at_tracker_add(t->tracker, &s, 1, quote, 3), AT_OK);
+    assert_int_equal(at_tracker_add(t->tracker, &s, 1, &besides, 3), AT_OK);
     s.link = 1;
-    assert_int_equal(at_tracker_add(t->tracker, &s, 1, quote, 3), AT_OK);
+    assert_int_equal(at_tracker_add(t->tracker, &s, 1, &besides, 3), AT_OK);
     s.link = 2;
     s.ts_ns = INT64_C(500) * 1000000000; /* the flow is over */
-    assert_int_equal(at_tracker_add(t->tracker, &s, 1, quote, 4), AT_OK);
+    assert_int_equal(at_tracker_add(t->tracker, &s, 1, &besides, 4), AT_OK);
     assert_int_equal(at_tracker_finish(t->tracker), AT_OK);
     row = t->row;
     n = t->rows;
@@ -542,11 +544,12 @@ static void test_error_block(void **state)
     struct at_sight error = sight(ICMP, 10, true);
     const struct at_sight request = sight(UDP, 20, false);
     struct at_quote quote = {.key = request.key, .hash = request.hash};
+    const struct at_besides besides = {.quote = &quote};
 
     assert_int_equal(at_tracker_add(t->tracker, &error, 1, NULL, 1), AT_OK);
     assert_int_equal(at_tracker_add(t->tracker, &request, 1, NULL, 2), AT_OK);
     error.link = 1;
-    assert_int_equal(at_tracker_add(t->tracker, &error, 1, &quote, 5), AT_OK);
+    assert_int_equal(at_tracker_add(t->tracker, &error, 1, &besides, 5), AT_OK);
     assert_int_equal(at_tracker_finish(t->tracker), AT_OK);
     assert_int_equal(t->blocks, 2);
     assert_int_equal(t->block[0], 2);
@@ -607,10 +610,12 @@ static void test_few_allowed(void **state)
 }
 
 static enum at_status count_over(void *ctx, const struct at_flow *flow,
-                                 const uint32_t *block, size_t blocks)
+                                 const uint32_t *block, size_t blocks,
+                                 uint32_t name)
 {
     size_t *count = ctx;
 
+    (void)name;
     assert_int_equal(flow->way[0].packets, 2);
     assert_int_equal(blocks, 2);
     assert_int_equal(block[1], block[0] + 1);
