@@ -161,23 +161,6 @@ static void check_usage(struct ingest *in)
     in->how.level = opts.level;
 }
 
-/* Packets are anonymised if a policy is named; without one the other options
- * mean nothing. */
-static int open_anon(struct ingest *in)
-{
-    int status;
-
-    if (in->anon.policy_name == NULL && tool_anon_given(&in->anon))
-        tool_usage_error("--scheme, --key, --passphrase and --salt are for "
-                         "--anon");
-    if (in->anon.policy_name == NULL)
-        return TOOL_OK;
-    status = tool_anon_open(&in->anon);
-    if (status == TOOL_OK)
-        in->how.change = tool_anon_change(&in->anon);
-    return status;
-}
-
 static int ingest(struct ingest *in, const char *archive)
 {
     struct at_ingested done;
@@ -259,8 +242,10 @@ int main(int argc, char *argv[])
         tool_usage_error("an archive and what to take in must be named");
     check_usage(&in);
     tool_tracking_check(&in.how.tracking);
-    if (open_anon(&in) != TOOL_OK)
+    if (tool_anon_asked(&in.anon) != TOOL_OK)
         return tool_finish(TOOL_FAIL);
+    if (in.anon.anon != NULL)
+        in.how.change = tool_anon_change(&in.anon);
     if (at_pool_open(&in.how.pool, tool_threads(&in.common), &err) != AT_OK)
         return tool_finish(tool_error(&err));
     if (at_apps_open(&in.apps, in.rules, &err) != AT_OK)

@@ -417,19 +417,6 @@ static int add_targets(struct play *p, char *word[], size_t n)
     return TOOL_OK;
 }
 
-static int open_anon(struct play *p)
-{
-    const struct tool_anon *a = &p->anon;
-
-    if (a->policy_name != NULL)
-        return tool_anon_open(&p->anon);
-    if (a->scheme != NULL || a->key_path != NULL ||
-        a->passphrase_path != NULL || a->salt != NULL)
-        tool_usage_error("--scheme, --key, --passphrase and --salt are for "
-                         "--anon");
-    return TOOL_OK;
-}
-
 static int open_question(struct play *p, char *word[], size_t n)
 {
     const char *text = p->selection.filter != NULL ? p->selection.filter : "";
@@ -456,7 +443,7 @@ static int open_changes(struct play *p)
 {
     const int status = tool_process_open(&p->process);
 
-    return status == TOOL_OK ? open_anon(p) : status;
+    return status == TOOL_OK ? tool_anon_asked(&p->anon) : status;
 }
 
 static void check_usage(struct play *p)

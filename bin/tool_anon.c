@@ -60,6 +60,16 @@ int tool_anon_open(struct tool_anon *a)
                : tool_error(&err);
 }
 
+int tool_anon_asked(struct tool_anon *a)
+{
+    if (a->policy_name != NULL)
+        return tool_anon_open(a);
+    if (tool_anon_given(a))
+        tool_usage_error("--scheme, --key, --passphrase and --salt are for "
+                         "--anon");
+    return TOOL_OK;
+}
+
 const struct at_change *tool_anon_change(struct tool_anon *a)
 {
     at_policy_print(&a->text, &a->policy);

@@ -55,6 +55,9 @@ const struct at_change *tool_anon_change(struct tool_anon *a);
  * ->anon. */
 int tool_anon_policy(struct tool_anon *a);
 int tool_anon_open(struct tool_anon *a);
+/* Opens it if a policy was named; without one the other options mean nothing,
+ * which ends the program. */
+int tool_anon_asked(struct tool_anon *a);
 void tool_anon_close(struct tool_anon *a);
 
 #endif

@@ -849,7 +849,8 @@ enum at_status at_archive_note_indexes(struct at_archive *a,
     at_catalog_begin(a);
     for (size_t i = 0; i < list->n; i++) {
         note_index(a, &list->segment[i]);
-        renew_sums(a, &list->segment[i]);
+        if (list->segment[i].index_digest.known) /* else it is being replaced */
+            renew_sums(a, &list->segment[i]);
     }
     return at_sql_exec(&a->sql, "COMMIT") == AT_OK ? AT_OK
                                                    : at_catalog_error(a, err);

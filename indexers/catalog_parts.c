@@ -23,24 +23,31 @@ void at_catalog_run_for(struct at_archive *a, const char *sql, int64_t id)
     sqlite3_finalize(st);
 }
 
+/* Puts 'n' things of 'bytes' each into a table, so many a row, whose ids are
+ * the segment and the number of the row. */
+static void put_rows(struct at_archive *a, const char *insert, int64_t segment,
+                     const uint8_t *p, size_t n, size_t bytes, size_t a_row)
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql, insert);
+
+    for (size_t i = 0; i < n; i += a_row) {
+        const size_t left = n - i;
+
+        at_sql_bind(st, 1, segment << SHIFT | (int64_t)(i / a_row));
+        at_sql_bind_blob(st, 2, p + i * bytes,
+                         (left < a_row ? left : a_row) * bytes);
+        at_sql_run(&a->sql, st);
+    }
+    sqlite3_finalize(st);
+}
+
 /* ---- flows that are open --------------------------------------------- */
 
 static void put_open(struct at_archive *a, int64_t segment,
                      const struct at_carry *open)
 {
-    sqlite3_stmt *st = at_sql_prepare(&a->sql,
-                                      "INSERT INTO open_flow VALUES(?, ?)");
-
-    for (size_t i = 0; i < open->n; i += OPEN_FLOWS) {
-        const size_t left = open->n - i;
-
-        at_sql_bind(st, 1, segment << SHIFT | (int64_t)(i / OPEN_FLOWS));
-        at_sql_bind_blob(st, 2, open->record + i * AT_CARRY_BYTES,
-                         (left < OPEN_FLOWS ? left : OPEN_FLOWS) *
-                             AT_CARRY_BYTES);
-        at_sql_run(&a->sql, st);
-    }
-    sqlite3_finalize(st);
+    put_rows(a, "INSERT INTO open_flow VALUES(?, ?)", segment, open->record,
+             open->n, AT_CARRY_BYTES, OPEN_FLOWS);
 }
 
 /* Only the newest of the sealed segments of a stream keeps them, and what is
@@ -124,18 +131,8 @@ enum at_status at_archive_open_flows(struct at_archive *a, const char *stream,
 static void put_sieve(struct at_archive *a, int64_t segment,
                       const struct at_sieve *sieve)
 {
-    sqlite3_stmt *st = at_sql_prepare(&a->sql,
-                                      "INSERT INTO sieve VALUES(?, ?)");
-
-    for (size_t i = 0; i < sieve->lines; i += LINES) {
-        const size_t left = sieve->lines - i;
-
-        at_sql_bind(st, 1, segment << SHIFT | (int64_t)(i / LINES));
-        at_sql_bind_blob(st, 2, sieve->line + i * AT_SIEVE_LINE,
-                         (left < LINES ? left : LINES) * AT_SIEVE_LINE);
-        at_sql_run(&a->sql, st);
-    }
-    sqlite3_finalize(st);
+    put_rows(a, "INSERT INTO sieve VALUES(?, ?)", segment, sieve->line,
+             sieve->lines, AT_SIEVE_LINE, LINES);
 }
 
 static void put_lines(struct at_archive *a, int64_t segment, size_t lines,
