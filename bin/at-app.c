@@ -241,6 +241,7 @@ static enum at_status print(struct app *app, struct at_print *print,
                        " without a time");
     tool_summary_count(&app->summary, at_tracker_forced(app->tracker), "flow",
                        " ended early because too many were open");
+    tool_summary_count(&app->summary, app->names.lost, "name", TOOL_NAMES_LOST);
     return st;
 }
 

@@ -15,7 +15,8 @@ struct index {
     struct tool_progress progress;
     struct tool_summary summary;
     uint64_t flows;
-    uint64_t forced;  /* flows that ended because there were too many */
+    uint64_t forced; /* flows that ended because there were too many */
+    uint64_t names_lost;
     unsigned indexed; /* files */
     bool damaged;     /* one of them; its holes were said */
 };
@@ -55,6 +56,7 @@ static int index_one(struct index *index, const char *trace)
         index->summary.bytes += totals.captured_bytes;
         index->flows += totals.flows;
         index->forced += totals.forced;
+        index->names_lost += totals.names_lost;
         index->indexed++;
     }
     if (st < 0)
@@ -120,6 +122,8 @@ int main(int argc, char *argv[])
     tool_summary_count(&index.summary, index.flows, "flow", "");
     tool_summary_count(&index.summary, index.forced, "flow",
                        " ended early because too many were open");
+    tool_summary_count(&index.summary, index.names_lost, "name",
+                       TOOL_NAMES_LOST);
     if (index.indexed > 0)
         tool_summary_print(&index.summary);
     at_pool_close(index.how.pool);

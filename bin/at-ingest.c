@@ -188,6 +188,7 @@ static int ingest(struct ingest *in, const char *archive)
     tool_summary_count(&in->summary, done.late, "packet", " late");
     tool_summary_count(&in->summary, done.forced, "flow",
                        " ended early because too many were open");
+    tool_summary_count(&in->summary, done.names_lost, "name", TOOL_NAMES_LOST);
     tool_losses(archive, AT_FORMAT_PCAP, &done.losses);
     if (done.packets > 0 || done.failed_files < in->inputs.n)
         tool_summary_print(&in->summary);

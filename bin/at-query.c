@@ -726,6 +726,9 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
     if (ask->forced > 0)
         tool_note("%" PRIu64 " flows ended early because too many were open",
                   ask->forced);
+    if (ask->query.asked != NULL && ask->query.asked->names.lost > 0)
+        tool_warn("%" PRIu64 " of the names" TOOL_NAMES_LOST,
+                  ask->query.asked->names.lost);
     if (ask->unsure > 0)
         tool_warn("%" PRIu64 " of the flows may match or not: the packets "
                   "that tell are gone",

@@ -28,6 +28,9 @@
                    "flows that may be open at a time (1M); beyond that those " \
                    "idle for longest end")
 
+/* What there is to say of those that were one too many. */
+#define TOOL_NAMES_LOST " left out: they take more than 128 MiB"
+
 void tool_set_timeouts(void *ctx, const char *arg);
 void tool_set_flow_key(void *ctx, const char *arg);
 

@@ -520,6 +520,7 @@ static enum at_status finish_tracker(struct at_builder *b,
         return st;
     b->lost_datagrams = at_tracker_lost_datagrams(b->tracker);
     b->total.forced = at_tracker_forced(b->tracker);
+    b->total.names_lost = b->names.lost;
     at_tracker_close(b->tracker);
     b->tracker = NULL;
     return AT_OK;
@@ -678,7 +679,7 @@ static void write_rules(struct writing *w, const struct at_builder *b)
     if (!b->rules.names)
         return;
     put_meta(w, AT_META_NAMES, 1);
-    put_meta(w, AT_META_NAMES_LOST, (int64_t)b->names.lost);
+    put_meta(w, AT_META_NAMES_LOST, (int64_t)b->total.names_lost);
 }
 
 static void write_meta(struct writing *w, const struct at_index_about *about,

@@ -38,8 +38,9 @@ struct at_index_totals {
     uint64_t packets;
     uint64_t captured_bytes;
     uint64_t wire_bytes;
-    uint64_t flows;  /* of IP; known once written, as the next */
-    uint64_t forced; /* flows that ended because there were too many */
+    uint64_t flows;      /* of IP; known once written, as the next */
+    uint64_t forced;     /* flows that ended because there were too many */
+    uint64_t names_lost; /* times that a name was one too many */
     int64_t first_ns, last_ns;
 };
 

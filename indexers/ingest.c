@@ -210,6 +210,7 @@ static enum at_status add_draft(struct ingest *in, const char *index,
         st = at_archive_add(in->archive, &seg, d->path, in->taken_up, &d->open,
                             in->input, in->inputs, err);
     in->done->forced += t->forced;
+    in->done->names_lost += t->names_lost;
     free(seg.path);
     return st;
 }

@@ -62,6 +62,7 @@ struct at_ingested {
     uint64_t segments;       /* sealed */
     uint64_t holes;          /* in inputs that were salvaged */
     uint64_t forced;         /* flows that ended early: too many were open */
+    uint64_t names_lost;     /* times that a name was one too many */
     uint64_t dropped;        /* records that the change dropped */
     uint64_t late;           /* packets from before their segment's time */
     struct at_losses losses; /* what segments could not hold */

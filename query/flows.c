@@ -342,6 +342,8 @@ static enum at_status find_by_scan(const struct at_query *q,
         *q->forced += at_tracker_forced(scan.tracker);
     at_reader_close(rd);
     at_tracker_close(scan.tracker);
+    if (q->asked != NULL)
+        q->asked->names.lost += scan.names.lost;
     at_names_close(&scan.names);
     return st;
 }

@@ -259,12 +259,44 @@ static void test_once(void **state)
     at_names_close(&names);
 }
 
+/* What comes once there are too many is counted, and those that are there are
+ * still found. */
+static void test_too_many(void **state)
+{
+    enum { LONG = 500 };
+    const uint32_t fit = AT_NAMES_MOST / LONG;
+    struct at_names names;
+    char text[LONG];
+    uint32_t number;
+
+    (void)state;
+    at_names_init(&names);
+    memset(text, 'a', sizeof(text));
+    text[LONG - 1] = '\0';
+    for (uint32_t i = 0; i < fit + 10; i++) {
+        memcpy(text, &(uint32_t){i | 0x80808080}, 4);
+        memcpy(text + 4, &(uint32_t){i >> 7 | 0x80808080}, 4);
+        memcpy(text + 8, &(uint32_t){i >> 14 | 0x80808080}, 4);
+        assert_int_equal(at_names_add(&names, text, &number), AT_OK);
+        if (i == 0)
+            assert_int_equal(number, 1);
+    }
+    assert_true(names.lost > 0);
+    assert_true(names.bytes <= AT_NAMES_MOST);
+    assert_int_equal(number, 0);
+    memset(text, 0x80, 12);
+    assert_int_equal(at_names_add(&names, text, &number), AT_OK);
+    assert_int_equal(number, 1);
+    at_names_close(&names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_http),  cmocka_unit_test(test_dns),
-        cmocka_unit_test(test_tls),   cmocka_unit_test(test_quic),
-        cmocka_unit_test(test_order), cmocka_unit_test(test_once),
+        cmocka_unit_test(test_http),     cmocka_unit_test(test_dns),
+        cmocka_unit_test(test_tls),      cmocka_unit_test(test_quic),
+        cmocka_unit_test(test_order),    cmocka_unit_test(test_once),
+        cmocka_unit_test(test_too_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
