@@ -210,7 +210,7 @@ static enum at_status print_flows(struct app *app, struct at_print *print,
 {
     struct at_target target = {.stream = ""};
     const struct at_targets targets = {.target = &target, .n = 1, .lanes = 1};
-    const enum at_status st = at_finds_finish(&app->finds, &targets, err);
+    const enum at_status st = at_finds_finish(&app->finds, NULL, &targets, err);
 
     if (st == AT_OK && !app->unknown)
         at_print_flows(print, &app->finds, &targets, SIZE_MAX);

@@ -173,6 +173,21 @@ static bool uses_parts(const struct ask *ask)
            (ask->series_text != NULL && ask->steps.keyed);
 }
 
+/* Whether there may be parts of flows that the question does not find, and they
+ * must be whole: to tell what is true of them, to list or to sum them up. */
+static bool wants_whole(const struct ask *ask)
+{
+    const bool bounded = ask->query.from_ns != AT_TIME_MIN ||
+                         ask->query.to_ns != AT_TIME_MAX;
+
+    if (ask->explain)
+        return false;
+    if (uses_parts(ask))
+        return bounded;
+    return ask->sink.path == NULL && !ask->count && ask->series_text == NULL &&
+           (bounded || at_expr_root(ask->query.expr)->leaf != AT_LEAF_TRUE);
+}
+
 static int add_targets(struct ask *ask, char *word[], size_t n)
 {
     struct at_paths paths = {.n = 0};
@@ -180,6 +195,7 @@ static int add_targets(struct ask *ask, char *word[], size_t n)
     int status = tool_inputs_asked(&paths, word, n);
 
     ask->query.again = uses_parts(ask) || ask->context_ns > 0 || ask->explain;
+    ask->query.beyond = wants_whole(ask);
     if (status == TOOL_OK && ask->series_text != NULL && !ask->explain &&
         at_steps_from_catalogs(&ask->steps, &ask->query, &paths, &ask->known,
                                &err) != AT_OK)
@@ -311,7 +327,8 @@ static int find_all(struct ask *ask, struct at_finds *finds, size_t *failed)
                                        : find_flows(ask, finds, failed);
 
     tool_progress_end(&ask->progress);
-    if (at_finds_finish(finds, &ask->targets, &err) != AT_OK)
+    if (at_finds_finish(finds, uses_parts(ask) ? NULL : &ask->query,
+                        &ask->targets, &err) != AT_OK)
         return tool_error(&err);
     return status;
 }

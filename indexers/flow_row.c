@@ -110,7 +110,10 @@ void at_flow_row_join(struct at_flow_row *a, const struct at_flow_row *b,
     if (b->end_ns > a->end_ns)
         a->end_ns = b->end_ns;
     a->marks |= b->marks;
-    if (a->app == NULL || b->confidence > a->confidence) {
+    /* a part that is known to go on has that of all parts up to it */
+    if (b->continues == AT_GOES_ON
+            ? b->app != NULL
+            : a->app == NULL || b->confidence > a->confidence) {
         a->app = b->app;
         a->category = b->category;
         a->confidence = b->confidence;

@@ -496,7 +496,7 @@ enum at_status at_search_open(struct at_search **out, const struct at_query *q,
     if (s == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     *s = (struct at_search){.q = q, .t = t, .target = number};
-    if (t->target[number].index != NULL) {
+    if (t->target[number].index != NULL && !t->target[number].outside) {
         st = at_target_index(&s->ix, &t->target[number], err);
         if (st == AT_OK)
             st = at_index_name_apps(s->ix, q->names, err);
@@ -549,6 +549,8 @@ enum at_status at_search_settle(struct at_search *s, struct at_finds *finds,
     const struct at_target *target = &s->t->target[s->target];
     enum at_status st;
 
+    if (target->outside)
+        return AT_OK;
     if (s->ix == NULL || (!target->gone && is_beyond(s)))
         return find_by_scan(s->q, s->t, s->target, finds, err);
     st = settle_doubts(s, target, err);
@@ -605,11 +607,15 @@ static int by_start(const void *a, const void *b)
     return by_ends(&x->row, &y->row);
 }
 
-enum at_status at_finds_finish(struct at_finds *finds,
+enum at_status at_finds_finish(struct at_finds *finds, const struct at_query *q,
                                const struct at_targets *t, struct at_error *err)
 {
-    if (t->n > t->lanes && at_parts_join_finds(finds, t) != AT_OK)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    enum at_status st = AT_OK;
+
+    if (t->n > t->lanes)
+        st = at_parts_join_finds(finds, q, t, err);
+    if (st != AT_OK)
+        return st;
     if (finds->n > 0) /* otherwise there is no array */
         qsort(finds->found, finds->n, sizeof(finds->found[0]), by_start);
     return AT_OK;

@@ -366,7 +366,8 @@ enum at_status at_owners_pick(struct at_owners *owners, enum at_wanted wanted,
     *rd = NULL;
     *pick = NULL;
     owners->wanted = wanted;
-    if (target->gone)
+    if (target->gone ||
+        (target->outside && (wanted != AT_WANT_FLOWS || owners->n == 0)))
         return AT_OK;
     if (wanted == AT_WANT_FLOWS || owners->fragments) {
         sel.filter = NULL;

@@ -179,9 +179,10 @@ static bool is_only_part(const struct goers *g, const struct at_flow_row *row)
     return (g->word[bit / 64] >> bit % 64 & 1) == 0;
 }
 
-/* Takes out what may be one of several parts. */
+/* Takes out what may be one of several parts; 'beyond': some may not have been
+ * found. */
 static enum at_status take_parts(struct at_parts *parts, struct at_finds *finds,
-                                 const struct at_targets *t)
+                                 const struct at_targets *t, bool beyond)
 {
     struct goers goers;
     enum at_status st = find_goers(&goers, finds);
@@ -190,7 +191,8 @@ static enum at_status take_parts(struct at_parts *parts, struct at_finds *finds,
     for (size_t i = 0; i < finds->n && st == AT_OK; i++) {
         struct at_found *f = &finds->found[i];
 
-        if (is_only_part(&goers, &f->row)) {
+        if (beyond ? at_flow_row_is_whole(&f->row)
+                   : is_only_part(&goers, &f->row)) {
             end_silent(&f->row, f->target, t);
             finds->found[left++] = *f;
         } else {
@@ -203,15 +205,24 @@ static enum at_status take_parts(struct at_parts *parts, struct at_finds *finds,
 }
 
 enum at_status at_parts_join_finds(struct at_finds *finds,
-                                   const struct at_targets *t)
+                                   const struct at_query *q,
+                                   const struct at_targets *t,
+                                   struct at_error *err)
 {
+    const bool beyond = q != NULL && q->beyond;
     struct at_parts parts = {.n = 0};
-    enum at_status st = take_parts(&parts, finds, t);
+    enum at_status st = take_parts(&parts, finds, t, beyond);
 
     if (st == AT_OK)
         st = at_parts_join(&parts, t);
+    if (st == AT_OK && beyond)
+        st = at_parts_reach(&parts, q, t, err);
+    else if (st != AT_OK)
+        at_error_set(err, st, "out of memory");
     for (size_t i = 0; i < parts.flows && st == AT_OK; i++)
-        st = at_finds_add(finds, &parts.flow[i].row, parts.flow[i].target);
+        if (at_finds_add(finds, &parts.flow[i].row, parts.flow[i].target) !=
+            AT_OK)
+            st = out_of_memory(err);
     at_parts_close(&parts);
     return st;
 }
@@ -297,6 +308,8 @@ enum at_status at_parts_take(struct at_parts *p, const struct at_query *q,
                              const struct at_targets *t, size_t number,
                              struct at_error *err)
 {
+    if (t->target[number].outside)
+        return AT_OK; /* at_parts_reach() comes there */
     return t->target[number].index != NULL ? take_by_index(p, q, t, number, err)
                                            : take_by_scan(p, q, t, number, err);
 }
@@ -315,8 +328,14 @@ static int by_target(const void *a, const void *b)
 enum at_status at_parts_judge(struct at_parts *p, const struct at_query *q,
                               const struct at_targets *t, struct at_error *err)
 {
+    enum at_status st = AT_OK;
+
     if (at_parts_join(p, t) != AT_OK)
         return out_of_memory(err);
+    if (q->beyond)
+        st = at_parts_reach(p, q, t, err);
+    if (st != AT_OK)
+        return st;
     for (size_t i = 0; i < p->flows; i++)
         p->flow[i].vector = at_query_vector(
             q, &p->flow[i].row, t->target[p->flow[i].target].stream);
@@ -359,6 +378,8 @@ enum at_status at_parts_settle(struct at_parts *p, const struct at_query *q,
     const struct at_part *part;
     enum at_status st;
 
+    if (t->target[number].outside)
+        return AT_OK; /* no packet of it is in the range */
     if (t->target[number].gone) {
         settle_gone(p, q, number);
         return AT_OK;

@@ -46,9 +46,17 @@ enum at_status at_parts_add(struct at_parts *p, const struct at_targets *t,
 enum at_status at_parts_join(struct at_parts *p, const struct at_targets *t);
 void at_parts_close(struct at_parts *p);
 
-/* Joins those of the flows that were found; AT_OK or AT_ERR_MEMORY. */
+/* Once they are joined: adds those of their flows in targets outside of the
+ * range, and joins them too. */
+enum at_status at_parts_reach(struct at_parts *p, const struct at_query *q,
+                              const struct at_targets *t, struct at_error *err);
+
+/* Joins those of the flows that were found, and with q->beyond what there is of
+ * them outside of the range. */
 enum at_status at_parts_join_finds(struct at_finds *finds,
-                                   const struct at_targets *t);
+                                   const struct at_query *q,
+                                   const struct at_targets *t,
+                                   struct at_error *err);
 
 /*
  * Takes the rows of target 'number' that may have a matching packet, whatever

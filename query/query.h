@@ -44,6 +44,7 @@ struct at_query {
     uint64_t *unsure;   /* unless NULL: flows are added that were found although
                            only packets that are gone could tell */
     bool (*stop)(void); /* asked now and then: true ends the work */
+    bool beyond;        /* flows are whole, also outside of the range */
     bool again;         /* targets are read more than once */
     bool alone;         /* no flow goes on from one target to another */
     struct at_apps *apps;       /* by which flows without an index get a name */
@@ -84,6 +85,7 @@ struct at_target {
     struct at_held *held; /* unless NULL: opened by this, not by names */
     size_t lane;  /* number of its stream: targets of one are in sequence */
     bool segment; /* of an archive, which says itself what it is */
+    bool outside; /* none of its packets is in the range: see q->beyond */
     bool gone;    /* its packets were removed, and there is only the index */
     size_t archive_bytes;   /* of 'trace', that name the archive; 0: none */
     int linktype;           /* of all its packets; -1: there may be several */
@@ -101,7 +103,8 @@ struct at_targets {
 
 /*
  * Adds what 'path' names: an archive's segments that hold packets of the
- * question's range, or a trace file with FILE.idx beside it, if that is its
+ * question's range, and with q->beyond the others of their streams, marked
+ * 'outside'; or a trace file with FILE.idx beside it, if that is its
  * index; by salvage also if it is one of a damaged trace with its holes.  What
  * is no regular file, as "-", is copied to TMPDIR first if q->again.
  */
@@ -208,8 +211,9 @@ enum at_status at_scan_flows(const struct at_query *q,
                              struct at_finds *finds, struct at_error *err);
 
 /* Joins the parts of flows that go on from one target of a stream to the
- * next, and sorts by start. */
-enum at_status at_finds_finish(struct at_finds *finds,
+ * next, and sorts by start.  With 'q', and q->beyond, what there is of them
+ * outside of the range is added; NULL: it is already. */
+enum at_status at_finds_finish(struct at_finds *finds, const struct at_query *q,
                                const struct at_targets *t,
                                struct at_error *err);
 void at_finds_close(struct at_finds *finds);

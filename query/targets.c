@@ -66,6 +66,12 @@ static enum at_status hold(struct at_target *target, struct at_archive *a,
     return st == AT_OK ? at_archive_has(a, seg, there, err) : st;
 }
 
+static bool is_in_range(const struct at_query *q, const struct at_segment *seg)
+{
+    return seg->packets > 0 && seg->first_ns < q->to_ns &&
+           seg->last_ns >= q->from_ns;
+}
+
 /* Whether an index has the names, if the question wants some. */
 static bool has_names(const struct at_query *q, const char *index)
 {
@@ -90,6 +96,7 @@ static enum at_status add_segment(struct at_targets *t,
     struct at_target target = {.trace = at_archive_path(a, seg->path),
                                .stream = strdup(seg->stream),
                                .segment = true,
+                               .outside = !is_in_range(q, seg),
                                .gone = seg->gone_ns != 0,
                                .linktype = link_of(seg->format, seg->linktype),
                                .stream_last_ns = last_ns};
@@ -101,7 +108,7 @@ static enum at_status add_segment(struct at_targets *t,
     }
     if (target.index != NULL &&
         (at_index_is_other(target.index) ||
-         (!target.gone && !has_names(q, target.index)))) {
+         (!target.gone && !target.outside && !has_names(q, target.index)))) {
         free(target.index);
         target.index = NULL;
     }
@@ -158,6 +165,19 @@ static bool may_answer(const struct at_query *q, struct at_archive *a,
     return at_plan_may_hold(q, may_hold, &s);
 }
 
+/* Whether the stream of segment 'i', which is its first, has any in the range.
+ */
+static bool has_any_in_range(const struct at_query *q,
+                             const struct at_segments *list, size_t i)
+{
+    const char *stream = list->segment[i].stream;
+
+    for (; i < list->n && strcmp(list->segment[i].stream, stream) == 0; i++)
+        if (is_in_range(q, &list->segment[i]))
+            return true;
+    return false;
+}
+
 /* *there is false if the list is no longer what the archive holds. */
 static enum at_status add_listed(struct at_targets *t, struct at_archive *a,
                                  const struct at_segments *list,
@@ -166,6 +186,7 @@ static enum at_status add_listed(struct at_targets *t, struct at_archive *a,
 {
     int64_t last_ns = AT_TIME_MIN;
     bool lane = false; /* the stream has one */
+    bool any = false;  /* and an answer */
     enum at_status st = AT_OK;
 
     for (size_t i = 0; i < list->n && st == AT_OK && *there; i++) {
@@ -173,10 +194,11 @@ static enum at_status add_listed(struct at_targets *t, struct at_archive *a,
 
         if (i == 0 || strcmp(seg->stream, seg[-1].stream) != 0) {
             last_ns = last_of_stream(list, i);
+            any = has_any_in_range(q, list, i);
             lane = false;
         }
-        if (!may_answer(q, a, seg)) {
-            t->without++;
+        if (!any || !may_answer(q, a, seg)) {
+            t->without += is_in_range(q, seg);
             continue;
         }
         t->lanes += !lane;
@@ -211,7 +233,9 @@ static enum at_status add_archive(struct at_targets *t, const char *path,
     while (st == AT_OK && !there) {
         there = true;
         take_back(t, &before);
-        st = at_archive_segments(a, NULL, q->from_ns, q->to_ns, &list, err);
+        st = at_archive_segments(a, NULL, q->beyond ? AT_TIME_MIN : q->from_ns,
+                                 q->beyond ? AT_TIME_MAX : q->to_ns, &list,
+                                 err);
         if (st == AT_OK)
             st = add_listed(t, a, &list, q, &there, err);
         at_segments_free(&list);

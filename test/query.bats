@@ -1149,6 +1149,46 @@ names_of() { # at-query arguments
     not grep -rqa 'lab.example' b
 }
 
+# ---- flows that are longer than the range
+
+@test "query: flows are whole whatever the range, in an archive as in a file" {
+    columns=start,end,src,sport,dst,dport,packets_out,packets_in,bytes_out
+    columns+=,bytes_in,flags_out,flags_in,app,state,end_reason,rtt,name
+    "$SYNTH" -n 20000 --rate 8 --flows-packets 12 --hosts 200 --snap 96 all.erf
+    at-index -q --names all.erf
+    at-ingest -q --names --rotate 5m a all.erf
+    [ "$(at-archive list --json a | wc -l)" -ge 8 ]
+    ask() { # at-query arguments
+        at-query "${range[@]}" --format csv --fields "$columns" "$@" | sort
+    }
+    for from in 1767226100 1767226790 1767227000; do
+        for seconds in 20 400; do
+            range=(--from "@$from" --to "+${seconds}s")
+            for q in '' 'app tls' 'packets > 20' 'not app dns' 'tcp' \
+                'duration > 5m and port 443'; do
+                ask all.erf "$q" >want
+                ask a "$q" | diff want -
+                wc -l <want >>lines
+                for how in --whole-flows -q; do
+                    at-query -q "${range[@]}" $how -w want.erf all.erf "$q"
+                    at-query -q "${range[@]}" $how -w got.erf a "$q"
+                    cmp want.erf got.erf
+                done
+                at-query "${range[@]}" --top 4:app all.erf "$q" >want
+                at-query "${range[@]}" --top 4:app a "$q" | diff want -
+            done
+        done
+    done
+    [ "$(sort -n lines | tail -n 1)" -gt 50 ]
+    # nor does it matter of which part a packet matches
+    range=()
+    for q in 'tcp[tcpflags] & tcp-syn != 0' 'less 60' 'src host 10.0.0.1'; do
+        ask all.erf "$q" >want
+        ask a "$q" | diff want -
+        [ "$(wc -l <want)" -gt 1 ]
+    done
+}
+
 # ---- indexes and archives that are not as they should be
 
 @test "query: an index of a file that was changed since is not used" {
