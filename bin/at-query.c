@@ -300,9 +300,13 @@ static int take_parts(struct ask *ask, bool settle, size_t *failed)
     struct at_error err;
     size_t unsettled = 0;
     int status = each_target(ask, failed, take_in, NULL);
+    const enum at_status st = at_parts_judge(&ask->parts, &ask->query,
+                                             &ask->targets, &err);
 
-    if (at_parts_judge(&ask->parts, &ask->query, &ask->targets, &err) != AT_OK)
-        return tool_error(&err);
+    if (st != AT_OK)
+        status = tool_error(&err);
+    if (st == AT_ERR_MEMORY)
+        return status;
     /* What could not be read was said already. */
     if (settle && *failed == 0 &&
         each_target(ask, &unsettled, settle_in, NULL) != TOOL_OK)

@@ -614,9 +614,7 @@ enum at_status at_finds_finish(struct at_finds *finds, const struct at_query *q,
 
     if (t->n > t->lanes)
         st = at_parts_join_finds(finds, q, t, err);
-    if (st != AT_OK)
-        return st;
     if (finds->n > 0) /* otherwise there is no array */
         qsort(finds->found, finds->n, sizeof(finds->found[0]), by_start);
-    return AT_OK;
+    return st;
 }

@@ -219,7 +219,7 @@ enum at_status at_parts_join_finds(struct at_finds *finds,
         st = at_parts_reach(&parts, q, t, err);
     else if (st != AT_OK)
         at_error_set(err, st, "out of memory");
-    for (size_t i = 0; i < parts.flows && st == AT_OK; i++)
+    for (size_t i = 0; i < parts.flows && st != AT_ERR_MEMORY; i++)
         if (at_finds_add(finds, &parts.flow[i].row, parts.flow[i].target) !=
             AT_OK)
             st = out_of_memory(err);
@@ -334,7 +334,7 @@ enum at_status at_parts_judge(struct at_parts *p, const struct at_query *q,
         return out_of_memory(err);
     if (q->beyond)
         st = at_parts_reach(p, q, t, err);
-    if (st != AT_OK)
+    if (st == AT_ERR_MEMORY)
         return st;
     for (size_t i = 0; i < p->flows; i++)
         p->flow[i].vector = at_query_vector(
@@ -348,7 +348,7 @@ enum at_status at_parts_judge(struct at_parts *p, const struct at_query *q,
     }
     if (p->n > 0)
         qsort(p->part, p->n, sizeof(p->part[0]), by_target);
-    return AT_OK;
+    return st;
 }
 
 /* Packets that are gone cannot be asked: the flows may match. */

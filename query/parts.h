@@ -47,12 +47,13 @@ enum at_status at_parts_join(struct at_parts *p, const struct at_targets *t);
 void at_parts_close(struct at_parts *p);
 
 /* Once they are joined: adds those of their flows in targets outside of the
- * range, and joins them too. */
+ * range, and joins them too.  But for AT_ERR_MEMORY, an error is of one target,
+ * and all that the others have is added. */
 enum at_status at_parts_reach(struct at_parts *p, const struct at_query *q,
                               const struct at_targets *t, struct at_error *err);
 
 /* Joins those of the flows that were found, and with q->beyond what there is of
- * them outside of the range. */
+ * them outside of the range; errors are as of at_parts_reach(). */
 enum at_status at_parts_join_finds(struct at_finds *finds,
                                    const struct at_query *q,
                                    const struct at_targets *t,
@@ -68,7 +69,8 @@ enum at_status at_parts_take(struct at_parts *p, const struct at_query *q,
 
 /*
  * Joins them and judges each by what is true of its flow; afterwards the parts
- * are by target.  Flows of which a packet surely matches are 'matched'.
+ * are by target.  Flows of which a packet surely matches are 'matched'.  Errors
+ * are as of at_parts_reach().
  */
 enum at_status at_parts_judge(struct at_parts *p, const struct at_query *q,
                               const struct at_targets *t, struct at_error *err);

@@ -212,7 +212,8 @@ enum at_status at_scan_flows(const struct at_query *q,
 
 /* Joins the parts of flows that go on from one target of a stream to the
  * next, and sorts by start.  With 'q', and q->beyond, what there is of them
- * outside of the range is added; NULL: it is already. */
+ * outside of the range is added; NULL: it is already.  But for AT_ERR_MEMORY,
+ * an error is of one target, and what the others have is there. */
 enum at_status at_finds_finish(struct at_finds *finds, const struct at_query *q,
                                const struct at_targets *t,
                                struct at_error *err);

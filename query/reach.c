@@ -29,6 +29,7 @@ struct reach {
     bool forward;
     struct wanted *wanted; /* by key */
     size_t n;
+    struct at_error first; /* of a target; AT_OK: there was none */
 };
 
 static int by_key(const void *a, const void *b)
@@ -178,6 +179,18 @@ static size_t lane_end(const struct at_targets *t, size_t lane, bool last)
     return i;
 }
 
+/* The other segments may be fine.  Of those in the range it was said already
+ * what is wrong with them. */
+static enum at_status go_on(struct reach *r, size_t number, enum at_status st,
+                            const struct at_error *what)
+{
+    if (st == AT_OK || st == AT_ERR_MEMORY)
+        return st;
+    if (r->t->target[number].outside && r->first.status == AT_OK)
+        r->first = *what;
+    return AT_OK;
+}
+
 static bool any_further(const struct reach *r, size_t number)
 {
     for (size_t i = 0; i < r->n; i++)
@@ -198,8 +211,12 @@ static enum at_status reach_out(struct reach *r, size_t lane,
     for (size_t i = 0; i < n && st == AT_OK && r->n > 0; i++) {
         const size_t number = r->forward ? first + i : first + n - 1 - i;
 
+        struct at_error what;
+
         if (any_further(r, number))
-            st = reach_target(r, number, err);
+            st = go_on(r, number, reach_target(r, number, &what), &what);
+        if (st != AT_OK)
+            at_error_copy(err, &what);
     }
     free(r->wanted);
     r->wanted = NULL;
@@ -209,16 +226,18 @@ static enum at_status reach_out(struct reach *r, size_t lane,
 enum at_status at_parts_reach(struct at_parts *p, const struct at_query *q,
                               const struct at_targets *t, struct at_error *err)
 {
+    struct reach r = {.p = p, .q = q, .t = t};
     enum at_status st = AT_OK;
 
     for (int forward = 0; forward < 2 && st == AT_OK; forward++) {
-        struct reach r = {
-            .p = p, .parts = p->n, .q = q, .t = t, .forward = forward != 0};
-
+        r.parts = p->n;
+        r.forward = forward != 0;
         for (size_t lane = 0; lane < t->lanes && st == AT_OK; lane++)
             st = reach_out(&r, lane, err);
         if (st == AT_OK && at_parts_join(p, t) != AT_OK)
             st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
     }
+    if (st == AT_OK && r.first.status != AT_OK)
+        return at_error_copy(err, &r.first);
     return st;
 }

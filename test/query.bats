@@ -1189,6 +1189,30 @@ names_of() { # at-query arguments
     done
 }
 
+@test "query: a damaged segment beside the range is said, and the rest is there" {
+    "$SYNTH" -n 8000 --rate 8 --flows-packets 12 --hosts 200 --snap 96 all.erf
+    at-ingest -q --flush --rotate 5m a all.erf
+    # the second of the four; the range is in the first
+    printf 'no database' | dd of="$(find a -name '*.idx' | sort | sed -n 2p)" \
+        conv=notrunc status=none
+    range=(--from @1767225700 --to +150s)
+    for q in tcp 'app tls' 'tcp[tcpflags] & tcp-syn != 0'; do
+        at-query "${range[@]}" --format csv --fields src,sport,dst all.erf "$q" |
+            sort >want
+        [ "$(wc -l <want)" -gt 10 ]
+        status=0
+        at-query "${range[@]}" --format csv --fields src,sport,dst a "$q" \
+            >got 2>said || status=$?
+        [ "$status" -eq 1 ]
+        sort got | diff want -
+        [ "$(grep -c 'not a database' said)" -eq 1 ]
+    done
+    # without a range each segment is asked, and the damage is said once
+    run -1 --separate-stderr at-query --format csv --fields src a 'dst port 443'
+    [ "${#lines[@]}" -gt 50 ]
+    [ "${#stderr_lines[@]}" -eq 1 ]
+}
+
 # ---- indexes and archives that are not as they should be
 
 @test "query: an index of a file that was changed since is not used" {
