@@ -177,14 +177,18 @@ static enum at_status prepare(struct at_index *ix, struct at_error *err)
     return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
 }
 
-/* Reads what is asked of every index, unless it could not be opened. */
-static enum at_status begin(struct at_index *ix, enum at_status st,
+/* Reads what is asked of every index; takes over the open database. */
+static enum at_status begin(struct at_index **out, struct at_sql *sql,
                             const char *trace, struct at_error *err)
 {
-    if (st != AT_OK) {
-        free(ix);
-        return st;
+    struct at_index *ix = calloc(1, sizeof(*ix));
+    enum at_status st;
+
+    if (ix == NULL) {
+        at_sql_close(sql);
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     }
+    ix->sql = *sql;
     ix->info.tracking = at_tracking_default;
     st = check_version(ix, err);
     if (st == AT_OK)
@@ -195,7 +199,9 @@ static enum at_status begin(struct at_index *ix, enum at_status st,
         st = count_rows(ix, err);
     if (st == AT_OK)
         st = prepare(ix, err);
-    if (st != AT_OK)
+    if (st == AT_OK)
+        *out = ix;
+    else
         at_index_close(ix);
     return st;
 }
@@ -203,31 +209,21 @@ static enum at_status begin(struct at_index *ix, enum at_status st,
 enum at_status at_index_open(struct at_index **out, const char *path,
                              const char *trace, struct at_error *err)
 {
-    struct at_index *ix = calloc(1, sizeof(*ix));
-    enum at_status st;
+    struct at_sql sql;
+    const enum at_status st = at_sql_open(&sql, path, AT_SQL_SEALED, err);
 
     *out = NULL;
-    if (ix == NULL)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    st = begin(ix, at_sql_open(&ix->sql, path, AT_SQL_SEALED, err), trace, err);
-    if (st == AT_OK)
-        *out = ix;
-    return st;
+    return st == AT_OK ? begin(out, &sql, trace, err) : st;
 }
 
 enum at_status at_index_open_held(struct at_index **out, int fd,
                                   const char *name, struct at_error *err)
 {
-    struct at_index *ix = calloc(1, sizeof(*ix));
-    enum at_status st;
+    struct at_sql sql;
+    const enum at_status st = at_sql_open_held(&sql, fd, name, err);
 
     *out = NULL;
-    if (ix == NULL)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    st = begin(ix, at_sql_open_held(&ix->sql, fd, name, err), NULL, err);
-    if (st == AT_OK)
-        *out = ix;
-    return st;
+    return st == AT_OK ? begin(out, &sql, NULL, err) : st;
 }
 
 /* Where SQLite keeps user_version and application_id, big-endian. */

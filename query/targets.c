@@ -54,16 +54,16 @@ static int link_of(enum at_format format, uint16_t linktype)
 /* ---- archives -------------------------------------------------------- */
 
 /* A segment that at-ingest will replace: *there is false if it has, which the
- * catalogue says once the files are open.  One that is in the catalogue and
- * not on disk is an error when it is read. */
+ * catalogue says once the files are open.  One that cannot be opened is an
+ * error when it is read. */
 static enum at_status hold(struct at_target *target, struct at_archive *a,
                            const struct at_segment *seg, bool *there,
                            struct at_error *err)
 {
-    enum at_status st = at_held_open(&target->held, target->trace,
-                                     target->index, err);
+    const enum at_status st = at_held_open(&target->held, target->trace,
+                                           target->index, err);
 
-    return st == AT_OK ? at_archive_has(a, seg, there, err) : st;
+    return st != AT_ERR_MEMORY ? at_archive_has(a, seg, there, err) : st;
 }
 
 static bool is_in_range(const struct at_query *q, const struct at_segment *seg)
