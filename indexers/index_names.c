@@ -18,6 +18,15 @@ enum at_status at_index_want_names(struct at_index *ix,
     return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
 }
 
+/* What asked.h makes of any bytes; else it is none of ours to print. */
+static bool is_clean(const char *name)
+{
+    for (; *name != '\0'; name++)
+        if (*name <= ' ' || *name > '~')
+            return false;
+    return true;
+}
+
 enum at_status at_index_take_name(struct at_index *ix, int64_t flow,
                                   struct at_flow_row *row, struct at_error *err)
 {
@@ -26,7 +35,7 @@ enum at_status at_index_take_name(struct at_index *ix, int64_t flow,
     at_sql_bind(ix->name_of_flow, 1, flow);
     if (at_sql_step(&ix->sql, ix->name_of_flow) == AT_OK) {
         name = (const char *)sqlite3_column_text(ix->name_of_flow, 0);
-        if (name != NULL)
+        if (name != NULL && is_clean(name))
             row->name = at_shared_names_keep(ix->keep_names, name);
     }
     sqlite3_reset(ix->name_of_flow);

@@ -83,7 +83,6 @@ void at_way_link(struct at_way *w, uint16_t linktype);
 void at_way_llc(struct at_way *w);
 void at_way_net(struct at_way *w, uint16_t ethertype);
 void at_way_wlan(struct at_way *w, uint16_t linktype);
-void at_way_wlan(struct at_way *w, uint16_t linktype);
 
 /* Whether at_decode_inner() can find anything in IP packets of that protocol
  * and those ports. */

@@ -1130,6 +1130,16 @@ names_of() { # at-query arguments
         "$(sqlite3 "$index" 'SELECT count(*) FROM named')" ]
 }
 
+@test "query: a name that no packet can have asked for is not printed" {
+    need sqlite3
+    cp "$DATA/dns.pcap" .
+    at-index -q --names dns.pcap
+    sqlite3 dns.pcap.idx "UPDATE name SET name = char(27) || '[2Jx' WHERE id = 2"
+    at-query --format csv --fields name dns.pcap >out
+    grep -q 'lab.example' out
+    not grep -q "$(printf '\033')" out
+}
+
 @test "query: names are those of tshark" {
     need tshark
     need_corpus
