@@ -125,6 +125,14 @@ static bool wants_names(const struct ask *ask)
            (ask->sql != NULL && strstr(ask->sql, "name") != NULL);
 }
 
+/* What the answer shows of the flows that are found. */
+static unsigned fields_of_answer(const struct ask *ask)
+{
+    if (ask->top_text != NULL)
+        return at_key_fields(&ask->top.key);
+    return ask->count && ask->sink.path == NULL ? 0 : AT_ROW_ALL;
+}
+
 static int open_question(struct ask *ask, int argc, char *argv[], int words)
 {
     char *text = ask->expression != NULL ? strdup(ask->expression)
@@ -161,6 +169,8 @@ static int open_question(struct ask *ask, int argc, char *argv[], int words)
     ask->query.to_ns = ask->selection.to_ns;
     ask->query.whole_flows = ask->whole_flows;
     ask->query.stop = tool_stopped;
+    if (status == TOOL_OK && !ask->explain)
+        at_query_narrow(&ask->query, fields_of_answer(ask));
     free(text);
     return status;
 }
@@ -257,7 +267,7 @@ static enum at_status find_in(struct ask *ask, size_t number,
     (void)number;
 
     if (st >= 0 && ask->count && ask->sink.path == NULL && !ask->explain)
-        ask->counted += at_finds_drop_whole(finds);
+        ask->counted += at_finds_drop_whole(finds, ask->query.alone);
     if (st < 0 || ask->top_text == NULL)
         return st;
     if (at_top_take(&ask->top, finds, ask->query.alone, &ask->targets) != AT_OK)

@@ -158,22 +158,15 @@ enum at_status at_index_check(struct at_index *ix, const char *trace,
     return AT_OK;
 }
 
-#define FLOW_COLUMNS                                                           \
-    "SELECT id, start, duration, src, dst, sport, dport, kind, packets_out,"   \
-    " packets_in, bytes_out, bytes_in, flags, state, vlan, marks,"             \
-    " payload_out, payload_in, rtt, retransmitted, zero_windows, troubles,"    \
-    " blocks FROM flow "
-
 static enum at_status prepare(struct at_index *ix, struct at_error *err)
 {
     ix->host_by_id = at_sql_prepare(
         &ix->sql, "SELECT addr, flows FROM host WHERE id = ?");
-    ix->scan = at_sql_prepare(&ix->sql, FLOW_COLUMNS "ORDER BY id");
-    ix->point = at_sql_prepare(&ix->sql, FLOW_COLUMNS "WHERE id = ?");
     ix->addr = calloc((size_t)ix->info.hosts + 1, sizeof(ix->addr[0]));
     ix->addr_bytes = calloc((size_t)ix->info.hosts + 1, 1);
     if (ix->addr == NULL || ix->addr_bytes == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    ix->wanted = AT_ROW_ALL;
     return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
 }
 
@@ -270,6 +263,7 @@ void at_index_close(struct at_index *ix)
     sqlite3_finalize(ix->host_by_id);
     sqlite3_finalize(ix->scan);
     sqlite3_finalize(ix->point);
+    sqlite3_finalize(ix->whole);
     sqlite3_finalize(ix->history_by_id);
     sqlite3_finalize(ix->opening_by_id);
     sqlite3_finalize(ix->name_of_flow);
@@ -308,12 +302,21 @@ bool at_index_add_list(struct at_set *set, sqlite3_stmt *st, int column)
     return add_list(set, blob, sqlite3_column_bytes(st, column));
 }
 
-/* Reads the address of a host into the memory of addresses. */
-static enum at_status read_host(struct at_index *ix, int64_t id,
-                                struct at_error *err)
+void at_index_keep_host(struct at_index *ix, int64_t id, sqlite3_stmt *st,
+                        int column)
+{
+    const int n = sqlite3_column_bytes(st, column);
+
+    if (id < 1 || id > ix->info.hosts || (n != 4 && n != 16))
+        return;
+    memcpy(ix->addr[id], sqlite3_column_blob(st, column), (size_t)n);
+    ix->addr_bytes[id] = (uint8_t)n;
+}
+
+enum at_status at_index_read_host(struct at_index *ix, int64_t id,
+                                  struct at_error *err)
 {
     enum at_status st;
-    int n;
 
     if (id < 1 || id > ix->info.hosts)
         return at_index_corrupt(ix, "a flow has a host that is not there", err);
@@ -321,14 +324,8 @@ static enum at_status read_host(struct at_index *ix, int64_t id,
         return AT_OK;
     at_sql_bind(ix->host_by_id, 1, id);
     st = at_sql_step(&ix->sql, ix->host_by_id);
-    if (st == AT_OK) {
-        n = sqlite3_column_bytes(ix->host_by_id, 0);
-        if (n == 4 || n == 16) {
-            memcpy(ix->addr[id], sqlite3_column_blob(ix->host_by_id, 0),
-                   (size_t)n);
-            ix->addr_bytes[id] = (uint8_t)n;
-        }
-    }
+    if (st == AT_OK)
+        at_index_keep_host(ix, id, ix->host_by_id, 0);
     sqlite3_reset(ix->host_by_id);
     if (st < 0)
         return at_index_error(ix, err);
@@ -346,7 +343,7 @@ static enum at_status first_host(struct at_index *ix, const uint8_t *addr,
 
     while (lo < hi) {
         const int64_t mid = (lo + hi) / 2;
-        const enum at_status st = read_host(ix, mid, err);
+        const enum at_status st = at_index_read_host(ix, mid, err);
         int order;
 
         if (st != AT_OK)
@@ -395,7 +392,7 @@ enum at_status at_index_host_flows(
     enum at_status st = AT_OK;
 
     for (int64_t id = 1; id <= ix->info.hosts && st == AT_OK; id++) {
-        st = read_host(ix, id, err);
+        st = at_index_read_host(ix, id, err);
         if (st == AT_OK && wanted(ctx, ix->addr[id], ix->addr_bytes[id]))
             st = add_host_flows(ix, id, flows, err);
     }
@@ -410,7 +407,7 @@ enum at_status at_index_net_flows(struct at_index *ix, const uint8_t *addr,
     enum at_status st = first_host(ix, addr, addr_bytes, &id, err);
 
     for (; st == AT_OK && id <= ix->info.hosts; id++) {
-        st = read_host(ix, id, err);
+        st = at_index_read_host(ix, id, err);
         if (st != AT_OK || ix->addr_bytes[id] != addr_bytes ||
             !in_net(ix->addr[id], addr, prefix))
             break;
@@ -466,269 +463,6 @@ enum at_status at_index_partial_flows(struct at_index *ix, struct at_set *flows,
     return add_meta_list(ix, AT_META_PARTIAL, flows, err);
 }
 
-/* ---- flows ----------------------------------------------------------- */
-
-enum {
-    COL_ID,
-    COL_START,
-    COL_DURATION,
-    COL_SRC,
-    COL_DST,
-    COL_SPORT,
-    COL_DPORT,
-    COL_KIND,
-    COL_PACKETS_OUT,
-    COL_PACKETS_IN,
-    COL_BYTES_OUT,
-    COL_BYTES_IN,
-    COL_FLAGS,
-    COL_STATE,
-    COL_VLAN,
-    COL_MARKS,
-    COL_PAYLOAD_OUT,
-    COL_PAYLOAD_IN,
-    COL_RTT,
-    COL_RETRANSMITTED,
-    COL_ZERO_WINDOWS,
-    COL_TROUBLES,
-    COL_BLOCKS,
-};
-
-/* Below this share of all flows, single look-ups beat a scan. */
-enum { SCAN_SHARE = 8 };
-
-enum at_status at_index_flows(struct at_index *ix, const struct at_set *flows,
-                              struct at_error *err)
-{
-    (void)err;
-    ix->flows = flows;
-    ix->next = 0;
-    ix->by_point = flows != NULL &&
-                   at_set_count(flows) < ix->info.rows / SCAN_SHARE;
-    sqlite3_reset(ix->scan);
-    sqlite3_reset(ix->point);
-    return AT_OK;
-}
-
-/* Steps to the next flow of the set; ix->row then holds it. */
-static enum at_status step_flow(struct at_index *ix)
-{
-    enum at_status st;
-
-    if (ix->by_point) {
-        sqlite3_reset(ix->point);
-        ix->next = at_set_next(ix->flows, ix->next);
-        if (ix->next >= ix->flows->n)
-            return AT_END;
-        at_sql_bind(ix->point, 1, (int64_t)ix->next++);
-        ix->row = ix->point;
-        return at_sql_step(&ix->sql, ix->point);
-    }
-    ix->row = ix->scan;
-    do
-        st = at_sql_step(&ix->sql, ix->scan);
-    while (
-        st == AT_OK && ix->flows != NULL &&
-        !at_set_has(ix->flows, (size_t)sqlite3_column_int64(ix->scan, COL_ID)));
-    return st;
-}
-
-static enum at_status take_ends(struct at_index *ix, struct at_flow_row *row,
-                                struct at_error *err)
-{
-    const int64_t src = sqlite3_column_int64(ix->row, COL_SRC);
-    const int64_t dst = sqlite3_column_int64(ix->row, COL_DST);
-    const size_t n = row->net == AT_NET_IPV6 ? 16 : 4;
-    enum at_status st;
-
-    if (row->net == AT_NET_OTHER)
-        return AT_OK;
-    st = read_host(ix, src, err);
-    if (st == AT_OK)
-        st = read_host(ix, dst, err);
-    if (st != AT_OK)
-        return st;
-    if (ix->addr_bytes[src] != n || ix->addr_bytes[dst] != n)
-        return at_index_corrupt(ix, "a flow's hosts are not of its kind", err);
-    memcpy(row->src, ix->addr[src], n);
-    memcpy(row->dst, ix->addr[dst], n);
-    return AT_OK;
-}
-
-static void take_both(sqlite3_stmt *st, int column, uint16_t *low,
-                      uint16_t *high)
-{
-    const int64_t v = sqlite3_column_int64(st, column);
-
-    *low = (uint16_t)v;
-    *high = (uint16_t)(v >> 16);
-}
-
-static uint8_t goes_on(int64_t mark)
-{
-    return (mark & 1) != 0 ? AT_GOES_ON : AT_GOES_NOT;
-}
-
-static void take_state(const struct at_index *ix, struct at_flow_row *row)
-{
-    sqlite3_stmt *st = ix->row;
-    const int64_t v = sqlite3_column_int64(st, COL_STATE);
-
-    if (ix->info.part) {
-        row->continues = goes_on(v >> AT_INDEX_CONTINUES_SHIFT);
-        row->continued = goes_on(v >> AT_INDEX_CONTINUED_SHIFT);
-    }
-    row->inner = (v >> AT_INDEX_INNER_SHIFT & 1) != 0;
-    row->state = (uint8_t)(v & 7);
-    row->end = (uint8_t)(v >> AT_INDEX_END_SHIFT & 7);
-    row->checksums = row->bad_checksums > 0         ? AT_CHECKSUM_BAD
-                     : v >> AT_INDEX_SUMS_SHIFT & 1 ? AT_CHECKSUM_OK
-                                                    : AT_CHECKSUM_UNKNOWN;
-}
-
-static void take_extras(const struct at_index *ix, struct at_flow_row *row)
-{
-    sqlite3_stmt *st = ix->row;
-
-    row->payload[0] = (uint64_t)sqlite3_column_int64(st, COL_PAYLOAD_OUT);
-    row->payload[1] = (uint64_t)sqlite3_column_int64(st, COL_PAYLOAD_IN);
-    row->rtt_us = sqlite3_column_type(st, COL_RTT) == SQLITE_NULL
-                      ? -1
-                      : sqlite3_column_int64(st, COL_RTT);
-    take_both(st, COL_RETRANSMITTED, &row->retransmitted[0],
-              &row->retransmitted[1]);
-    take_both(st, COL_ZERO_WINDOWS, &row->zero_windows[0],
-              &row->zero_windows[1]);
-    take_both(st, COL_TROUBLES, &row->errors, &row->bad_checksums);
-    take_state(ix, row);
-}
-
-/* 'v' is the application's id and the confidence. */
-static void take_app(const struct at_index *ix, struct at_flow_row *row,
-                     int64_t v)
-{
-    const int64_t app = v >> AT_INDEX_APP_BITS;
-
-    if (app < 1 || (size_t)app > ix->apps)
-        return;
-    row->app = ix->app[app - 1].name;
-    row->category = ix->app[app - 1].category;
-    row->confidence = (uint8_t)(v & ((1 << AT_INDEX_APP_BITS) - 1));
-}
-
-static uint8_t net_of(int64_t kind)
-{
-    if (kind >= AT_INDEX_KIND_OTHER)
-        return AT_NET_OTHER;
-    if (kind >= AT_INDEX_KIND_ARP)
-        return AT_NET_ARP;
-    return kind >= AT_INDEX_KIND_IPV6 ? AT_NET_IPV6 : AT_NET_IPV4;
-}
-
-static void take_numbers(struct at_index *ix, struct at_flow_row *row)
-{
-    sqlite3_stmt *st = ix->row;
-    const int64_t kind = sqlite3_column_int64(st, COL_KIND);
-    const int64_t flags = sqlite3_column_int64(st, COL_FLAGS);
-    const int64_t marks = sqlite3_column_int64(st, COL_MARKS);
-    const int64_t vlan = sqlite3_column_int64(st, COL_VLAN);
-
-    memset(row, 0, sizeof(*row));
-    row->start_ns = ix->base_ns + sqlite3_column_int64(st, COL_START);
-    row->end_ns = row->start_ns + sqlite3_column_int64(st, COL_DURATION);
-    row->net = net_of(kind);
-    row->proto = (uint8_t)kind;
-    row->sport = (uint16_t)sqlite3_column_int64(st, COL_SPORT);
-    row->dport = (uint16_t)sqlite3_column_int64(st, COL_DPORT);
-    row->packets[0] = (uint64_t)sqlite3_column_int64(st, COL_PACKETS_OUT);
-    row->packets[1] = (uint64_t)sqlite3_column_int64(st, COL_PACKETS_IN);
-    row->bytes[0] = (uint64_t)sqlite3_column_int64(st, COL_BYTES_OUT);
-    row->bytes[1] = (uint64_t)sqlite3_column_int64(st, COL_BYTES_IN);
-    row->tcp_flags[0] = (uint8_t)flags;
-    row->tcp_flags[1] = (uint8_t)(flags >> 8);
-    row->vlan = (uint16_t)vlan;
-    row->mpls = (uint32_t)(vlan >> AT_INDEX_MPLS_SHIFT) & 0xfffff;
-    row->marks = (uint8_t)marks;
-    take_app(ix, row, marks >> AT_INDEX_APP_SHIFT);
-    take_extras(ix, row);
-    if (row->net == AT_NET_OTHER || row->net == AT_NET_ARP) {
-        row->ethertype = row->sport;
-        row->sport = row->dport = 0;
-    }
-}
-
-/* Loads what the 8192 flows around a flow begin with, if it is not there. */
-static bool load_openings(struct at_index *ix, size_t chunk)
-{
-    const size_t first = chunk * AT_OPENING_FLOWS;
-    const size_t left = ix->info.rows - first;
-    bool good = false;
-
-    if (chunk == ix->chunk)
-        return true;
-    at_sql_bind(ix->opening_by_id, 1, (int64_t)chunk);
-    if (at_sql_step(&ix->sql, ix->opening_by_id) == AT_OK) {
-        const void *blob = sqlite3_column_blob(ix->opening_by_id, 0);
-        const int n = sqlite3_column_bytes(ix->opening_by_id, 0);
-
-        good = blob != NULL &&
-               at_openings_unpack(ix->opening,
-                                  left < AT_OPENING_FLOWS ? left
-                                                          : AT_OPENING_FLOWS,
-                                  blob, (size_t)n);
-    }
-    sqlite3_reset(ix->opening_by_id);
-    ix->chunk = good ? chunk : SIZE_MAX;
-    return good;
-}
-
-static bool take_opening(struct at_index *ix, struct at_flow_row *row)
-{
-    const int64_t id = sqlite3_column_int64(ix->row, COL_ID);
-    const struct at_opening *o;
-
-    if (id < 1 || id > ix->info.rows ||
-        !load_openings(ix, (size_t)(id - 1) / AT_OPENING_FLOWS))
-        return false;
-    o = &ix->opening[(size_t)(id - 1) % AT_OPENING_FLOWS];
-    memcpy(row->first, o->first, sizeof(row->first));
-    memcpy(row->captured, o->captured, sizeof(row->captured));
-    memcpy(row->first_len, o->length, sizeof(row->first_len));
-    return true;
-}
-
-enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
-                                  struct at_error *err)
-{
-    const enum at_status st = step_flow(ix);
-
-    if (st < 0)
-        return at_index_error(ix, err);
-    if (st == AT_END)
-        return st;
-    take_numbers(ix, row);
-    if (ix->opening != NULL && !take_opening(ix, row))
-        return at_index_corrupt(ix, "what flows begin with", err);
-    if (ix->name_of_flow != NULL &&
-        at_index_take_name(ix, sqlite3_column_int64(ix->row, COL_ID), row,
-                           err) != AT_OK)
-        return err->status;
-    return take_ends(ix, row, err);
-}
-
-uint32_t at_index_flow_id(const struct at_index *ix)
-{
-    return (uint32_t)sqlite3_column_int64(ix->row, COL_ID);
-}
-
-enum at_status at_index_flow_blocks(struct at_index *ix, struct at_set *blocks,
-                                    struct at_error *err)
-{
-    return at_index_add_list(blocks, ix->row, COL_BLOCKS)
-               ? AT_OK
-               : at_index_corrupt(ix, "a flow's list of blocks", err);
-}
-
 /* ---- applications ---------------------------------------------------- */
 
 static enum at_status add_app(struct at_index *ix, struct at_app_names *names,
@@ -764,17 +498,6 @@ enum at_status at_index_name_apps(struct at_index *ix,
     if (r == AT_ERR_CORRUPT)
         return at_index_corrupt(ix, "the list of applications", err);
     return r == AT_OK ? AT_OK : at_error_set(err, r, "out of memory");
-}
-
-enum at_status at_index_want_openings(struct at_index *ix, struct at_error *err)
-{
-    ix->chunk = SIZE_MAX;
-    ix->opening = malloc(AT_OPENING_FLOWS * sizeof(ix->opening[0]));
-    ix->opening_by_id = at_sql_prepare(&ix->sql,
-                                       "SELECT data FROM opening WHERE id = ?");
-    if (ix->opening == NULL)
-        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
 }
 
 enum at_status at_index_app_flows(struct at_index *ix,

@@ -15,9 +15,11 @@ struct at_index {
     struct at_index_info info;
     int64_t base_ns;
     sqlite3_stmt *host_by_id;
-    sqlite3_stmt *scan;  /* of all flows; being walked if 'walking' */
-    sqlite3_stmt *point; /* one flow */
-    sqlite3_stmt *row;   /* of the two, the one that holds the last flow */
+    unsigned wanted;     /* AT_ROW_ fields */
+    sqlite3_stmt *scan;  /* of these, of all flows; NULL: not needed yet, */
+    sqlite3_stmt *point; /* of one flow, */
+    sqlite3_stmt *whole; /* and of all fields of one flow */
+    sqlite3_stmt *row;   /* of the three, the one that holds the last flow */
     const struct at_set *flows; /* being walked; NULL: all */
     size_t next;
     bool by_point;
@@ -44,6 +46,14 @@ enum at_status at_index_corrupt(struct at_index *ix, const char *what,
 
 /* Adds the numbers of a column that is a list; false if it is none. */
 bool at_index_add_list(struct at_set *set, sqlite3_stmt *st, int column);
+
+/* Fills in ix->addr[id], if it is not there. */
+enum at_status at_index_read_host(struct at_index *ix, int64_t id,
+                                  struct at_error *err);
+
+/* The same from a column; what cannot be an address is left out. */
+void at_index_keep_host(struct at_index *ix, int64_t id, sqlite3_stmt *st,
+                        int column);
 
 /* Fills in row->name. */
 enum at_status at_index_take_name(struct at_index *ix, int64_t flow,

@@ -35,13 +35,13 @@ enum at_status at_finds_add(struct at_finds *finds,
     return AT_OK;
 }
 
-size_t at_finds_drop_whole(struct at_finds *finds)
+size_t at_finds_drop_whole(struct at_finds *finds, bool all)
 {
     const size_t before = finds->n;
 
     finds->n = 0;
     for (size_t i = 0; i < before; i++)
-        if (!at_flow_row_is_whole(&finds->found[i].row))
+        if (!all && !at_flow_row_is_whole(&finds->found[i].row))
             finds->found[finds->n++] = finds->found[i];
     return before - finds->n;
 }
@@ -360,26 +360,22 @@ struct at_search {
     struct at_set blocks; /* of the flows in doubt */
 };
 
-static enum at_status judge_row(struct at_search *s,
-                                const struct at_flow_row *row,
+static enum at_status judge_row(struct at_search *s, struct at_flow_row *row,
                                 struct at_error *err)
 {
+    const enum at_verdict v = is_ip(row) ? at_plan_judge(s->q, row) : AT_NO;
+    const bool alone = s->q->alone || at_flow_row_is_whole(row);
     enum at_status st = AT_OK;
 
-    if (!is_ip(row))
+    if (v == AT_NO)
         return AT_OK;
-    switch (at_plan_judge(s->q, row)) {
-    case AT_YES:
-        st = at_finds_add(&s->found, row, s->target);
-        break;
-    case AT_MAYBE:
-        st = add_doubt(&s->doubts, row);
-        if (st == AT_OK)
-            return at_index_flow_blocks(s->ix, &s->blocks, err);
-        break;
-    case AT_NO:
-        break;
-    }
+    if ((v == AT_MAYBE || !alone) &&
+        at_index_whole_flow(s->ix, row, err) != AT_OK)
+        return err->status;
+    if (v == AT_MAYBE && at_index_flow_blocks(s->ix, &s->blocks, err) != AT_OK)
+        return err->status;
+    st = v == AT_YES ? at_finds_add(&s->found, row, s->target)
+                     : add_doubt(&s->doubts, row);
     return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
 }
 
@@ -403,8 +399,10 @@ static enum at_status judge_rows(struct at_search *s,
 static enum at_status add_fragments(struct at_search *s, struct at_error *err)
 {
     struct at_flow_row row;
-    enum at_status st = at_index_flows(s->ix, NULL, err);
+    enum at_status st;
 
+    at_index_want_fields(s->ix, AT_ROW_MARKS | AT_ROW_REST);
+    st = at_index_flows(s->ix, NULL, err);
     while (st == AT_OK && (st = at_index_next_flow(s->ix, &row, err)) == AT_OK)
         if ((row.marks & AT_DECODED_FRAGMENT) != 0)
             st = at_index_flow_blocks(s->ix, &s->blocks, err);
@@ -502,6 +500,8 @@ enum at_status at_search_open(struct at_search **out, const struct at_query *q,
             st = at_index_name_apps(s->ix, q->names, err);
         if (st == AT_OK && q->tracking.names)
             st = at_index_want_names(s->ix, q->asked, err);
+        if (st == AT_OK)
+            at_index_want_fields(s->ix, q->fields);
     }
     if (st != AT_OK) {
         at_search_close(s);

@@ -257,7 +257,10 @@ static enum at_status take_rows(struct at_parts *p, const struct at_query *q,
     while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK) {
         if (row.start_ns >= q->to_ns && !q->whole_flows)
             return AT_OK; /* they come by start */
-        if (is_ip(&row) && may_concern(q, &row, t->target[number].stream) &&
+        if (!is_ip(&row) || !may_concern(q, &row, t->target[number].stream))
+            continue;
+        st = at_index_whole_flow(ix, &row, err);
+        if (st == AT_OK &&
             at_parts_add(p, t, number, &row, at_index_flow_id(ix)) != AT_OK)
             return out_of_memory(err);
     }
@@ -279,6 +282,7 @@ static enum at_status take_by_index(struct at_parts *p,
     st = at_index_name_apps(ix, q->names, err);
     if (st == AT_OK && q->tracking.names)
         st = at_index_want_names(ix, q->asked, err);
+    at_index_want_fields(ix, q->fields);
     if (st == AT_OK)
         st = at_plan_flows(q, ix, &flows, err);
     if (st == AT_OK)

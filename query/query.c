@@ -57,6 +57,7 @@ enum at_status at_query_open(struct at_query *q, struct at_pool *pool,
         .from_ns = AT_TIME_MIN,
         .to_ns = AT_TIME_MAX,
         .flags = flags,
+        .fields = AT_ROW_ALL,
         .tracking = at_tracking_default,
     };
     q->names = calloc(1, sizeof(*q->names));
@@ -99,6 +100,61 @@ void at_query_close(struct at_query *q)
     q->names = NULL;
     q->expr = NULL;
     q->filter = NULL;
+}
+
+/* ---- fields ---------------------------------------------------------- */
+
+static unsigned fields_of_term(const struct at_term *term)
+{
+    switch (term->what) {
+    case AT_TERM_NET:
+    case AT_TERM_IN:
+        return AT_ROW_ENDS;
+    case AT_TERM_PORT:
+        return AT_ROW_PORTS;
+    case AT_TERM_STATE:
+    case AT_TERM_REASON:
+    case AT_TERM_STREAM:
+    case AT_TERM_NAME:
+    case AT_TERM_PACKETS:
+    case AT_TERM_BYTES:
+        return 0;
+    case AT_TERM_APP:
+    case AT_TERM_CATEGORY:
+        return AT_ROW_MARKS;
+    case AT_TERM_DURATION:
+    case AT_TERM_RATE:
+        return AT_ROW_TIMES;
+    default:
+        return AT_ROW_ALL;
+    }
+}
+
+/* What at_plan_judge() and at_query_vector() look at. */
+static unsigned fields_of(const struct at_query *q,
+                          const struct at_expr_node *node)
+{
+    unsigned fields = AT_ROW_SUMS;
+    size_t n;
+
+    if (node->op != AT_EXPR_LEAF) {
+        for (node = node->child; node != NULL; node = node->next)
+            fields |= fields_of(q, node);
+        return fields;
+    }
+    if (node->leaf == AT_LEAF_FLOW)
+        return fields | fields_of_term(&at_expr_terms(q->expr, &n)[node->term]);
+    return node->leaf == AT_LEAF_TRUE
+               ? fields
+               : fields | AT_ROW_ENDS | AT_ROW_PORTS | AT_ROW_MARKS;
+}
+
+void at_query_narrow(struct at_query *q, unsigned answer)
+{
+    const bool bounded = q->from_ns != AT_TIME_MIN || q->to_ns != AT_TIME_MAX;
+
+    q->fields = answer | fields_of(q, at_expr_root(q->expr)) |
+                (bounded ? AT_ROW_TIMES : 0);
 }
 
 /* ---- flow terms ------------------------------------------------------ */

@@ -28,6 +28,7 @@ struct at_query {
     struct at_explained *explained; /* by target, filled as packets are read;
                                        or NULL */
     unsigned flags;                 /* of at_filter_open() */
+    unsigned fields;                /* AT_ROW_ fields that flows come with */
     bool whole_flows;               /* packets: all those of flows that match */
     int64_t from_ns;                /* from_ns <= time < to_ns */
     int64_t to_ns;
@@ -60,6 +61,11 @@ enum at_status at_query_open(struct at_query *q, struct at_pool *pool,
                              const char *text, unsigned flags,
                              struct at_error *err);
 void at_query_close(struct at_query *q);
+
+/* Flows that are found need not have other fields than 'answer' (AT_ROW_),
+ * unless they have other parts; what tells whether they match is added.  The
+ * range of time must be there. */
+void at_query_narrow(struct at_query *q, unsigned answer);
 
 /* ---- flow terms ------------------------------------------------------ */
 
@@ -219,8 +225,8 @@ enum at_status at_finds_finish(struct at_finds *finds, const struct at_query *q,
                                struct at_error *err);
 void at_finds_close(struct at_finds *finds);
 
-/* Takes out the flows that are surely whole; returns how many. */
-size_t at_finds_drop_whole(struct at_finds *finds);
+/* Takes out the flows that are surely whole, or 'all'; returns how many. */
+size_t at_finds_drop_whole(struct at_finds *finds, bool all);
 
 /* ---- packets --------------------------------------------------------- */
 

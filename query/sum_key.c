@@ -90,6 +90,27 @@ const char *at_key_name(const struct at_key *key)
     return "";
 }
 
+unsigned at_key_fields(const struct at_key *key)
+{
+    switch (key->kind) {
+    case AT_KEY_HOST:
+    case AT_KEY_SRC:
+    case AT_KEY_DST:
+    case AT_KEY_NET:
+    case AT_KEY_PAIR:
+        return AT_ROW_ENDS;
+    case AT_KEY_PORT:
+        return AT_ROW_PORTS;
+    case AT_KEY_APP:
+    case AT_KEY_CATEGORY:
+        return AT_ROW_MARKS;
+    case AT_KEY_VLAN:
+        return AT_ROW_REST;
+    default:
+        return 0;
+    }
+}
+
 /* ---- values ---------------------------------------------------------- */
 
 /* Puts family and address, of which the first 'bits' count. */

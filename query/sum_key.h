@@ -37,6 +37,9 @@ struct at_key_value {
 enum at_status at_key_parse(struct at_key *key, const char *text, size_t n,
                             struct at_error *err);
 
+/* The AT_ROW_ fields that a value is made of. */
+unsigned at_key_fields(const struct at_key *key);
+
 /* The values that a flow counts for, one or two; 'lane' is of its stream. */
 unsigned at_key_values(const struct at_key *key, const struct at_flow_row *row,
                        size_t lane, struct at_key_value value[2]);
