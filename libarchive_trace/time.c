@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "archive_trace.h"
+#include "digits.h"
 #include "errors.h"
 
 enum { DAYS_400_YEARS = 146097, DAYS_TO_1970 = 719468, DAY_SECONDS = 86400 };
@@ -320,11 +321,20 @@ static int zone_minutes(int64_t seconds)
     return (int)(tm.tm_gmtoff / 60);
 }
 
+static char *put_part(char *p, int64_t n, unsigned width, char behind)
+{
+    p = at_digits_wide(p, (uint64_t)n, width);
+    *p++ = behind;
+    return p;
+}
+
+/* All that 64 bits of nanoseconds can be lies in the years 1677 to 2262. */
 size_t at_time_format(char *buf, int64_t ns, bool local)
 {
     int64_t seconds = ns / second_ns, fraction_ns = ns % second_ns;
     int64_t day, second;
-    int year, month, date, zone, len;
+    int year, month, date, zone;
+    char *p = buf;
 
     if (fraction_ns < 0) {
         fraction_ns += second_ns;
@@ -335,15 +345,20 @@ size_t at_time_format(char *buf, int64_t ns, bool local)
     day = seconds / DAY_SECONDS - (seconds % DAY_SECONDS < 0 ? 1 : 0);
     second = seconds - day * DAY_SECONDS;
     civil_from_days(day, &year, &month, &date);
-    len = snprintf(buf, AT_TIME_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d.%09d",
-                   year, month, date, (int)(second / 3600),
-                   (int)(second / 60 % 60), (int)(second % 60),
-                   (int)fraction_ns);
-    if (!local)
-        len += snprintf(buf + len, AT_TIME_TEXT - (size_t)len, "Z");
-    else
-        len += snprintf(buf + len, AT_TIME_TEXT - (size_t)len, "%c%02d:%02d",
-                        zone < 0 ? '-' : '+', (zone < 0 ? -zone : zone) / 60,
-                        (zone < 0 ? -zone : zone) % 60);
-    return (size_t)len;
+    p = put_part(p, year, 4, '-');
+    p = put_part(p, month, 2, '-');
+    p = put_part(p, date, 2, 'T');
+    p = put_part(p, second / 3600, 2, ':');
+    p = put_part(p, second / 60 % 60, 2, ':');
+    p = put_part(p, second % 60, 2, '.');
+    p = at_digits_wide(p, (uint64_t)fraction_ns, 9);
+    if (!local) {
+        *p++ = 'Z';
+    } else {
+        *p++ = zone < 0 ? '-' : '+';
+        p = put_part(p, (zone < 0 ? -zone : zone) / 60, 2, ':');
+        p = at_digits_wide(p, (uint64_t)(zone < 0 ? -zone : zone) % 60, 2);
+    }
+    *p = '\0';
+    return (size_t)(p - buf);
 }

@@ -12,6 +12,7 @@
 
 #include "app.h"
 #include "community.h"
+#include "digits.h"
 #include "json.h"
 #include "table.h"
 
@@ -68,11 +69,12 @@ static void make_end_short(struct cell *c)
 
 static void print_seconds(struct cell *c, int digits)
 {
-    const int64_t ns = c->row->end_ns - c->row->start_ns;
-    char frac[32];
+    const uint64_t ns = (uint64_t)(c->row->end_ns - c->row->start_ns);
+    char *p = at_digits(c->text, ns / 1000000000);
 
-    snprintf(frac, sizeof(frac), "%09" PRId64, ns % 1000000000);
-    snprintf(c->text, TEXT, "%" PRId64 ".%.*s", ns / 1000000000, digits, frac);
+    *p++ = '.';
+    at_digits_wide(p, ns % 1000000000, 9);
+    p[digits] = '\0';
 }
 
 static void make_duration(struct cell *c)
@@ -109,17 +111,28 @@ const char *at_print_proto(char *buf, uint8_t proto)
     return buf;
 }
 
+/* "" where there is none. */
+static void print_word(struct cell *c, const char *word)
+{
+    const size_t n = word != NULL ? strnlen(word, TEXT - 1) : 0;
+
+    memcpy(c->text, word != NULL ? word : "", n);
+    c->text[n] = '\0';
+}
+
 static void make_proto(struct cell *c)
 {
     char buf[8];
 
-    snprintf(c->text, TEXT, "%s", at_print_proto(buf, c->row->proto));
+    print_word(c, at_print_proto(buf, c->row->proto));
 }
 
 static void print_address(struct cell *c, const uint8_t *addr)
 {
-    inet_ntop(c->row->net == AT_NET_IPV6 ? AF_INET6 : AF_INET, addr, c->text,
-              TEXT);
+    if (c->row->net == AT_NET_IPV6)
+        inet_ntop(AF_INET6, addr, c->text, TEXT);
+    else
+        *at_digits_ipv4(c->text, addr) = '\0';
 }
 
 static void make_src(struct cell *c)
@@ -134,7 +147,7 @@ static void make_dst(struct cell *c)
 
 static void print_number(struct cell *c, uint64_t n)
 {
-    snprintf(c->text, TEXT, "%" PRIu64, n);
+    *at_digits(c->text, n) = '\0';
 }
 
 static void make_sport(struct cell *c)
@@ -196,21 +209,19 @@ static void make_flags_in(struct cell *c)
 
 static void make_app(struct cell *c)
 {
-    snprintf(c->text, TEXT, "%s", c->row->app != NULL ? c->row->app : "");
+    print_word(c, c->row->app);
 }
 
 static void make_category(struct cell *c)
 {
-    snprintf(c->text, TEXT, "%s",
-             c->row->category != NULL ? c->row->category : "");
+    print_word(c, c->row->category);
 }
 
 static void make_confidence(struct cell *c)
 {
-    c->text[0] = 0;
-    if (c->row->app != NULL)
-        snprintf(c->text, TEXT, "%s",
-                 at_app_confidence_name(c->row->confidence));
+    print_word(c, c->row->app != NULL
+                      ? at_app_confidence_name(c->row->confidence)
+                      : NULL);
 }
 
 static void make_vlan(struct cell *c)
@@ -236,24 +247,22 @@ static void make_inner(struct cell *c)
 
 static void make_name(struct cell *c)
 {
-    snprintf(c->text, TEXT, "%s", c->row->name != NULL ? c->row->name : "");
+    print_word(c, c->row->name);
 }
 
 static void make_state(struct cell *c)
 {
-    snprintf(c->text, TEXT, "%s",
-             at_flow_state_name((enum at_flow_state)c->row->state));
+    print_word(c, at_flow_state_name((enum at_flow_state)c->row->state));
 }
 
 static void make_stream(struct cell *c)
 {
-    snprintf(c->text, TEXT, "%s", c->stream);
+    print_word(c, c->stream);
 }
 
 static void make_end_reason(struct cell *c)
 {
-    snprintf(c->text, TEXT, "%s",
-             at_flow_end_name((enum at_flow_end)c->row->end));
+    print_word(c, at_flow_end_name((enum at_flow_end)c->row->end));
 }
 
 static void make_payload_out(struct cell *c)
@@ -303,10 +312,9 @@ static void make_icmp_errors(struct cell *c)
 
 static void make_checksums(struct cell *c)
 {
-    snprintf(c->text, TEXT, "%s",
-             c->row->checksums == AT_CHECKSUM_BAD  ? "bad"
-             : c->row->checksums == AT_CHECKSUM_OK ? "ok"
-                                                   : "");
+    print_word(c, c->row->checksums == AT_CHECKSUM_BAD  ? "bad"
+                  : c->row->checksums == AT_CHECKSUM_OK ? "ok"
+                                                        : NULL);
 }
 
 static void make_bad_checksums(struct cell *c)
@@ -551,10 +559,10 @@ static void print_csv(const struct at_print *p, const struct table *t)
         for (unsigned k = 0; k < p->columns; k++) {
             columns[p->column[k]].make(&c);
             if (k > 0)
-                putc(',', p->out);
+                putc_unlocked(',', p->out);
             at_csv_text(p->out, c.text);
         }
-        putc('\n', p->out);
+        putc_unlocked('\n', p->out);
     }
 }
 
