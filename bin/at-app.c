@@ -210,14 +210,13 @@ static enum at_status print_flows(struct app *app, struct at_print *print,
 {
     struct at_target target = {.stream = ""};
     const struct at_targets targets = {.target = &target, .n = 1, .lanes = 1};
-    const enum at_status st = at_finds_finish(&app->finds, NULL, &targets, err);
 
-    if (st == AT_OK && !app->unknown)
+    at_finds_sort(&app->finds);
+    if (!app->unknown)
         at_print_flows(print, &app->finds, &targets, SIZE_MAX);
-    else if (st == AT_OK &&
-             at_unknown_print(stdout, print->format, &app->finds) != AT_OK)
+    else if (at_unknown_print(stdout, print->format, &app->finds) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    return st;
+    return AT_OK;
 }
 
 static enum at_status print(struct app *app, struct at_print *print,

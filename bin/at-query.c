@@ -12,6 +12,7 @@
 
 #include "catalog.h"
 #include "explain.h"
+#include "gist.h"
 #include "order.h"
 #include "parts.h"
 #include "print.h"
@@ -19,7 +20,6 @@
 #include "sqlanswer.h"
 #include "tool_sink.h"
 #include "tool_tracking.h"
-#include "totals.h"
 #include "windows.h"
 
 enum { CHECK_EVERY = 65536 };
@@ -39,7 +39,7 @@ struct ask {
     int64_t context_ns;
     struct at_print print;
     struct at_order order;
-    struct at_top top;
+    struct at_gist gist; /* of --count and --top */
     struct at_steps steps;
     bool known; /* the catalogues were enough for them */
     struct at_reader_options reading;
@@ -47,8 +47,7 @@ struct ask {
     struct at_query query;
     struct at_targets targets;
     struct at_searches *searches; /* while flows are looked for */
-    size_t counted;        /* and are gone again, as only that is asked */
-    struct at_parts parts; /* where flows decide */
+    struct at_parts parts;        /* where flows decide */
     struct tool_progress progress;
     struct tool_summary summary;
     uint64_t forced; /* flows that ended early in scans */
@@ -119,7 +118,7 @@ static void gone(void *ctx, const char *archive, const struct at_gone *gone)
 static bool wants_names(const struct ask *ask)
 {
     return at_print_has(&ask->print, "name") ||
-           (ask->top_text != NULL && ask->top.key.kind == AT_KEY_NAME) ||
+           (ask->top_text != NULL && ask->gist.top.key.kind == AT_KEY_NAME) ||
            (ask->series_text != NULL && ask->steps.keyed &&
             ask->steps.key.kind == AT_KEY_NAME) ||
            (ask->sql != NULL && strstr(ask->sql, "name") != NULL);
@@ -128,9 +127,9 @@ static bool wants_names(const struct ask *ask)
 /* What the answer shows of the flows that are found. */
 static unsigned fields_of_answer(const struct ask *ask)
 {
-    if (ask->top_text != NULL)
-        return at_key_fields(&ask->top.key);
-    return ask->count && ask->sink.path == NULL ? 0 : AT_ROW_ALL;
+    if (ask->gist.kind == AT_GIST_TOP)
+        return at_key_fields(&ask->gist.top.key);
+    return ask->gist.kind == AT_GIST_COUNT ? 0 : AT_ROW_ALL;
 }
 
 static int open_question(struct ask *ask, int argc, char *argv[], int words)
@@ -262,15 +261,12 @@ static int each_target(struct ask *ask, size_t *failed,
 static enum at_status find_in(struct ask *ask, size_t number,
                               struct at_finds *finds, struct at_error *err)
 {
-    enum at_status st = at_searches_next(ask->searches, finds, err);
+    enum at_status st = at_searches_next(ask->searches, finds, &ask->parts,
+                                         err);
 
     (void)number;
-
-    if (st >= 0 && ask->count && ask->sink.path == NULL && !ask->explain)
-        ask->counted += at_finds_drop_whole(finds, ask->query.alone);
-    if (st < 0 || ask->top_text == NULL)
-        return st;
-    if (at_top_take(&ask->top, finds, ask->query.alone, &ask->targets) != AT_OK)
+    if (st >= 0 && at_gist_take(&ask->gist, finds, ask->query.alone,
+                                &ask->targets) != AT_OK)
         st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
     return st;
 }
@@ -280,8 +276,8 @@ static int find_flows(struct ask *ask, struct at_finds *finds, size_t *failed)
     struct at_error err;
     int status;
 
-    if (at_searches_open(&ask->searches, &ask->query, &ask->targets, &err) !=
-        AT_OK)
+    if (at_searches_open(&ask->searches, &ask->query, &ask->targets, &ask->gist,
+                         &err) != AT_OK)
         return tool_error(&err);
     status = each_target(ask, failed, find_in, finds);
     at_searches_close(ask->searches);
@@ -303,13 +299,13 @@ static enum at_status settle_in(struct ask *ask, size_t number,
                            err);
 }
 
-/* Takes the flows that may be of use, and with 'settle' asks the packets of
- * those that are in doubt. */
-static int take_parts(struct ask *ask, bool settle, size_t *failed)
+/* Judges the flows that were taken, and with 'settle' asks the packets of those
+ * that are in doubt. */
+static int judge_parts(struct ask *ask, bool settle, const size_t *failed)
 {
     struct at_error err;
     size_t unsettled = 0;
-    int status = each_target(ask, failed, take_in, NULL);
+    int status = TOOL_OK;
     const enum at_status st = at_parts_judge(&ask->parts, &ask->query,
                                              &ask->targets, &err);
 
@@ -324,9 +320,22 @@ static int take_parts(struct ask *ask, bool settle, size_t *failed)
     return status;
 }
 
-static int find_parts(struct ask *ask, struct at_finds *finds, size_t *failed)
+/* Takes all flows that may be of use. */
+static int take_parts(struct ask *ask, bool settle, size_t *failed)
 {
-    const int status = take_parts(ask, true, failed);
+    const int status = each_target(ask, failed, take_in, NULL);
+    const int judged = judge_parts(ask, settle, failed);
+
+    return status != TOOL_OK ? status : judged;
+}
+
+/* Finds flows where terms decide: most are told by their rows. */
+static int find_by_terms(struct ask *ask, struct at_finds *finds,
+                         size_t *failed)
+{
+    const int found = find_flows(ask, finds, failed);
+    const int judged = judge_parts(ask, true, failed);
+    const int status = found != TOOL_OK ? found : judged;
 
     if (at_parts_finds(&ask->parts, finds) == AT_OK)
         return status;
@@ -337,13 +346,16 @@ static int find_parts(struct ask *ask, struct at_finds *finds, size_t *failed)
 static int find_all(struct ask *ask, struct at_finds *finds, size_t *failed)
 {
     struct at_error err;
-    const int status = uses_parts(ask) ? find_parts(ask, finds, failed)
-                                       : find_flows(ask, finds, failed);
+    const bool terms = at_query_has_terms(&ask->query);
+    int status = terms ? find_by_terms(ask, finds, failed)
+                       : find_flows(ask, finds, failed);
 
     tool_progress_end(&ask->progress);
-    if (at_finds_finish(finds, uses_parts(ask) ? NULL : &ask->query,
-                        &ask->targets, &err) != AT_OK)
-        return tool_error(&err);
+    if (at_finds_finish(finds, terms ? NULL : &ask->query, &ask->targets,
+                        &err) != AT_OK)
+        status = tool_error(&err);
+    if (ask->gist.kind == AT_GIST_FLOWS) /* others have no order */
+        at_finds_sort(finds);
     return status;
 }
 
@@ -360,8 +372,8 @@ static int print_flows(struct ask *ask, struct at_finds *finds)
 
 static int print_top(struct ask *ask, struct at_finds *finds)
 {
-    if (at_top_take(&ask->top, finds, true, &ask->targets) == AT_OK &&
-        at_top_print(&ask->top, stdout, ask->print.format, &ask->targets))
+    if (at_gist_take(&ask->gist, finds, true, &ask->targets) == AT_OK &&
+        at_top_print(&ask->gist.top, stdout, ask->print.format, &ask->targets))
         return TOOL_OK;
     tool_warn("out of memory");
     return TOOL_FAIL;
@@ -387,7 +399,7 @@ static int answer_flows(struct ask *ask)
     if (failed > 0 && failed == ask->targets.n && finds.n == 0)
         status = TOOL_FAIL; /* an empty table would be an answer */
     else if (ask->count)
-        printf("%zu\n", ask->counted + finds.n);
+        printf("%" PRIu64 "\n", ask->gist.counted + finds.n);
     else if (!tool_stopped())
         printed = ask->top_text != NULL ? print_top(ask, &finds)
                   : ask->sql != NULL    ? print_sql(ask, &finds)
@@ -728,11 +740,15 @@ static void parse_answers(struct ask *ask)
         .local = ask->common.local,
         .width = terminal_width(),
     };
+    ask->gist.kind = ask->top_text != NULL ? AT_GIST_TOP
+                     : ask->count && ask->sink.path == NULL && !ask->explain
+                         ? AT_GIST_COUNT
+                         : AT_GIST_FLOWS;
     if (at_print_open(&ask->print, ask->fields, &err) != AT_OK ||
         (ask->sort_name != NULL &&
          at_order_parse(&ask->order, ask->sort_name, &err) != AT_OK) ||
         (ask->top_text != NULL &&
-         at_top_parse(&ask->top, ask->top_text, &err) != AT_OK) ||
+         at_top_parse(&ask->gist.top, ask->top_text, &err) != AT_OK) ||
         (ask->series_text != NULL &&
          at_steps_parse(&ask->steps, ask->series_text, &err) != AT_OK))
         tool_usage_error("%s", err.msg);
@@ -766,7 +782,7 @@ static int answer(struct ask *ask, int argc, char *argv[], int i)
                   ask->unsure);
     at_steps_close(&ask->steps);
     at_parts_close(&ask->parts);
-    at_top_close(&ask->top);
+    at_gist_close(&ask->gist);
     at_targets_close(&ask->targets);
     at_query_close(&ask->query);
     at_pool_close(ask->query.pool);

@@ -127,6 +127,10 @@ static inline void at_set_add(struct at_set *set, size_t i)
 
 /* The next member from 'i' on; n if there is none. */
 size_t at_set_next(const struct at_set *set, size_t i);
+/* The last one; n if there is none. */
+size_t at_set_last(const struct at_set *set);
+/* Takes out all that are not first <= i < end. */
+void at_set_bound(struct at_set *set, size_t first, size_t end);
 
 /* Each adds the ids of flows to a set of rows + 1. */
 enum at_status at_index_net_flows(struct at_index *ix, const uint8_t *addr,

@@ -72,29 +72,42 @@ static const struct {
     [COL_BLOCKS] = {"blocks", AT_ROW_REST},
 };
 
-/* Columns that nobody wants are NULL, which costs a third of reading one. */
+/* Notes at which place of the statement each column is. */
 static sqlite3_stmt *prepare_flows(struct at_index *ix, unsigned fields,
+                                   uint8_t place[AT_INDEX_COLUMNS],
                                    const char *rest)
 {
     char text[512] = "SELECT ";
     size_t n = strlen(text);
+    uint8_t places = 0;
 
+    _Static_assert((int)COLUMNS <= (int)AT_INDEX_COLUMNS, "all have a place");
     for (unsigned i = 0; i < COLUMNS; i++) {
-        const bool wanted = (columns[i].fields & ~fields) == 0;
-
+        if ((columns[i].fields & ~fields) != 0)
+            continue;
         n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s",
-                              i > 0 ? ", " : "",
-                              wanted ? columns[i].name : "NULL");
+                              places > 0 ? ", " : "", columns[i].name);
+        place[i] = places++;
     }
     snprintf(text + n, sizeof(text) - n, " FROM flow %s", rest);
     return at_sql_prepare(&ix->sql, text);
+}
+
+static int place_of(const struct at_index *ix, enum column column)
+{
+    return ix->row == ix->whole ? ix->whole_place[column] : ix->place[column];
+}
+
+static int64_t number(const struct at_index *ix, enum column column)
+{
+    return sqlite3_column_int64(ix->row, place_of(ix, column));
 }
 
 void at_index_want_fields(struct at_index *ix, unsigned fields)
 {
     sqlite3_finalize(ix->scan);
     sqlite3_finalize(ix->point);
-    ix->scan = ix->point = NULL;
+    ix->scan = ix->point = ix->row = NULL;
     ix->wanted = fields;
 }
 
@@ -103,7 +116,7 @@ void at_index_want_fields(struct at_index *ix, unsigned fields)
 /* Below this share of all flows, single look-ups beat a scan. */
 enum { SCAN_SHARE = 8 };
 
-/* In a walk over most flows most hosts come up, and in no order. */
+/* In a walk over many flows most hosts come up, and in no order. */
 static enum at_status read_hosts(struct at_index *ix, struct at_error *err)
 {
     sqlite3_stmt *st = at_sql_prepare(&ix->sql, "SELECT id, addr FROM host");
@@ -117,19 +130,27 @@ static enum at_status read_hosts(struct at_index *ix, struct at_error *err)
 enum at_status at_index_flows(struct at_index *ix, const struct at_set *flows,
                               struct at_error *err)
 {
+    const size_t first = flows != NULL ? at_set_next(flows, 0) : 1;
+    const size_t last = flows != NULL ? at_set_last(flows) : ix->info.rows;
+    const size_t n = flows != NULL ? at_set_count(flows) : last;
+
     ix->flows = flows;
     ix->next = 0;
-    ix->by_point = flows != NULL &&
-                   at_set_count(flows) < ix->info.rows / SCAN_SHARE;
+    ix->by_point = n <= (last - first) / SCAN_SHARE;
     if (ix->by_point && ix->point == NULL)
-        ix->point = prepare_flows(ix, ix->wanted, "WHERE id = ?");
+        ix->point = prepare_flows(ix, ix->wanted, ix->place, "WHERE id = ?");
     if (!ix->by_point && ix->scan == NULL)
-        ix->scan = prepare_flows(ix, ix->wanted, "ORDER BY id");
+        ix->scan = prepare_flows(ix, ix->wanted, ix->place,
+                                 "WHERE id BETWEEN ? AND ? ORDER BY id");
     sqlite3_reset(ix->scan);
     sqlite3_reset(ix->point);
+    if (!ix->by_point) {
+        at_sql_bind(ix->scan, 1, (int64_t)first);
+        at_sql_bind(ix->scan, 2, (int64_t)last);
+    }
     if (ix->sql.err.status != AT_OK)
         return at_index_error(ix, err);
-    return ix->by_point || (ix->wanted & AT_ROW_ENDS) == 0
+    return n < ix->info.hosts || (ix->wanted & AT_ROW_ENDS) == 0
                ? AT_OK
                : read_hosts(ix, err);
 }
@@ -151,9 +172,8 @@ static enum at_status step_flow(struct at_index *ix)
     ix->row = ix->scan;
     do
         st = at_sql_step(&ix->sql, ix->scan);
-    while (
-        st == AT_OK && ix->flows != NULL &&
-        !at_set_has(ix->flows, (size_t)sqlite3_column_int64(ix->scan, COL_ID)));
+    while (st == AT_OK && ix->flows != NULL &&
+           !at_set_has(ix->flows, (size_t)number(ix, COL_ID)));
     return st;
 }
 
@@ -162,8 +182,8 @@ static enum at_status step_flow(struct at_index *ix)
 static enum at_status take_ends(struct at_index *ix, struct at_flow_row *row,
                                 struct at_error *err)
 {
-    const int64_t src = sqlite3_column_int64(ix->row, COL_SRC);
-    const int64_t dst = sqlite3_column_int64(ix->row, COL_DST);
+    const int64_t src = number(ix, COL_SRC);
+    const int64_t dst = number(ix, COL_DST);
     const size_t n = row->net == AT_NET_IPV6 ? 16 : 4;
     enum at_status st;
 
@@ -181,10 +201,10 @@ static enum at_status take_ends(struct at_index *ix, struct at_flow_row *row,
     return AT_OK;
 }
 
-static void take_both(sqlite3_stmt *st, int column, uint16_t *low,
-                      uint16_t *high)
+static void take_both(const struct at_index *ix, enum column column,
+                      uint16_t *low, uint16_t *high)
 {
-    const int64_t v = sqlite3_column_int64(st, column);
+    const int64_t v = number(ix, column);
 
     *low = (uint16_t)v;
     *high = (uint16_t)(v >> 16);
@@ -197,8 +217,7 @@ static uint8_t goes_on(int64_t mark)
 
 static void take_state(const struct at_index *ix, struct at_flow_row *row)
 {
-    sqlite3_stmt *st = ix->row;
-    const int64_t v = sqlite3_column_int64(st, COL_STATE);
+    const int64_t v = number(ix, COL_STATE);
 
     if (ix->info.part) {
         row->continues = goes_on(v >> AT_INDEX_CONTINUES_SHIFT);
@@ -214,24 +233,24 @@ static void take_state(const struct at_index *ix, struct at_flow_row *row)
 
 static void take_rest(const struct at_index *ix, struct at_flow_row *row)
 {
-    sqlite3_stmt *st = ix->row;
-    const int64_t flags = sqlite3_column_int64(st, COL_FLAGS);
-    const int64_t vlan = sqlite3_column_int64(st, COL_VLAN);
+    const int64_t flags = number(ix, COL_FLAGS);
+    const int64_t vlan = number(ix, COL_VLAN);
 
     row->tcp_flags[0] = (uint8_t)flags;
     row->tcp_flags[1] = (uint8_t)(flags >> 8);
     row->vlan = (uint16_t)vlan;
     row->mpls = (uint32_t)(vlan >> AT_INDEX_MPLS_SHIFT) & 0xfffff;
-    row->payload[0] = (uint64_t)sqlite3_column_int64(st, COL_PAYLOAD_OUT);
-    row->payload[1] = (uint64_t)sqlite3_column_int64(st, COL_PAYLOAD_IN);
-    row->rtt_us = sqlite3_column_type(st, COL_RTT) == SQLITE_NULL
+    row->payload[0] = (uint64_t)number(ix, COL_PAYLOAD_OUT);
+    row->payload[1] = (uint64_t)number(ix, COL_PAYLOAD_IN);
+    row->rtt_us = sqlite3_column_type(ix->row, place_of(ix, COL_RTT)) ==
+                          SQLITE_NULL
                       ? -1
-                      : sqlite3_column_int64(st, COL_RTT);
-    take_both(st, COL_RETRANSMITTED, &row->retransmitted[0],
+                      : number(ix, COL_RTT);
+    take_both(ix, COL_RETRANSMITTED, &row->retransmitted[0],
               &row->retransmitted[1]);
-    take_both(st, COL_ZERO_WINDOWS, &row->zero_windows[0],
+    take_both(ix, COL_ZERO_WINDOWS, &row->zero_windows[0],
               &row->zero_windows[1]);
-    take_both(st, COL_TROUBLES, &row->errors, &row->bad_checksums);
+    take_both(ix, COL_TROUBLES, &row->errors, &row->bad_checksums);
 }
 
 /* 'v' is the application's id and the confidence. */
@@ -258,35 +277,33 @@ static uint8_t net_of(int64_t kind)
 
 static void take_times(const struct at_index *ix, struct at_flow_row *row)
 {
-    row->start_ns = ix->base_ns + sqlite3_column_int64(ix->row, COL_START);
-    row->end_ns = row->start_ns + sqlite3_column_int64(ix->row, COL_DURATION);
+    row->start_ns = ix->base_ns + number(ix, COL_START);
+    row->end_ns = row->start_ns + number(ix, COL_DURATION);
 }
 
 static void take_ports(const struct at_index *ix, struct at_flow_row *row)
 {
-    const uint16_t sport = (uint16_t)sqlite3_column_int64(ix->row, COL_SPORT);
+    const uint16_t sport = (uint16_t)number(ix, COL_SPORT);
 
     if (row->net == AT_NET_OTHER || row->net == AT_NET_ARP) {
         row->ethertype = sport;
         return;
     }
     row->sport = sport;
-    row->dport = (uint16_t)sqlite3_column_int64(ix->row, COL_DPORT);
+    row->dport = (uint16_t)number(ix, COL_DPORT);
 }
 
 static void take_sums(const struct at_index *ix, struct at_flow_row *row)
 {
-    sqlite3_stmt *st = ix->row;
-
-    row->packets[0] = (uint64_t)sqlite3_column_int64(st, COL_PACKETS_OUT);
-    row->packets[1] = (uint64_t)sqlite3_column_int64(st, COL_PACKETS_IN);
-    row->bytes[0] = (uint64_t)sqlite3_column_int64(st, COL_BYTES_OUT);
-    row->bytes[1] = (uint64_t)sqlite3_column_int64(st, COL_BYTES_IN);
+    row->packets[0] = (uint64_t)number(ix, COL_PACKETS_OUT);
+    row->packets[1] = (uint64_t)number(ix, COL_PACKETS_IN);
+    row->bytes[0] = (uint64_t)number(ix, COL_BYTES_OUT);
+    row->bytes[1] = (uint64_t)number(ix, COL_BYTES_IN);
 }
 
 static void take_marks(const struct at_index *ix, struct at_flow_row *row)
 {
-    const int64_t marks = sqlite3_column_int64(ix->row, COL_MARKS);
+    const int64_t marks = number(ix, COL_MARKS);
 
     row->marks = (uint8_t)marks;
     take_app(ix, row, marks >> AT_INDEX_APP_SHIFT);
@@ -296,7 +313,7 @@ static void take_marks(const struct at_index *ix, struct at_flow_row *row)
 static enum at_status take_row(struct at_index *ix, struct at_flow_row *row,
                                unsigned fields, struct at_error *err)
 {
-    const int64_t kind = sqlite3_column_int64(ix->row, COL_KIND);
+    const int64_t kind = number(ix, COL_KIND);
 
     memset(row, 0, sizeof(*row));
     row->net = net_of(kind);
@@ -344,7 +361,7 @@ static bool load_openings(struct at_index *ix, size_t chunk)
 
 static bool take_opening(struct at_index *ix, struct at_flow_row *row)
 {
-    const int64_t id = sqlite3_column_int64(ix->row, COL_ID);
+    const int64_t id = number(ix, COL_ID);
     const struct at_opening *o;
 
     if (id < 1 || id > ix->info.rows ||
@@ -371,8 +388,7 @@ static enum at_status take_flow(struct at_index *ix, struct at_flow_row *row,
         return at_index_corrupt(ix, "what flows begin with", err);
     return ix->name_of_flow == NULL
                ? AT_OK
-               : at_index_take_name(ix, sqlite3_column_int64(ix->row, COL_ID),
-                                    row, err);
+               : at_index_take_name(ix, number(ix, COL_ID), row, err);
 }
 
 enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
@@ -388,12 +404,13 @@ enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
 enum at_status at_index_whole_flow(struct at_index *ix, struct at_flow_row *row,
                                    struct at_error *err)
 {
-    const int64_t id = sqlite3_column_int64(ix->row, COL_ID);
+    const int64_t id = number(ix, COL_ID);
 
     if (ix->wanted == AT_ROW_ALL)
         return AT_OK;
     if (ix->whole == NULL)
-        ix->whole = prepare_flows(ix, AT_ROW_ALL, "WHERE id = ?");
+        ix->whole = prepare_flows(ix, AT_ROW_ALL, ix->whole_place,
+                                  "WHERE id = ?");
     sqlite3_reset(ix->whole);
     at_sql_bind(ix->whole, 1, id);
     if (at_sql_step(&ix->sql, ix->whole) != AT_OK)
@@ -406,13 +423,13 @@ enum at_status at_index_whole_flow(struct at_index *ix, struct at_flow_row *row,
 
 uint32_t at_index_flow_id(const struct at_index *ix)
 {
-    return (uint32_t)sqlite3_column_int64(ix->row, COL_ID);
+    return (uint32_t)number(ix, COL_ID);
 }
 
 enum at_status at_index_flow_blocks(struct at_index *ix, struct at_set *blocks,
                                     struct at_error *err)
 {
-    return at_index_add_list(blocks, ix->row, COL_BLOCKS)
+    return at_index_add_list(blocks, ix->row, place_of(ix, COL_BLOCKS))
                ? AT_OK
                : at_index_corrupt(ix, "a flow's list of blocks", err);
 }

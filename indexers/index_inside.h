@@ -8,14 +8,16 @@
 #include "index.h"
 #include "sql.h"
 
-enum { AT_INDEX_HOLE_NAME = 32 };
+enum { AT_INDEX_HOLE_NAME = 32, AT_INDEX_COLUMNS = 24 };
 
 struct at_index {
     struct at_sql sql;
     struct at_index_info info;
     int64_t base_ns;
     sqlite3_stmt *host_by_id;
-    unsigned wanted;     /* AT_ROW_ fields */
+    unsigned wanted;                 /* AT_ROW_ fields */
+    uint8_t place[AT_INDEX_COLUMNS]; /* of a column in 'scan' and 'point' */
+    uint8_t whole_place[AT_INDEX_COLUMNS];
     sqlite3_stmt *scan;  /* of these, of all flows; NULL: not needed yet, */
     sqlite3_stmt *point; /* of one flow, */
     sqlite3_stmt *whole; /* and of all fields of one flow */

@@ -66,3 +66,24 @@ size_t at_set_next(const struct at_set *set, size_t i)
             return set->n;
     return i * 64 + (size_t)__builtin_ctzll(w);
 }
+
+size_t at_set_last(const struct at_set *set)
+{
+    for (size_t i = words(set); i-- > 0;)
+        if (set->word[i] != 0)
+            return i * 64 + 63 - (size_t)__builtin_clzll(set->word[i]);
+    return set->n;
+}
+
+void at_set_bound(struct at_set *set, size_t first, size_t end)
+{
+    for (size_t i = 0; i < words(set); i++) {
+        if (first > i * 64)
+            set->word[i] &= first - i * 64 < 64
+                                ? ~UINT64_C(0) << (first - i * 64)
+                                : 0;
+        if (end < i * 64 + 64)
+            set->word[i] &= end > i * 64 ? (UINT64_C(1) << (end - i * 64)) - 1
+                                         : 0;
+    }
+}

@@ -12,7 +12,9 @@
 
 #include "datagrams.h"
 #include "errors.h"
+#include "gist.h"
 #include "parts.h"
+#include "pool.h"
 #include "query.h"
 #include "sights.h"
 #include "tracker.h"
@@ -39,10 +41,11 @@ size_t at_finds_drop_whole(struct at_finds *finds, bool all)
 {
     const size_t before = finds->n;
 
-    finds->n = 0;
-    for (size_t i = 0; i < before; i++)
+    finds->n = all ? 0 : finds->passed;
+    for (size_t i = finds->n; i < before; i++)
         if (!all && !at_flow_row_is_whole(&finds->found[i].row))
             finds->found[finds->n++] = finds->found[i];
+    finds->passed = finds->n;
     return before - finds->n;
 }
 
@@ -354,17 +357,44 @@ struct at_search {
     const struct at_query *q;
     const struct at_targets *t;
     size_t target;
-    struct at_index *ix; /* NULL: there is none */
+    struct at_index *ix;  /* NULL: there is none */
+    size_t share, shares; /* of its rows, this one of so many; 0: of all */
     struct at_finds found;
     struct doubts doubts;
-    struct at_set blocks; /* of the flows in doubt */
+    struct at_set blocks;  /* of the flows in doubt */
+    struct at_parts parts; /* with flow terms: in place of both */
 };
+
+/* Flow terms are of the whole flow: of a part it can only be told that it does
+ * not match whatever the rest is. */
+static enum at_verdict judge_terms(const struct at_search *s,
+                                   const struct at_flow_row *row, bool alone)
+{
+    const char *stream = s->t->target[s->target].stream;
+
+    if (!alone)
+        return at_plan_may_concern(s->q, row) ? AT_MAYBE : AT_NO;
+    return at_plan_judge_in(s->q, row, at_query_vector(s->q, row, stream));
+}
+
+static enum at_status keep_part(struct at_search *s,
+                                const struct at_flow_row *row,
+                                struct at_error *err)
+{
+    const enum at_status st = at_parts_add(&s->parts, s->t, s->target, row,
+                                           at_index_flow_id(s->ix));
+
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
+}
 
 static enum at_status judge_row(struct at_search *s, struct at_flow_row *row,
                                 struct at_error *err)
 {
-    const enum at_verdict v = is_ip(row) ? at_plan_judge(s->q, row) : AT_NO;
+    const bool terms = at_query_has_terms(s->q);
     const bool alone = s->q->alone || at_flow_row_is_whole(row);
+    const enum at_verdict v = !is_ip(row) ? AT_NO
+                              : terms     ? judge_terms(s, row, alone)
+                                          : at_plan_judge(s->q, row);
     enum at_status st = AT_OK;
 
     if (v == AT_NO)
@@ -372,6 +402,8 @@ static enum at_status judge_row(struct at_search *s, struct at_flow_row *row,
     if ((v == AT_MAYBE || !alone) &&
         at_index_whole_flow(s->ix, row, err) != AT_OK)
         return err->status;
+    if (v == AT_MAYBE && terms)
+        return keep_part(s, row, err);
     if (v == AT_MAYBE && at_index_flow_blocks(s->ix, &s->blocks, err) != AT_OK)
         return err->status;
     st = v == AT_YES ? at_finds_add(&s->found, row, s->target)
@@ -379,20 +411,31 @@ static enum at_status judge_row(struct at_search *s, struct at_flow_row *row,
     return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
 }
 
+static enum at_status take_gist(struct at_search *s, struct at_gist *gist,
+                                struct at_error *err)
+{
+    const enum at_status st = at_gist_take(gist, &s->found, s->q->alone, s->t);
+
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
+}
+
 static enum at_status judge_rows(struct at_search *s,
                                  const struct at_set *flows,
-                                 struct at_error *err)
+                                 struct at_gist *gist, struct at_error *err)
 {
+    enum { A_TIME = 1024 }; /* so that they are in the cache */
     struct at_flow_row row;
     enum at_status st = at_index_flows(s->ix, flows, err);
 
     while (st == AT_OK &&
            (st = at_index_next_flow(s->ix, &row, err)) == AT_OK) {
         if (row.start_ns >= s->q->to_ns)
-            return AT_OK; /* they come by start */
+            break; /* they come by start */
         st = judge_row(s, &row, err);
+        if (st == AT_OK && s->found.n - s->found.passed >= A_TIME)
+            st = take_gist(s, gist, err);
     }
-    return st < 0 ? st : AT_OK;
+    return st < 0 ? st : take_gist(s, gist, err);
 }
 
 /* Adds the blocks of all flows that have fragments. */
@@ -479,8 +522,32 @@ void at_search_close(struct at_search *s)
     at_finds_close(&s->found);
     at_set_close(&s->blocks);
     doubts_close(&s->doubts);
+    at_parts_close(&s->parts);
     at_index_close(s->ix);
     free(s);
+}
+
+/* All of a row is needed where it may have other parts. */
+static enum at_status want_fields(struct at_search *s, struct at_error *err)
+{
+    enum { SHARE = 8 };
+    const size_t rows = at_index_info(s->ix)->rows;
+    struct at_set partial;
+    enum at_status st;
+
+    if (s->q->fields == AT_ROW_ALL || s->q->alone ||
+        !at_index_info(s->ix)->part) {
+        at_index_want_fields(s->ix, s->q->fields);
+        return AT_OK;
+    }
+    st = at_set_open(&partial, rows + 1, false);
+    if (st != AT_OK)
+        return at_error_set(err, st, "out of memory");
+    st = at_index_partial_flows(s->ix, &partial, err);
+    if (at_set_count(&partial) < rows / SHARE)
+        at_index_want_fields(s->ix, s->q->fields);
+    at_set_close(&partial);
+    return st;
 }
 
 enum at_status at_search_open(struct at_search **out, const struct at_query *q,
@@ -501,7 +568,7 @@ enum at_status at_search_open(struct at_search **out, const struct at_query *q,
         if (st == AT_OK && q->tracking.names)
             st = at_index_want_names(s->ix, q->asked, err);
         if (st == AT_OK)
-            at_index_want_fields(s->ix, q->fields);
+            st = want_fields(s, err);
     }
     if (st != AT_OK) {
         at_search_close(s);
@@ -511,7 +578,40 @@ enum at_status at_search_open(struct at_search **out, const struct at_query *q,
     return AT_OK;
 }
 
-enum at_status at_search_rows(struct at_search *s, struct at_error *err)
+size_t at_search_shares(const struct at_search *s)
+{
+    enum { WORTH_IT = 32768 };
+    const size_t threads = at_pool_threads(s->q->pool);
+    const size_t most = s->ix != NULL && !at_plan_narrows(s->q)
+                            ? at_index_info(s->ix)->rows / WORTH_IT
+                            : 0;
+
+    return most < 2 ? 1 : most < threads ? most : threads;
+}
+
+void at_search_share(struct at_search *s, size_t share, size_t shares)
+{
+    s->share = share;
+    s->shares = shares;
+}
+
+enum at_status at_search_join(struct at_search *s, struct at_search *other,
+                              struct at_error *err)
+{
+    enum at_status st = AT_OK;
+
+    for (size_t i = 0; i < other->found.n && st == AT_OK; i++)
+        st = at_finds_add(&s->found, &other->found.found[i].row, s->target);
+    for (size_t i = 0; i < other->doubts.n && st == AT_OK; i++)
+        st = add_doubt(&s->doubts, &other->doubts.doubt[i].row);
+    if (st == AT_OK)
+        st = at_parts_move(&s->parts, &other->parts, s->t);
+    at_set_or(&s->blocks, &other->blocks);
+    return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
+}
+
+enum at_status at_search_rows(struct at_search *s, struct at_gist *gist,
+                              struct at_error *err)
 {
     struct at_set flows = {.n = 0};
     enum at_status st;
@@ -519,10 +619,13 @@ enum at_status at_search_rows(struct at_search *s, struct at_error *err)
     if (s->ix == NULL)
         return AT_OK;
     st = at_plan_flows(s->q, s->ix, &flows, err);
+    if (st == AT_OK && s->shares > 1)
+        at_set_bound(&flows, flows.n * s->share / s->shares,
+                     flows.n * (s->share + 1) / s->shares);
     if (st == AT_OK)
         st = at_set_open(&s->blocks, at_index_info(s->ix)->blocks, false);
     if (st == AT_OK)
-        st = judge_rows(s, &flows, err);
+        st = judge_rows(s, &flows, gist, err);
     at_set_close(&flows);
     return st;
 }
@@ -543,14 +646,26 @@ static enum at_status move_finds(struct at_search *s, struct at_finds *finds,
     return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
 }
 
+static enum at_status settle_terms(struct at_search *s, struct at_finds *finds,
+                                   struct at_parts *parts, struct at_error *err)
+{
+    if (s->ix == NULL)
+        return at_parts_take(parts, s->q, s->t, s->target, err);
+    if (at_parts_move(parts, &s->parts, s->t) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    return move_finds(s, finds, err);
+}
+
 enum at_status at_search_settle(struct at_search *s, struct at_finds *finds,
-                                struct at_error *err)
+                                struct at_parts *parts, struct at_error *err)
 {
     const struct at_target *target = &s->t->target[s->target];
     enum at_status st;
 
     if (target->outside)
         return AT_OK;
+    if (at_query_has_terms(s->q))
+        return settle_terms(s, finds, parts, err);
     if (s->ix == NULL || (!target->gone && is_beyond(s)))
         return find_by_scan(s->q, s->t, s->target, finds, err);
     st = settle_doubts(s, target, err);
@@ -607,14 +722,14 @@ static int by_start(const void *a, const void *b)
     return by_ends(&x->row, &y->row);
 }
 
+void at_finds_sort(struct at_finds *finds)
+{
+    if (finds->n > 0) /* otherwise there is no array */
+        qsort(finds->found, finds->n, sizeof(finds->found[0]), by_start);
+}
+
 enum at_status at_finds_finish(struct at_finds *finds, const struct at_query *q,
                                const struct at_targets *t, struct at_error *err)
 {
-    enum at_status st = AT_OK;
-
-    if (t->n > t->lanes)
-        st = at_parts_join_finds(finds, q, t, err);
-    if (finds->n > 0) /* otherwise there is no array */
-        qsort(finds->found, finds->n, sizeof(finds->found[0]), by_start);
-    return st;
+    return t->n > t->lanes ? at_parts_join_finds(finds, q, t, err) : AT_OK;
 }

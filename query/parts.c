@@ -47,6 +47,17 @@ enum at_status at_parts_add(struct at_parts *p, const struct at_targets *t,
     return AT_OK;
 }
 
+enum at_status at_parts_move(struct at_parts *p, const struct at_parts *from,
+                             const struct at_targets *t)
+{
+    enum at_status st = AT_OK;
+
+    for (size_t i = 0; i < from->n && st == AT_OK; i++)
+        st = at_parts_add(p, t, from->part[i].target, &from->part[i].row,
+                          from->part[i].id);
+    return st;
+}
+
 /* ---- joining --------------------------------------------------------- */
 
 static int by_flow(const void *a, const void *b)

@@ -42,6 +42,10 @@ enum at_status at_parts_add(struct at_parts *p, const struct at_targets *t,
                             size_t target, const struct at_flow_row *row,
                             uint32_t id);
 
+/* Adds those of 'from', none of which are joined; AT_OK or AT_ERR_MEMORY. */
+enum at_status at_parts_move(struct at_parts *p, const struct at_parts *from,
+                             const struct at_targets *t);
+
 /* Joins those of one flow; p->part is then by flow, in sequence. */
 enum at_status at_parts_join(struct at_parts *p, const struct at_targets *t);
 void at_parts_close(struct at_parts *p);

@@ -243,6 +243,44 @@ static bool names_geneve(const struct at_expr_node *node)
     return false;
 }
 
+static bool leaf_narrows(const struct at_query *q,
+                         const struct at_expr_node *leaf)
+{
+    size_t n;
+
+    if (leaf->leaf == AT_LEAF_FLOW) {
+        const enum at_term_what what = at_expr_terms(q->expr, &n)[leaf->term]
+                                           .what;
+
+        return what == AT_TERM_NET || what == AT_TERM_PORT ||
+               what == AT_TERM_IN || what == AT_TERM_APP ||
+               what == AT_TERM_CATEGORY || what == AT_TERM_NAME;
+    }
+    return !leaf->loose &&
+           (leaf->leaf == AT_LEAF_NET || leaf->leaf == AT_LEAF_PORT);
+}
+
+static bool node_narrows(const struct at_query *q,
+                         const struct at_expr_node *node)
+{
+    const struct at_expr_node *child = node->child;
+    const bool any = node->op == AT_EXPR_AND;
+
+    if (node->op == AT_EXPR_LEAF)
+        return leaf_narrows(q, node);
+    if (node->op == AT_EXPR_NOT)
+        return false;
+    for (; child != NULL; child = child->next)
+        if (node_narrows(q, child) == any)
+            return any;
+    return !any;
+}
+
+bool at_plan_narrows(const struct at_query *q)
+{
+    return node_narrows(q, at_expr_root(q->expr));
+}
+
 enum at_status at_plan_flows(const struct at_query *q, struct at_index *ix,
                              struct at_set *flows, struct at_error *err)
 {

@@ -176,10 +176,11 @@ struct at_found {
     size_t target;
 };
 
-/* Flows that were found; grows, and is sorted by start when complete. */
+/* Flows that were found; grows. */
 struct at_finds {
     struct at_found *found;
     size_t n, room;
+    size_t passed; /* so many at the beginning were looked at, and stay */
 };
 
 /* Adds one; AT_OK or AT_ERR_MEMORY. */
@@ -189,26 +190,40 @@ enum at_status at_finds_add(struct at_finds *finds,
 /*
  * The flows of target number 'number' of which a packet matches, in steps: the
  * second may be taken by any thread, side by side with those of others.  The
- * third adds the flows, which are then known.
+ * third adds the flows, which are then known; where there are flow terms,
+ * flows of which more must be known are added to 'parts'.
  */
 struct at_search;
 enum at_status at_search_open(struct at_search **out, const struct at_query *q,
                               const struct at_targets *t, size_t number,
                               struct at_error *err);
-enum at_status at_search_rows(struct at_search *s, struct at_error *err);
+
+/* How many searches should share the rows of the target; and makes 's' number
+ * 'share' of so many.  Once their rows are judged, one takes what the others
+ * have, and goes on alone. */
+size_t at_search_shares(const struct at_search *s);
+void at_search_share(struct at_search *s, size_t share, size_t shares);
+enum at_status at_search_join(struct at_search *s, struct at_search *other,
+                              struct at_error *err);
+
+struct at_gist;
+struct at_parts;
+enum at_status at_search_rows(struct at_search *s, struct at_gist *gist,
+                              struct at_error *err);
 enum at_status at_search_settle(struct at_search *s, struct at_finds *finds,
-                                struct at_error *err);
+                                struct at_parts *parts, struct at_error *err);
 void at_search_close(struct at_search *s);
 
 /* The same for all targets, in order, with the rows of some of them judged
- * ahead.  One error is of one target; the others may be fine. */
+ * ahead; those of which 'gist' is known then are not added.  One error is of
+ * one target; the others may be fine. */
 struct at_searches;
 enum at_status at_searches_open(struct at_searches **out,
                                 const struct at_query *q,
                                 const struct at_targets *t,
-                                struct at_error *err);
+                                struct at_gist *gist, struct at_error *err);
 enum at_status at_searches_next(struct at_searches *s, struct at_finds *finds,
-                                struct at_error *err);
+                                struct at_parts *parts, struct at_error *err);
 void at_searches_close(struct at_searches *s);
 
 /* Adds all flows of a target, without its index, whatever is asked. */
@@ -217,12 +232,14 @@ enum at_status at_scan_flows(const struct at_query *q,
                              struct at_finds *finds, struct at_error *err);
 
 /* Joins the parts of flows that go on from one target of a stream to the
- * next, and sorts by start.  With 'q', and q->beyond, what there is of them
+ * next.  With 'q', and q->beyond, what there is of them
  * outside of the range is added; NULL: it is already.  But for AT_ERR_MEMORY,
  * an error is of one target, and what the others have is there. */
 enum at_status at_finds_finish(struct at_finds *finds, const struct at_query *q,
                                const struct at_targets *t,
                                struct at_error *err);
+/* By start. */
+void at_finds_sort(struct at_finds *finds);
 void at_finds_close(struct at_finds *finds);
 
 /* Takes out the flows that are surely whole, or 'all'; returns how many. */
@@ -236,7 +253,6 @@ size_t at_finds_drop_whole(struct at_finds *finds, bool all);
  * at_parts_judge() made; for whole flows without doubts left.
  */
 struct at_packets;
-struct at_parts;
 enum at_status at_packets_open(struct at_packets **out,
                                const struct at_query *q,
                                const struct at_targets *t,
@@ -272,6 +288,9 @@ void at_packets_close(struct at_packets *p);
 typedef bool at_may_hold_fn(void *ctx, const struct at_sieve_key *key);
 bool at_plan_may_hold(const struct at_query *q, at_may_hold_fn *may_hold,
                       void *ctx);
+
+/* Whether there are postings that may leave few flows of many. */
+bool at_plan_narrows(const struct at_query *q);
 
 /*
  * The flows that may have a matching packet, as far as the postings tell: a

@@ -49,11 +49,21 @@ enum at_status at_top_parse(struct at_top *top, const char *text,
                         err);
 }
 
+static void add_to(struct at_sum *sum, const struct at_sum *other)
+{
+    sum->flows += other->flows;
+    sum->packets += other->packets;
+    sum->bytes += other->bytes;
+}
+
 static enum at_status sum_up(struct at_top *top, const struct at_flow_row *row,
                              size_t lane)
 {
-    const uint64_t packets = row->packets[0] + row->packets[1];
-    const uint64_t bytes = row->bytes[0] + row->bytes[1];
+    const struct at_sum flow = {
+        .flows = 1,
+        .packets = row->packets[0] + row->packets[1],
+        .bytes = row->bytes[0] + row->bytes[1],
+    };
     struct at_key_value value[2];
     const unsigned n = at_key_values(&top->key, row, lane, value);
 
@@ -62,13 +72,9 @@ static enum at_status sum_up(struct at_top *top, const struct at_flow_row *row,
 
         if (sum == NULL)
             return AT_ERR_MEMORY;
-        sum->flows++;
-        sum->packets += packets;
-        sum->bytes += bytes;
+        add_to(sum, &flow);
     }
-    top->all.flows++;
-    top->all.packets += packets;
-    top->all.bytes += bytes;
+    add_to(&top->all, &flow);
     return AT_OK;
 }
 
@@ -76,9 +82,9 @@ enum at_status at_top_take(struct at_top *top, struct at_finds *finds, bool all,
                            const struct at_targets *t)
 {
     enum at_status st = AT_OK;
-    size_t left = 0;
+    size_t left = all ? 0 : finds->passed;
 
-    for (size_t i = 0; i < finds->n && st == AT_OK; i++) {
+    for (size_t i = left; i < finds->n && st == AT_OK; i++) {
         const struct at_found *f = &finds->found[i];
 
         if (all || at_flow_row_is_whole(&f->row))
@@ -86,8 +92,21 @@ enum at_status at_top_take(struct at_top *top, struct at_finds *finds, bool all,
         else
             finds->found[left++] = *f;
     }
-    finds->n = left;
+    finds->n = finds->passed = left;
     return st;
+}
+
+enum at_status at_top_merge(struct at_top *top, const struct at_top *from)
+{
+    for (size_t i = 0; i < from->sums.n; i++) {
+        struct at_sum *sum = at_sums_of(&top->sums, &from->sums.sum[i].value);
+
+        if (sum == NULL)
+            return AT_ERR_MEMORY;
+        add_to(sum, &from->sums.sum[i]);
+    }
+    add_to(&top->all, &from->all);
+    return AT_OK;
 }
 
 void at_top_close(struct at_top *top)

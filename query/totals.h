@@ -25,6 +25,9 @@ enum at_status at_top_parse(struct at_top *top, const char *text,
 enum at_status at_top_take(struct at_top *top, struct at_finds *finds, bool all,
                            const struct at_targets *t);
 
+/* Adds the sums of 'from', of the same key; AT_OK or AT_ERR_MEMORY. */
+enum at_status at_top_merge(struct at_top *top, const struct at_top *from);
+
 /* Prints the largest sums, once. */
 bool at_top_print(struct at_top *top, FILE *out, enum at_print_format format,
                   const struct at_targets *t);

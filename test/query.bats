@@ -486,6 +486,33 @@ END
     done
 }
 
+# So many flows of one index are judged in parts, side by side
+@test "query: flows of one index shared by threads are those of one thread" {
+    "$SYNTH" -n 500k --flows-packets 4 --snap 54 many.erf
+    at-index -q many.erf
+    [ "$(at-query --count many.erf)" -gt 65536 ]
+    to=$(at-query --format csv --fields start --limit 60000 many.erf | tail -n 1)
+    for args in '' '--count' '--top 1000:host' '--top 100:app:flows' \
+        '--sort bytes --limit 1000'; do
+        for e in '' 'tcp' 'tcp[13] & 4 != 0'; do
+            # shellcheck disable=SC2086
+            at-query -j 1 $args --to "$to" -e "$e" many.erf >one
+            [ -s one ]
+            for j in 2 3; do
+                # shellcheck disable=SC2086
+                at-query -j $j $args --to "$to" -e "$e" many.erf | cmp - one
+            done
+        done
+    done
+    # what is summed up by thread is what is listed
+    at-query --format csv --fields src,dst,bytes_out,bytes_in many.erf |
+        awk -F, 'NR > 1 { sum[$1] += $3 + $4
+                          if ($1 != $2) sum[$2] += $3 + $4 }
+                 END { for (host in sum) print host, sum[host] }' | sort >listed
+    at-query -j 3 --format csv --top 1000000:host many.erf |
+        awk -F, 'NR > 1 { print $1, $4 }' | sort | cmp - listed
+}
+
 @test "query: the packets are those of tcpdump" {
     need tcpdump python3
     run python3 "$TOP/test/query-packets.py" . "$TEST_DATA/dns.pcap" \
