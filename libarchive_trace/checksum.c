@@ -35,7 +35,7 @@ enum {
 
 /* ---- sums ------------------------------------------------------------ */
 
-/* Adds 'n' bytes to a sum that at_fold() makes 16 bits of. */
+/* Adds 'n' bytes to a sum that fold() makes 16 bits of. */
 static uint64_t add_bytes(uint64_t sum, const uint8_t *p, size_t n)
 {
     for (; n >= 4; n -= 4, p += 4)
@@ -47,11 +47,18 @@ static uint64_t add_bytes(uint64_t sum, const uint8_t *p, size_t n)
     return sum;
 }
 
+/* Without a loop, whose end a processor cannot guess. */
+static uint32_t fold(uint64_t sum)
+{
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint32_t)((sum & 0xffff) + (sum >> 16));
+}
+
 static bool sums_up(uint64_t sum)
 {
-    while (sum > 0xffff)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return sum == 0xffff;
+    return fold(sum) == 0xffff;
 }
 
 /* CRC-32c, four bits at a time; 'skip' and the three bytes after it, where the
@@ -352,24 +359,37 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static uint32_t fold(uint64_t sum)
-{
-    while (sum > 0xffff)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint32_t)sum;
-}
-
 /*
  * HC' = ~(~HC + ~m + m') of RFC 1624, with sums for m: so a checksum that was
- * off by something stays off by the same.  'm' are sums over what a field
+ * off by something stays off by the same.  Both sums are over what a field
  * covers, the checksum itself in both of them as it was.
  */
-static void repair_field(uint8_t *p, uint64_t was, uint64_t now)
+struct change {
+    uint64_t was, is;
+};
+
+/* Adds the same 'n' bytes to either sum. */
+static inline void add_change(struct change *c, const uint8_t *was,
+                              const uint8_t *is, size_t n)
+{
+    const size_t odd = n % 4;
+
+    for (; n >= 4; n -= 4, was += 4, is += 4) {
+        c->was += at_load_be32(was);
+        c->is += at_load_be32(is);
+    }
+    if (odd > 0) {
+        c->was = add_bytes(c->was, was, odd);
+        c->is = add_bytes(c->is, is, odd);
+    }
+}
+
+static void repair_field(uint8_t *p, struct change c)
 {
     const uint32_t old = at_load_be16(p);
 
-    at_store_be16(p, (uint16_t)~fold((~old & 0xffff) + (~fold(was) & 0xffff) +
-                                     fold(now)));
+    at_store_be16(
+        p, (uint16_t)~fold((~old & 0xffff) + (~fold(c.was) & 0xffff) + c.is));
 }
 
 static void repair_ipv4(const struct at_packet *pkt, const struct at_headers *h,
@@ -377,20 +397,29 @@ static void repair_ipv4(const struct at_packet *pkt, const struct at_headers *h,
 {
     const uint32_t at = h->net_offset;
     const uint32_t n = (uint32_t)(pkt->data[at] & 15) * 4;
-    const uint32_t there = least(n, bytes - at);
+    struct change c = {0, 0};
 
-    repair_field(now + at + 10, add_bytes(0, pkt->data + at, there),
-                 add_bytes(0, now + at, there));
+    add_change(&c, pkt->data + at, now + at, 20);
+    if (n > 20)
+        add_change(&c, pkt->data + at + 20, now + at + 20,
+                   least(n, bytes - at) - 20);
+    repair_field(now + at + 10, c);
 }
 
-static uint64_t sum_of_ends(const struct at_packet *pkt,
-                            const struct at_headers *h, const struct ends *e,
-                            const uint8_t *frame)
+static void add_ends(struct change *c, const struct at_packet *pkt,
+                     const struct at_headers *h, const struct ends *e,
+                     const uint8_t *now)
 {
-    const size_t address = h->net == AT_NET_IPV4 ? 4 : 16;
-    const uint64_t sum = add_bytes(0, frame + (e->src - pkt->data), address);
+    const uint8_t *src = now + (e->src - pkt->data);
+    const uint8_t *dst = now + (e->dst - pkt->data);
 
-    return add_bytes(sum, frame + (e->dst - pkt->data), address);
+    if (h->net == AT_NET_IPV4) {
+        add_change(c, e->src, src, 4);
+        add_change(c, e->dst, dst, 4);
+    } else {
+        add_change(c, e->src, src, 16);
+        add_change(c, e->dst, dst, 16);
+    }
 }
 
 static void repair_transport(const struct at_packet *pkt,
@@ -398,7 +427,7 @@ static void repair_transport(const struct at_packet *pkt,
                              uint32_t bytes, uint32_t changed)
 {
     const uint32_t at = h->transport_offset;
-    uint64_t was = 0, is = 0;
+    struct change c = {0, 0};
     struct field f;
     struct ends ends;
     uint32_t end;
@@ -408,15 +437,11 @@ static void repair_transport(const struct at_packet *pkt,
         return;
     end = least(least(bytes, changed), f.end);
     if (f.pseudo &&
-        find_ends(&ends, pkt->data + h->net_offset, at - h->net_offset, h)) {
-        was = sum_of_ends(pkt, h, &ends, pkt->data);
-        is = sum_of_ends(pkt, h, &ends, now);
-    }
-    if (end > f.from) {
-        was = add_bytes(was, pkt->data + f.from, end - f.from);
-        is = add_bytes(is, now + f.from, end - f.from);
-    }
-    repair_field(now + f.at, was, is);
+        find_ends(&ends, pkt->data + h->net_offset, at - h->net_offset, h))
+        add_ends(&c, pkt, h, &ends, now);
+    if (end > f.from)
+        add_change(&c, pkt->data + f.from, now + f.from, end - f.from);
+    repair_field(now + f.at, c);
     if (f.udp && at_load_be16(now + f.at) == 0)
         at_store_be16(now + f.at, 0xffff);
 }
