@@ -175,8 +175,20 @@ bool at_erf_number(uint8_t *record, const struct at_packet *pkt);
 /* The direction that the interface of an ERF record stands for. */
 enum at_direction at_erf_direction(const uint8_t *record);
 
-/* The most bytes of a frame that a record for 'pkt' has room for. */
-uint32_t at_erf_room(const struct at_packet *pkt);
+/*
+ * How an ERF record is made of a packet that is none as it stands: of up to
+ * 'cap' bytes of its frame, as many as a record has room for.
+ */
+struct at_erf_plan {
+    int type;         /* -1: there is none for such frames */
+    uint32_t framing; /* bytes before the frame */
+    uint32_t cap;     /* of the frame */
+    uint32_t bytes;   /* of the record */
+    bool kept;        /* the framing is that of the old record */
+};
+struct at_erf_plan at_erf_plan(const struct at_packet *pkt, uint32_t cap);
+void at_erf_make(uint8_t *out, const struct at_erf_plan *plan,
+                 const struct at_packet *pkt);
 
 /* Whether the ERF record 'pkt' says what no other format has a place for:
  * extension headers, a colour, a channel, error flags but for the AT_ERROR_

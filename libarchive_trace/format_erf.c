@@ -420,10 +420,9 @@ static bool keeps_framing(const struct at_packet *pkt)
            (pkt->kind != AT_KIND_PACKET || pkt->linktype == linktype_of(pkt));
 }
 
-int at_erf_type_for(const struct at_packet *pkt)
+/* The type of a record that is made anew; -1 where there is none. */
+static int new_type(const struct at_packet *pkt)
 {
-    if (keeps_framing(pkt))
-        return pkt->erf_type;
     switch (pkt->linktype) {
     case AT_LINK_ETHERNET:
         return ERF_ETH;
@@ -445,33 +444,28 @@ int at_erf_type_for(const struct at_packet *pkt)
     }
 }
 
-/* Bytes before the frame of the record to be built. */
-static uint32_t new_framing(const struct at_packet *pkt)
+int at_erf_type_for(const struct at_packet *pkt)
 {
-    if (!keeps_framing(pkt))
-        return AT_ERF_HEADER + inner_bytes((uint8_t)at_erf_type_for(pkt));
-    return framing_bytes(pkt->record, pkt->record_bytes) <= pkt->record_bytes
-               ? framing_bytes(pkt->record, pkt->record_bytes)
-               : pkt->record_bytes;
-}
-
-uint32_t at_erf_room(const struct at_packet *pkt)
-{
-    return RLEN_MOST - new_framing(pkt);
+    return keeps_framing(pkt) ? pkt->erf_type : new_type(pkt);
 }
 
 /* All before the frame but rlen and wlen, of a packet of another format or
  * of one whose type is no longer right. */
-static void make_framing(uint8_t *out, const struct at_packet *pkt, size_t n)
+static void make_framing(uint8_t *out, const struct at_packet *pkt,
+                         const struct at_erf_plan *plan)
 {
     const bool erf = pkt->format == AT_FORMAT_ERF;
 
-    memset(out, 0, n);
-    at_store_le64(out, pkt->ts);
-    out[8] = (uint8_t)at_erf_type_for(pkt);
+    memset(out, 0, plan->framing);
+    out[8] = (uint8_t)plan->type;
     out[9] = erf ? pkt->record[9] : (uint8_t)(FLAG_VLEN | (pkt->interface & 3));
     out[9] |= (pkt->errors & AT_ERROR_RX) != 0 ? FLAG_RX : 0;
     at_store_be16(out + 12, pkt->lost < 0xffff ? (uint16_t)pkt->lost : 0xffff);
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
 }
 
 /*
@@ -479,27 +473,47 @@ static void make_framing(uint8_t *out, const struct at_packet *pkt, size_t n)
  * 8 bytes with zeros, as DAG cards do; but not where the frame was cut,
  * because only the length on the wire tells padding from the frame.
  */
+struct at_erf_plan at_erf_plan(const struct at_packet *pkt, uint32_t cap)
+{
+    struct at_erf_plan plan = {.kept = keeps_framing(pkt)};
+    uint32_t padded;
+
+    plan.type = plan.kept ? pkt->erf_type : new_type(pkt);
+    plan.framing = plan.kept
+                       ? least(framing_bytes(pkt->record, pkt->record_bytes),
+                               pkt->record_bytes)
+                       : AT_ERF_HEADER + inner_bytes((uint8_t)plan.type);
+    plan.cap = least(cap, RLEN_MOST - plan.framing);
+    padded = (plan.framing + plan.cap + 7) & ~(uint32_t)7;
+    plan.bytes = plan.cap < pkt->wire_bytes || padded > RLEN_MOST
+                     ? plan.framing + plan.cap
+                     : padded;
+    return plan;
+}
+
+void at_erf_make(uint8_t *out, const struct at_erf_plan *plan,
+                 const struct at_packet *pkt)
+{
+    const uint32_t end = plan->framing + plan->cap;
+
+    if (plan->kept)
+        memcpy(out, pkt->record, plan->framing);
+    else
+        make_framing(out, pkt, plan);
+    at_store_le64(out, pkt->ts);
+    at_store_be16(out + 10, (uint16_t)plan->bytes);
+    at_store_be16(out + 14, (uint16_t)least(pkt->wire_bytes, 0xffff));
+    memcpy(out + plan->framing, pkt->data, plan->cap);
+    memset(out + end, 0, plan->bytes - end);
+}
+
 static size_t build_new(uint8_t *out, const struct at_packet *pkt, uint32_t cap)
 {
-    const size_t framing = new_framing(pkt);
-    const size_t padded = (framing + cap + 7) & ~(size_t)7;
-    const size_t rlen = cap < pkt->wire_bytes || padded > RLEN_MOST
-                            ? framing + cap
-                            : padded;
+    const struct at_erf_plan plan = at_erf_plan(pkt, cap);
 
-    if (out == NULL)
-        return rlen;
-    if (keeps_framing(pkt))
-        memcpy(out, pkt->record, framing);
-    else
-        make_framing(out, pkt, framing);
-    at_store_le64(out, pkt->ts);
-    at_store_be16(out + 10, (uint16_t)rlen);
-    at_store_be16(out + 14, pkt->wire_bytes < 0xffff ? (uint16_t)pkt->wire_bytes
-                                                     : 0xffff);
-    memcpy(out + framing, pkt->data, cap);
-    memset(out + framing + cap, 0, rlen - framing - cap);
-    return rlen;
+    if (out != NULL)
+        at_erf_make(out, &plan, pkt);
+    return plan.bytes;
 }
 
 size_t at_erf_build(uint8_t *out, const struct at_packet *pkt, uint32_t cap)

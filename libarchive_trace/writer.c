@@ -160,10 +160,11 @@ static enum at_status put_pcap(struct at_writer *w, const struct at_packet *pkt)
 
 /* Bytes past the length on the wire, which odd pcap files have, would be
  * padding to who reads the record. */
-static bool fits_erf(const struct at_packet *pkt)
+static bool fits_erf(const struct at_erf_plan *plan,
+                     const struct at_packet *pkt)
 {
     return pkt->wire_bytes <= ERF_MOST && pkt->cap_bytes <= pkt->wire_bytes &&
-           pkt->cap_bytes <= at_erf_room(pkt);
+           pkt->cap_bytes == plan->cap;
 }
 
 static void number_erf(struct at_writer *w, uint8_t *record,
@@ -179,15 +180,19 @@ static void number_erf(struct at_writer *w, uint8_t *record,
 static enum at_status put_new_erf(struct at_writer *w,
                                   const struct at_packet *pkt)
 {
-    const uint32_t room = at_erf_room(pkt);
-    const uint32_t cap = pkt->cap_bytes < room ? pkt->cap_bytes : room;
-    uint8_t *p = take_room(w, at_erf_build(NULL, pkt, cap));
+    const struct at_erf_plan plan = at_erf_plan(pkt, pkt->cap_bytes);
+    uint8_t *p;
 
+    if (plan.type < 0) {
+        w->losses.linktypes++;
+        return AT_OK;
+    }
+    p = take_room(w, plan.bytes);
     if (p == NULL)
         return w->err.status;
-    at_erf_build(p, pkt, cap);
+    at_erf_make(p, &plan, pkt);
     at_direction_to_erf(p, pkt);
-    w->losses.cut += !fits_erf(pkt);
+    w->losses.cut += !fits_erf(&plan, pkt);
     w->losses.fcs += pkt->fcs.known;
     number_erf(w, p, pkt);
     if (pkt->format == AT_FORMAT_PCAPNG) {
@@ -206,10 +211,6 @@ static enum at_status put_erf(struct at_writer *w, const struct at_packet *pkt)
 
     if (pkt->kind != AT_KIND_PACKET && pkt->format != AT_FORMAT_ERF) {
         at_losses_count(&w->losses, pkt);
-        return AT_OK;
-    }
-    if (!at_erf_is_record(pkt) && at_erf_type_for(pkt) < 0) {
-        w->losses.linktypes++;
         return AT_OK;
     }
     if (!at_erf_is_record(pkt) && pkt->kind == AT_KIND_PACKET)
@@ -479,14 +480,11 @@ uint64_t at_writer_raw_bytes(const struct at_writer *w)
 
 static uint64_t most_erf_bytes(const struct at_packet *pkt)
 {
-    const uint32_t cap = pkt->cap_bytes;
+    const bool left_out = !at_erf_is_record(pkt) &&
+                          pkt->kind == AT_KIND_PACKET &&
+                          at_erf_type_for(pkt) < 0;
 
-    if (at_erf_is_record(pkt) || pkt->kind != AT_KIND_PACKET)
-        return at_erf_build(NULL, pkt, cap);
-    if (at_erf_type_for(pkt) < 0)
-        return 0; /* is left out */
-    return at_erf_build(NULL, pkt,
-                        cap < at_erf_room(pkt) ? cap : at_erf_room(pkt));
+    return left_out ? 0 : at_erf_build(NULL, pkt, pkt->cap_bytes);
 }
 
 uint64_t at_writer_most_bytes(const struct at_writer *w,
