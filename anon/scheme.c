@@ -164,10 +164,20 @@ static uint64_t load_be64(const uint8_t *p)
     return (uint64_t)at_load_be32(p) << 32 | at_load_be32(p + 4);
 }
 
-/* The first 'n' of 64 bits. */
-static uint64_t high_bits(unsigned n)
+/* The first 'n' bits of one number, fewer than 64, and the rest of another. */
+static uint64_t join(uint64_t first, uint64_t rest, unsigned n)
 {
-    return n == 0 ? 0 : UINT64_MAX << (64 - n);
+    return rest ^ ((first ^ rest) & ~(UINT64_MAX >> n));
+}
+
+/* The first bits of 64 blocks. */
+static uint64_t first_bits(const uint8_t *block)
+{
+    uint64_t bits = 0;
+
+    for (unsigned i = 0; i < 64; i++)
+        bits = bits << 1 | block[i * BLOCK] >> 7;
+    return bits;
 }
 
 /* Every block ends like the pad; only beginnings differ between addresses. */
@@ -182,11 +192,9 @@ static uint32_t cryptopan32(struct at_scheme *s, uint32_t address)
     const uint32_t pad = at_load_be32(s->pad);
     uint32_t flips = 0;
 
-    for (unsigned i = 0; i < 32; i++) {
-        const uint32_t mask = (uint32_t)(high_bits(i) >> 32);
-
-        store_be32(s->in + i * BLOCK, (address & mask) | (pad & ~mask));
-    }
+    for (unsigned i = 0; i < 32; i++)
+        store_be32(s->in + i * BLOCK,
+                   pad ^ ((address ^ pad) & ~(UINT32_MAX >> i)));
     encrypt(s->first, s->out, s->in, 32);
     for (unsigned i = 0; i < 32; i++)
         flips = flips << 1 | s->out[i * BLOCK] >> 7;
@@ -198,20 +206,16 @@ static void cryptopan128(struct at_scheme *s, uint8_t *out, const uint8_t *in)
 {
     const uint64_t a[2] = {load_be64(in), load_be64(in + 8)};
     const uint64_t pad[2] = {load_be64(s->pad), load_be64(s->pad + 8)};
-    uint64_t flips[2] = {0, 0};
+    uint8_t *first = s->in, *last = s->in + 64 * BLOCK;
 
-    for (unsigned i = 0; i < 128; i++) {
-        const uint64_t m0 = high_bits(i < 64 ? i : 64);
-        const uint64_t m1 = high_bits(i < 64 ? 0 : i - 64);
-
-        store_be64(s->in + i * BLOCK, (a[0] & m0) | (pad[0] & ~m0));
-        store_be64(s->in + i * BLOCK + 8, (a[1] & m1) | (pad[1] & ~m1));
+    for (unsigned i = 0; i < 64; i++) {
+        store_be64(first + i * BLOCK, join(a[0], pad[0], i));
+        store_be64(last + i * BLOCK, a[0]);
+        store_be64(last + i * BLOCK + 8, join(a[1], pad[1], i));
     }
     encrypt(s->first, s->out, s->in, 128);
-    for (unsigned i = 0; i < 128; i++)
-        flips[i / 64] = flips[i / 64] << 1 | s->out[i * BLOCK] >> 7;
-    store_be64(out, a[0] ^ flips[0]);
-    store_be64(out + 8, a[1] ^ flips[1]);
+    store_be64(out, a[0] ^ first_bits(s->out));
+    store_be64(out + 8, a[1] ^ first_bits(s->out + 64 * BLOCK));
     lay_out_pad(s);
 }
 
@@ -222,17 +226,11 @@ static void libtrace64(struct at_scheme *s, uint8_t *out, const uint8_t *in)
 {
     const uint64_t address = load_be64(in);
     const uint64_t pad = at_load_le64(s->pad);
-    uint64_t flips = 0;
 
-    for (unsigned i = 0; i < 64; i++) {
-        const uint64_t mask = high_bits(i);
-
-        store_le64(s->in + i * BLOCK, (address & mask) | (pad & ~mask));
-    }
-    encrypt(s->first, s->out, s->in, 64);
     for (unsigned i = 0; i < 64; i++)
-        flips = flips << 1 | s->out[i * BLOCK] >> 7;
-    store_be64(out, address ^ flips);
+        store_le64(s->in + i * BLOCK, join(address, pad, i));
+    encrypt(s->first, s->out, s->in, 64);
+    store_be64(out, address ^ first_bits(s->out));
     lay_out_pad(s);
 }
 
