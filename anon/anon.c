@@ -175,20 +175,19 @@ static bool strip_record(const struct at_policy *p, struct at_packet *pkt,
 static bool rewrite(const struct at_policy *p, struct at_mask *mask,
                     struct at_scratch *scratch, struct at_packet *pkt)
 {
-    const struct at_packet was = *pkt;
     struct at_rewrite r;
 
-    if (!strip_record(p, pkt, scratch))
-        return false;
     r.policy = p;
     r.mask = mask;
-    r.pkt = &was;
+    r.pkt = pkt;
     r.now = take(scratch, pkt->cap_bytes);
     if (r.now == NULL)
         return false;
     memcpy(r.now, pkt->data, pkt->cap_bytes);
     at_rewrite_packet(&r);
     if (r.unknown && p->unknown_drop != 0)
+        return false;
+    if (!strip_record(p, pkt, scratch))
         return false;
     change_time(p, pkt);
     pkt->data = r.now;

@@ -13,7 +13,8 @@
  * permuted too, and nothing but the two bits that say "group" and "local" is
  * left of them; with their OUI kept, the lower half is permuted for each OUI.
  *
- * Tables have one place for each hash and forget what was there.
+ * Tables have one place for each hash and forget what was there.  In an empty
+ * one all is 0, which no tag is.
  */
 #include "mask.h"
 
@@ -25,9 +26,9 @@
 #include "bytes.h"
 
 enum {
-    FOUR_SLOTS = 1 << 14,
-    SIX_SLOTS = 1 << 12,
-    MAC_SLOTS = 1 << 12,
+    FOUR_BITS = 15,
+    SIX_BITS = 13,
+    MAC_BITS = 12,
     ROUNDS = 8,
     BLOCK = 16,
     BLOCKS_MOST = 32,
@@ -39,10 +40,10 @@ struct block {
     enum at_special_use use;
 };
 
-/* 'tag' is 0 for an empty place, else the role and 1. */
+/* What addresses were and became.  'tag' is the role and 1. */
 struct four {
-    uint8_t was[4], now[4];
-    uint32_t tag;
+    uint64_t was; /* the tag and the address */
+    uint8_t now[4];
 };
 
 struct six {
@@ -51,8 +52,8 @@ struct six {
 };
 
 struct mac {
-    uint8_t was[6], now[6];
-    uint32_t tag;
+    uint64_t was; /* a tag of 1 and the address */
+    uint8_t now[6];
 };
 
 struct at_mask {
@@ -66,9 +67,9 @@ struct at_mask {
     EVP_MAC_CTX *hash;
     at_mask_seen *seen;
     void *seen_ctx;
-    struct four four[FOUR_SLOTS];
-    struct six six[SIX_SLOTS];
-    struct mac mac[MAC_SLOTS];
+    struct four four[1 << FOUR_BITS];
+    struct six six[1 << SIX_BITS];
+    struct mac mac[1 << MAC_BITS];
 };
 
 /* ---- special addresses ----------------------------------------------- */
@@ -163,57 +164,79 @@ static void map_address(const struct at_mask *m, uint8_t *p, size_t bytes,
     } while (again && block_of(m, p, bytes) != block);
 }
 
-static uint32_t hash32(uint32_t v)
+/* Of 2^bits places.  All bits of a number are in the first of its product. */
+static size_t place_of(uint64_t number, unsigned bits)
 {
-    v ^= v >> 16;
-    v *= 0x7feb352du;
-    v ^= v >> 15;
-    v *= 0x846ca68bu;
-    return v ^ v >> 16;
+    return (size_t)(number * UINT64_C(0x9e3779b97f4a7c15) >> (64 - bits));
+}
+
+/* What an address becomes that is in no table. */
+static void map_new(const struct at_mask *m, uint8_t *now, const uint8_t *was,
+                    size_t bytes, enum at_role role)
+{
+    memcpy(now, was, bytes);
+    map_address(m, now, bytes, role);
+    if (m->seen != NULL)
+        m->seen(m->seen_ctx, was, now, bytes);
+}
+
+static uint64_t number_of_four(const uint8_t *p, enum at_role role)
+{
+    return ((uint64_t)role + 1) << 32 | at_load_be32(p);
 }
 
 static void mask_four(struct at_mask *m, uint8_t *p, enum at_role role)
 {
-    const uint32_t tag = (uint32_t)role + 1;
-    struct four
-        *slot = &m->four[hash32(at_load_be32(p) + tag) & (FOUR_SLOTS - 1)];
+    const uint64_t was = number_of_four(p, role);
+    struct four *slot = &m->four[place_of(was, FOUR_BITS)];
 
-    if (slot->tag != tag || memcmp(slot->was, p, 4) != 0) {
-        slot->tag = tag;
-        memcpy(slot->was, p, 4);
-        memcpy(slot->now, p, 4);
-        map_address(m, slot->now, 4, role);
-        if (m->seen != NULL)
-            m->seen(m->seen_ctx, slot->was, slot->now, 4);
+    if (slot->was != was) {
+        slot->was = was;
+        map_new(m, slot->now, p, 4, role);
     }
     memcpy(p, slot->now, 4);
+}
+
+static size_t place_of_six(const uint8_t *p, enum at_role role)
+{
+    const uint64_t first = at_load_le64(p) * UINT64_C(0xbf58476d1ce4e5b9);
+
+    return place_of((first ^ at_load_le64(p + 8)) + role, SIX_BITS);
 }
 
 static void mask_six(struct at_mask *m, uint8_t *p, enum at_role role)
 {
     const uint32_t tag = (uint32_t)role + 1;
-    const uint32_t h = hash32(at_load_be32(p) + tag) ^
-                       hash32(at_load_be32(p + 4) + 1) ^
-                       hash32(at_load_be32(p + 8) + 2) ^
-                       hash32(at_load_be32(p + 12) + 3);
-    struct six *slot = &m->six[h & (SIX_SLOTS - 1)];
+    struct six *slot = &m->six[place_of_six(p, role)];
 
     if (slot->tag != tag || memcmp(slot->was, p, 16) != 0) {
         slot->tag = tag;
         memcpy(slot->was, p, 16);
-        memcpy(slot->now, p, 16);
-        map_address(m, slot->now, 16, role);
-        if (m->seen != NULL)
-            m->seen(m->seen_ctx, slot->was, slot->now, 16);
+        map_new(m, slot->now, p, 16, role);
     }
     memcpy(p, slot->now, 16);
+}
+
+static enum at_role role_for(const struct at_mask *m, enum at_role role)
+{
+    return m->by_role ? role : AT_ROLE_NONE;
+}
+
+void at_mask_expect(const struct at_mask *m, const uint8_t *p, size_t bytes,
+                    enum at_role role)
+{
+    role = role_for(m, role);
+    if (bytes == 4)
+        __builtin_prefetch(
+            &m->four[place_of(number_of_four(p, role), FOUR_BITS)]);
+    else
+        __builtin_prefetch(&m->six[place_of_six(p, role)]);
 }
 
 void at_mask_address(struct at_mask *m, uint8_t *p, size_t bytes,
                      enum at_role role)
 {
-    if (!m->by_role)
-        role = AT_ROLE_NONE;
+    role = role_for(m, role);
     if (bytes == 4)
         mask_four(m, p, role);
     else
@@ -309,13 +332,16 @@ static void map_group(const struct at_mask *m, uint8_t *p)
         memset(p + 3, 0, 3);
 }
 
+/* Not those of solicited nodes, which end like the addresses of hosts. */
+static bool stays(const struct at_mask *m, const uint8_t *p)
+{
+    return m->policy->mac == AT_MAC_KEEP && memcmp(p, "\x33\x33\xff", 3) != 0;
+}
+
 static void map_mac(const struct at_mask *m, uint8_t *p)
 {
-    if (m->policy->mac == AT_MAC_KEEP) {
-        if (memcmp(p, "\x33\x33\xff", 3) == 0) /* solicited nodes */
-            map_group(m, p);
+    if (stays(m, p))
         return;
-    }
     if (p[0] & 1) {
         map_group(m, p);
         return;
@@ -338,16 +364,17 @@ static void map_mac(const struct at_mask *m, uint8_t *p)
 
 void at_mask_mac(struct at_mask *m, uint8_t *p)
 {
-    const uint32_t h = hash32(at_load_be32(p)) ^ hash32(at_load_be32(p + 2));
-    struct mac *slot = &m->mac[h & (MAC_SLOTS - 1)];
+    const uint64_t was = UINT64_C(1) << 48 | load_48(p);
+    struct mac *slot = &m->mac[place_of(was, MAC_BITS)];
 
-    if (slot->tag == 0 || memcmp(slot->was, p, 6) != 0) {
-        slot->tag = 1;
-        memcpy(slot->was, p, 6);
+    if (stays(m, p) && m->seen == NULL)
+        return;
+    if (slot->was != was) {
+        slot->was = was;
         memcpy(slot->now, p, 6);
         map_mac(m, slot->now);
         if (m->seen != NULL)
-            m->seen(m->seen_ctx, slot->was, slot->now, 6);
+            m->seen(m->seen_ctx, p, slot->now, 6);
     }
     memcpy(p, slot->now, 6);
 }

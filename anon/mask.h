@@ -37,4 +37,8 @@ void at_mask_hash(struct at_mask *mask, uint8_t *p, size_t n);
 void at_mask_label(struct at_mask *mask, uint8_t *p, size_t n);
 uint16_t at_mask_number(struct at_mask *mask, uint16_t v);
 
+/* The address at 'p' comes soon: its place in a table is fetched ahead. */
+void at_mask_expect(const struct at_mask *mask, const uint8_t *p, size_t bytes,
+                    enum at_role role);
+
 #endif

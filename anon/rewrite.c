@@ -12,14 +12,11 @@
  */
 #include "rewrite.h"
 
+#include "decode.h"
+
 enum {
-    PROTO_ICMP = 1,
     PROTO_IGMP = 2,
-    PROTO_TCP = 6,
-    PROTO_UDP = 17,
     PROTO_ESP = 50,
-    PROTO_ICMPV6 = 58,
-    PROTO_SCTP = 132,
 
     UDP_BYTES = 8,
     SCTP_BYTES = 12,
@@ -203,6 +200,7 @@ static bool go_deeper(struct at_rewrite *r)
         end_quoted(r);
         r->swapped = !r->swapped;
     }
+    r->layer[r->layers++] = r->h;
     r->h = inner;
     return true;
 }
@@ -225,7 +223,6 @@ static bool rewrite_layer(struct at_rewrite *r)
     if (r->h.net == AT_NET_OTHER)
         return false;
     end_packet(r);
-    r->layer[r->layers++] = r->h;
     end = at_rewrite_net(r);
     if (end == 0 || r->h.net == AT_NET_ARP)
         return false;
@@ -246,16 +243,87 @@ static uint32_t checksum_end(const struct at_rewrite *r,
     return end < r->cap ? end : r->cap;
 }
 
+static void mend_layer(struct at_rewrite *r, const struct at_headers *h)
+{
+    if (r->policy->checksum_zero != 0)
+        at_checksum_zero(r->pkt, h, r->now, r->cap);
+    else
+        at_checksum_repair(r->pkt, h, r->now, r->cap, r->changed);
+    at_touch(r, checksum_end(r, h));
+}
+
 static void mend_checksums(struct at_rewrite *r)
 {
-    for (unsigned i = r->layers; i-- > 0;) {
-        const struct at_headers *h = &r->layer[i];
+    if (r->h.net != AT_NET_OTHER)
+        mend_layer(r, &r->h);
+    while (r->layers > 0)
+        mend_layer(r, &r->layer[--r->layers]);
+}
 
-        if (r->policy->checksum_zero != 0)
-            at_checksum_zero(r->pkt, h, r->now, r->cap);
-        else
-            at_checksum_repair(r->pkt, h, r->now, r->cap, r->changed);
-        at_touch(r, checksum_end(r, h));
+/* ---- whole packets --------------------------------------------------- */
+
+static void expect_addresses(const struct at_rewrite *r)
+{
+    const size_t bytes = r->h.net == AT_NET_IPV6 ? 16 : 4;
+
+    if (r->h.net == AT_NET_OTHER)
+        return;
+    at_mask_expect(r->mask, r->h.src, bytes, AT_ROLE_SOURCE);
+    at_mask_expect(r->mask, r->h.dst, bytes, AT_ROLE_DESTINATION);
+}
+
+/*
+ * Most packets are Ethernet with IPv4 that has no options and is no fragment,
+ * and TCP or UDP that is no tunnel.  All they have is in its usual place: so
+ * r->h becomes what at_decode() would make it, as far as anyone here asks.
+ */
+static bool is_usual(struct at_rewrite *r)
+{
+    enum { IP = 14, TRANSPORT = IP + 20, LEAST = TRANSPORT + 20 };
+    const uint8_t *p = r->pkt->data;
+
+    if (r->pkt->linktype != AT_LINK_ETHERNET || r->pkt->cap_bytes < LEAST ||
+        at_load_be16(p + 12) != 0x0800 || p[IP] != 0x45 ||
+        at_load_be16(p + IP + 2) < LEAST - IP ||
+        (at_load_be16(p + IP + 6) & 0x3fff) != 0)
+        return false;
+    r->h = (struct at_headers){
+        .link = AT_LINK_ETHERNET,
+        .net = AT_NET_IPV4,
+        .net_offset = IP,
+        .ip_bytes = at_load_be16(p + IP + 2),
+        .src = p + IP + 12,
+        .dst = p + IP + 16,
+        .proto = p[IP + 9],
+        .transport_offset = TRANSPORT,
+        .sport = at_load_be16(p + TRANSPORT),
+        .dport = at_load_be16(p + TRANSPORT + 2),
+        .flags = AT_DECODED_PORTS,
+    };
+    return r->h.proto == PROTO_TCP ||
+           (r->h.proto == PROTO_UDP &&
+            !at_tunnel_may_be(PROTO_UDP, r->h.sport, r->h.dport));
+}
+
+static void rewrite_usual(struct at_rewrite *r)
+{
+    expect_addresses(r);
+    at_put_mac(r, 0);
+    at_put_mac(r, 6);
+    end_packet(r);
+    at_rewrite_net(r);
+    rewrite_transport(r);
+}
+
+static void rewrite_layers(struct at_rewrite *r)
+{
+    at_decode(&r->h, r->pkt);
+    expect_addresses(r);
+    while (rewrite_layer(r)) {
+        if (go_deeper(r))
+            continue;
+        rewrite_transport(r);
+        break;
     }
 }
 
@@ -271,12 +339,9 @@ static void begin(struct at_rewrite *r)
 void at_rewrite_packet(struct at_rewrite *r)
 {
     begin(r);
-    at_decode(&r->h, r->pkt);
-    while (rewrite_layer(r)) {
-        if (go_deeper(r))
-            continue;
-        rewrite_transport(r);
-        break;
-    }
+    if (is_usual(r))
+        rewrite_usual(r);
+    else
+        rewrite_layers(r);
     mend_checksums(r);
 }

@@ -24,7 +24,7 @@ struct at_rewrite {
     bool swapped;                   /* in a packet that an ICMP error quotes */
     struct at_headers h;            /* of the layer that is looked at */
     uint32_t end;                   /* of its packet; never past 'cap' */
-    struct at_headers layer[AT_DEEPEST + 2]; /* all so far */
+    struct at_headers layer[AT_DEEPEST + 1]; /* all around that one */
     unsigned layers;
 };
 

@@ -1021,6 +1021,100 @@ static void test_roles_of_quoted(void **state)
     at_anon_close(anon);
 }
 
+/* ---- the usual way and the other ------------------------------------- */
+
+/* A tag is nothing usual: what is behind it goes the way of all packets. */
+static void same_behind_tag(struct at_anon *anon, const struct bytes *frame,
+                            size_t cap)
+{
+    struct bytes tagged = {.n = 0};
+    struct both plain, other;
+
+    add(&tagged, frame->p, 12);
+    add(&tagged, "\x81\0\0\0", 4);
+    add(&tagged, frame->p + 12, frame->n - 12);
+    plain = anonymise(anon, frame, cap, AT_LINK_ETHERNET);
+    other = anonymise(anon, &tagged, cap + 4, AT_LINK_ETHERNET);
+    assert_int_equal(plain.kept, other.kept);
+    assert_int_equal(plain.pkt.done, other.pkt.done);
+    assert_int_equal(plain.pkt.cap_bytes + 4, other.pkt.cap_bytes);
+    assert_true(plain.pkt.cap_bytes >= 12);
+    assert_memory_equal(plain.pkt.data, other.pkt.data, 12);
+    assert_memory_equal(plain.pkt.data + 12, other.pkt.data + 16,
+                        plain.pkt.cap_bytes - 12);
+    free_both(&plain);
+    free_both(&other);
+    drop(&tagged);
+}
+
+/* However it is cut, and whichever bit of its headers is another. */
+static void same_whatever_it_is(struct at_anon *anon, struct bytes *frame)
+{
+    enum { TYPE = 12, HEADERS = 76 };
+
+    for (size_t cap = TYPE + 2; cap <= frame->n; cap++)
+        same_behind_tag(anon, frame, cap);
+    for (size_t bit = TYPE * 8; bit < HEADERS * 8; bit++) {
+        const uint8_t mask = (uint8_t)(1 << bit % 8);
+
+        if (bit / 8 >= frame->n)
+            break;
+        frame->p[bit / 8] ^= mask;
+        same_behind_tag(anon, frame, frame->n);
+        frame->p[bit / 8] ^= mask;
+    }
+}
+
+static struct bytes to_port(uint16_t port)
+{
+    struct bytes in = segment(UDP),
+                 b = in_udp(port, "\10\0\0\0\0\0\7\0", 8, &in);
+
+    drop(&in);
+    return b;
+}
+
+static struct bytes with_tcp_options(void)
+{
+    struct bytes b = {.n = 0};
+
+    add_ipv4(&b, TCP, 0, 0, 0);
+    add_tcp(&b, 13, 0x10);
+    memcpy(b.p + 40,
+           "\1\1\x08\x0a\0\0\0\1\0\0\0\2\x1e\x08\x30\1" FOUR
+           "\xfd\x0a" FOUR FOUR "\0\0",
+           32);
+    add(&b, FOUR FOUR FOUR, 12);
+    sum_ipv4(&b, 0, 16, true);
+    return b;
+}
+
+static void test_usual(void **state)
+{
+    static const char *const policies[] = {
+        "payload = keep\n",
+        "payload = drop\ndns = rewrite\nmac = keep\nchecksum = zero\n",
+        "payload = zero\nip-id = hash\ntcp-timestamps = zero\n"
+        "scheme-source = cryptopan\nscheme = none\nunknown = drop\n"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+        struct at_anon *anon = open_anon(policies[i]);
+        struct bytes ip[] = {segment(TCP), segment(UDP),      dns(),
+                             dhcp(),       to_port(4789),     to_port(6635),
+                             to_port(80),  with_tcp_options()};
+
+        for (size_t k = 0; k < sizeof(ip) / sizeof(ip[0]); k++) {
+            struct bytes frame = on_ethernet(&ip[k], 0x0800);
+
+            add(&frame, FOUR, 4);
+            same_whatever_it_is(anon, &frame);
+            drop(&frame);
+        }
+        at_anon_close(anon);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1053,6 +1147,7 @@ int main(void)
         cmocka_unit_test(test_dns),
         cmocka_unit_test(test_roles),
         cmocka_unit_test(test_roles_of_quoted),
+        cmocka_unit_test(test_usual),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
