@@ -58,14 +58,12 @@ void at_app_names_close(struct at_app_names *names)
 static void take_way(struct at_app_way *way, const struct at_flow_row *row,
                      int dir)
 {
-    if (row->first_len[dir] > 0) {
-        way->payload = AT_APP_FIRST;
-        way->captured = row->captured[dir];
-        way->length = row->first_len[dir];
-        memcpy(way->bytes, row->first[dir], AT_APP_BYTES);
-    } else if (row->payload[dir] > 0) {
-        way->payload = AT_APP_LOST;
-    }
+    way->payload = (uint8_t)(row->first_len[dir] > 0 ? AT_APP_FIRST
+                             : row->payload[dir] > 0 ? AT_APP_LOST
+                                                     : AT_APP_SILENT);
+    way->captured = row->captured[dir];
+    way->length = row->first_len[dir];
+    memcpy(way->bytes, row->first[dir], AT_APP_BYTES);
 }
 
 uint16_t at_app_of_row(const struct at_apps *apps, struct at_flow_row *row)

@@ -1,7 +1,8 @@
 /*
  * app_rules.h - rules as they were read
  *
- * For app.c, which compiles them, and app_check.c, which doubts them.
+ * For app_cells.c and app_match.c, which compile them, and app_check.c, which
+ * doubts them.
  */
 #ifndef AT_APP_RULES_H
 #define AT_APP_RULES_H
@@ -116,6 +117,15 @@ static inline bool at_app_side_allows(const struct at_app_rules *rules,
             at_app_class_has(&rules->class[s->class_at[i] - 1], byte));
 }
 
+/* Captured bytes that belong to the payload. */
+static inline unsigned at_app_bytes_of(const struct at_app_way *way)
+{
+    const unsigned n = way->captured < AT_APP_BYTES ? way->captured
+                                                    : AT_APP_BYTES;
+
+    return n < way->length ? n : way->length;
+}
+
 /* What a field says of a packet: both sides of its relation. */
 static inline uint64_t at_app_field_value(const struct at_app_field *f,
                                           const uint8_t *bytes)
@@ -131,7 +141,7 @@ static inline uint64_t at_app_field_value(const struct at_app_field *f,
 enum at_status at_apps_parse_alone(struct at_apps **out, const char *text,
                                    size_t n, struct at_error *err);
 
-/* The rules compiled; app.c has more to say of it. */
+/* The rules compiled; app_match.c has more to say of it. */
 const struct at_app_rules *at_apps_rules(const struct at_apps *apps);
 
 /* The rule that answers for a flow; UINT32_MAX if none does. */
@@ -144,5 +154,11 @@ bool at_app_rule_holds(const struct at_app_rules *rules,
                        const struct at_app_rule *rule,
                        const struct at_app_side *a, const struct at_app_side *b,
                        const struct at_app_flow *flow, unsigned way);
+
+/* The same with way 0 of a flow whose ends are known to have sent what 'a' and
+ * 'b' are about, with the bytes that they ask for. */
+bool at_app_rest_holds(const struct at_app_rule *rule,
+                       const struct at_app_side *a, const struct at_app_side *b,
+                       const struct at_app_flow *flow);
 
 #endif
