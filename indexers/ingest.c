@@ -320,6 +320,10 @@ static enum at_status ready_draft(struct ingest *in,
 
     if (st == AT_OK && !in->again)
         st = meet_pending(in, pkt, ns, &taken_up, err);
+    if (st == AT_OK && taken_up && needs_new_draft(in, pkt, ns)) {
+        taken_up = false; /* it is as large as it may become */
+        st = put_draft(in, false, err);
+    }
     if (st == AT_OK && !taken_up)
         st = open_draft(in, pkt, ns, err);
     return st;

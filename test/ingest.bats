@@ -174,6 +174,19 @@ END
     done
 }
 
+@test "ingest: a pending segment that is full is not added to" {
+    need python3 sqlite3
+    # The first run ends where the first segment of one run does.
+    at-ingest -q --flush --rotate 10k one "$TEST_DATA/dns.pcap"
+    n=$(at-archive list --json one | head -n 1 | sed 's/.*"packets":\([0-9]*\).*/\1/')
+    python3 "$TOP/test/fragments.py" cut "$TEST_DATA/dns.pcap" "$n" 1.pcap 2.pcap
+    for f in 1.pcap 2.pcap; do
+        at-ingest -q --rotate 10k many "$f"
+    done
+    at-ingest -q --flush --rotate 10k many
+    diff <(contents many | grep segments/) <(contents one | grep segments/)
+}
+
 @test "ingest: --timeout and --max-flows are rules of the archive's flows" {
     at-ingest -q --flush --timeout udp=1ms,tcp=1ms short "$TEST_DATA/http.pcap"
     at-index -q --timeout udp=1ms,tcp=1ms -o short.idx "$TEST_DATA/http.pcap"
