@@ -94,12 +94,17 @@ enum at_status at_builder_resume(struct at_builder *b,
 {
     struct at_flow flow;
     struct at_flow_past past;
+    struct at_datagram first;
     enum at_status st = AT_OK;
 
     b->carry = carry;
     for (size_t i = 0; i < carry->n && st == AT_OK; i++)
         st = at_carry_get(carry, i, &flow, &past)
                  ? at_tracker_resume(b->tracker, &flow, &past)
+                 : AT_ERR_FORMAT;
+    for (size_t i = 0; i < carry->datagrams && st == AT_OK; i++)
+        st = at_carry_get_datagram(carry, i, &first)
+                 ? at_tracker_resume_datagram(b->tracker, &first)
                  : AT_ERR_FORMAT;
     return st != AT_ERR_FORMAT
                ? tracked(b, st, err)
@@ -503,6 +508,11 @@ static enum at_status keep_open(void *ctx, const struct at_flow *flow,
     return at_carry_add(ctx, flow, past);
 }
 
+static enum at_status keep_datagram(void *ctx, const struct at_datagram *first)
+{
+    return at_carry_add_datagram(ctx, first);
+}
+
 /* All flows there were go to the store; the tracker's memory is wanted for
  * what comes then. */
 static enum at_status finish_tracker(struct at_builder *b,
@@ -513,7 +523,8 @@ static enum at_status finish_tracker(struct at_builder *b,
         b,
         about->open == NULL
             ? at_tracker_finish(b->tracker)
-            : at_tracker_finish_part(b->tracker, keep_open, about->open),
+            : at_tracker_finish_part(b->tracker, keep_open, keep_datagram,
+                                     about->open),
         err);
 
     if (st != AT_OK)
@@ -956,6 +967,41 @@ static void write_carried(struct writing *w, const struct at_builder *b)
     sqlite3_finalize(st);
 }
 
+static sqlite3_stmt *begin_datagrams(struct writing *w)
+{
+    at_sql_exec(&w->sql, AT_INDEX_DATAGRAMS);
+    return at_sql_prepare(&w->sql, "INSERT INTO datagram VALUES(?, ?, ?, ?)");
+}
+
+/* The datagrams of a flow that began before this part; *st is NULL until there
+ * is one. */
+static void put_datagrams(struct writing *w, sqlite3_stmt **st,
+                          const struct at_carry *carry, const struct carried *c)
+{
+    const size_t end = at_carry_datagrams_from(carry, c->number);
+    struct at_datagram d;
+
+    for (size_t i = at_carry_datagrams_from(carry, c->number - 1);
+         i < end && at_carry_get_datagram(carry, i, &d); i++) {
+        if (*st == NULL)
+            *st = begin_datagrams(w);
+        at_sql_bind(*st, 1, c->id);
+        at_sql_bind(*st, 2, d.link);
+        at_sql_bind(*st, 3, d.from_hi);
+        at_sql_bind(*st, 4, d.ts_ns - w->base_ns);
+        at_sql_run(&w->sql, *st);
+    }
+}
+
+static void write_datagrams(struct writing *w, const struct at_builder *b)
+{
+    sqlite3_stmt *st = NULL;
+
+    for (size_t i = 0; i < w->s->carries && w->sql.err.status == AT_OK; i++)
+        put_datagrams(w, &st, b->carry, &w->s->carried[i]);
+    sqlite3_finalize(st);
+}
+
 static enum at_status sync_file(const char *path, struct at_error *err)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -1004,6 +1050,7 @@ static enum at_status write_all(struct at_builder *b, struct writing *w,
     write_access(w, about);
     write_holes(w, about);
     write_carried(w, b);
+    write_datagrams(w, b);
     return at_sql_exec(&w->sql, "COMMIT");
 }
 

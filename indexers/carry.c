@@ -31,9 +31,14 @@ enum {
     STATE = SYN_US + 4,
     BITS = STATE + 1,
     TCP = 6,
+    /* of a datagram */
+    LINK = 4,
+    TIME = 8,
+    SENDER = 16,
 };
 
 _Static_assert(BITS + 1 == AT_CARRY_STATE_BYTES, "the layout of carry.h");
+_Static_assert(SENDER + 1 == AT_CARRY_DATAGRAM_BYTES, "the layout of carry.h");
 
 /* ---- keys ------------------------------------------------------------ */
 
@@ -145,21 +150,28 @@ bool at_carry_unpack_state(struct at_flow *flow, struct at_flow_past *past,
 
 /* ---- lists ----------------------------------------------------------- */
 
-static enum at_status make_room(struct at_carry *c, size_t n)
+/* Room for 'more' records behind 'n'. */
+static enum at_status make_room(uint8_t **record, size_t *room, size_t n,
+                                size_t more, size_t record_bytes)
 {
-    size_t room = c->room;
+    size_t wanted = *room;
     uint8_t *p;
 
-    if (c->room - c->n >= n)
+    if (wanted - n >= more)
         return AT_OK;
-    while (room - c->n < n)
-        room = room + room / 2 + 256;
-    p = realloc(c->record, room * AT_CARRY_BYTES);
+    while (wanted - n < more)
+        wanted = wanted + wanted / 2 + 256;
+    p = realloc(*record, wanted * record_bytes);
     if (p == NULL)
         return AT_ERR_MEMORY;
-    c->record = p;
-    c->room = room;
+    *record = p;
+    *room = wanted;
     return AT_OK;
+}
+
+static enum at_status make_flow_room(struct at_carry *c, size_t more)
+{
+    return make_room(&c->record, &c->room, c->n, more, AT_CARRY_BYTES);
 }
 
 enum at_status at_carry_add(struct at_carry *c, const struct at_flow *flow,
@@ -167,7 +179,7 @@ enum at_status at_carry_add(struct at_carry *c, const struct at_flow *flow,
 {
     uint8_t *p;
 
-    if (make_room(c, 1) != AT_OK)
+    if (make_flow_room(c, 1) != AT_OK)
         return AT_ERR_MEMORY;
     p = c->record + c->n++ * AT_CARRY_BYTES;
     pack_key(p, &flow->key);
@@ -181,7 +193,7 @@ enum at_status at_carry_add_bytes(struct at_carry *c, const void *p, size_t n)
         return AT_ERR_FORMAT;
     if (n == 0)
         return AT_OK;
-    if (make_room(c, n / AT_CARRY_BYTES) != AT_OK)
+    if (make_flow_room(c, n / AT_CARRY_BYTES) != AT_OK)
         return AT_ERR_MEMORY;
     memcpy(c->record + c->n * AT_CARRY_BYTES, p, n);
     c->n += n / AT_CARRY_BYTES;
@@ -198,8 +210,94 @@ bool at_carry_get(const struct at_carry *c, size_t i, struct at_flow *flow,
     return at_carry_unpack_state(flow, past, p + AT_CARRY_KEY_BYTES);
 }
 
+/* ---- datagrams ------------------------------------------------------- */
+
+static enum at_status make_datagram_room(struct at_carry *c, size_t more)
+{
+    return make_room(&c->datagram, &c->datagram_room, c->datagrams, more,
+                     AT_CARRY_DATAGRAM_BYTES);
+}
+
+enum at_status at_carry_add_datagram(struct at_carry *c,
+                                     const struct at_datagram *first)
+{
+    uint8_t *p;
+
+    if (make_datagram_room(c, 1) != AT_OK)
+        return AT_ERR_MEMORY;
+    p = c->datagram + c->datagrams++ * AT_CARRY_DATAGRAM_BYTES;
+    at_store_le32(p, first->value);
+    at_store_le32(p + LINK, first->link);
+    at_store_le64(p + TIME, (uint64_t)first->ts_ns);
+    p[SENDER] = first->from_hi;
+    return AT_OK;
+}
+
+enum at_status at_carry_add_datagram_bytes(struct at_carry *c, const void *p,
+                                           size_t n)
+{
+    const size_t more = n / AT_CARRY_DATAGRAM_BYTES;
+
+    if (n % AT_CARRY_DATAGRAM_BYTES != 0)
+        return AT_ERR_FORMAT;
+    if (n == 0)
+        return AT_OK;
+    if (make_datagram_room(c, more) != AT_OK)
+        return AT_ERR_MEMORY;
+    memcpy(c->datagram + c->datagrams * AT_CARRY_DATAGRAM_BYTES, p, n);
+    c->datagrams += more;
+    return AT_OK;
+}
+
+static struct at_datagram unpack_datagram(const struct at_carry *c, size_t i)
+{
+    const uint8_t *p = c->datagram + i * AT_CARRY_DATAGRAM_BYTES;
+
+    return (struct at_datagram){.value = at_load_le32(p),
+                                .link = at_load_le32(p + LINK),
+                                .ts_ns = (int64_t)at_load_le64(p + TIME),
+                                .from_hi = (p[SENDER] & 1) != 0};
+}
+
+/* A flow has lasted until its first fragments, and they are not too old. */
+bool at_carry_get_datagram(const struct at_carry *c, size_t i,
+                           struct at_datagram *first)
+{
+    struct at_datagram before;
+    const uint8_t *flow;
+
+    *first = unpack_datagram(c, i);
+    if (first->value >= c->n)
+        return false;
+    flow = c->record + first->value * AT_CARRY_BYTES + AT_CARRY_KEY_BYTES;
+    if (at_load_le64(flow + LAST) - (uint64_t)first->ts_ns > AT_DATAGRAM_NS)
+        return false;
+    if (i == 0)
+        return true;
+    before = unpack_datagram(c, i - 1);
+    return at_datagram_order(&before, first) < 0;
+}
+
+size_t at_carry_datagrams_from(const struct at_carry *c, size_t flow)
+{
+    size_t low = 0, high = c->datagrams;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+
+        if (unpack_datagram(c, middle).value < flow)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* ---------------------------------------------------------------------- */
+
 void at_carry_close(struct at_carry *c)
 {
     free(c->record);
+    free(c->datagram);
     *c = (struct at_carry){.n = 0};
 }

@@ -15,6 +15,12 @@
  *           time of handshake (or ICMP message), 1 enum at_flow_state, 1 bits
  *           (1 source is higher, 2 enum at_handshake, 1 answered)
  *
+ * And of datagrams of which later fragments may come:
+ *
+ *   datagram  4 number of its flow among these, from 0, 4 its own number (see
+ *           struct at_sight), 8 time of its first fragment, 1 bits (1 sent by
+ *           the higher end)
+ *
  * Numbers are little-endian.
  */
 #ifndef AT_CARRY_H
@@ -26,6 +32,7 @@ enum {
     AT_CARRY_KEY_BYTES = 44,
     AT_CARRY_STATE_BYTES = 54,
     AT_CARRY_BYTES = AT_CARRY_KEY_BYTES + AT_CARRY_STATE_BYTES,
+    AT_CARRY_DATAGRAM_BYTES = 17,
 };
 
 void at_carry_pack_state(uint8_t p[AT_CARRY_STATE_BYTES],
@@ -37,10 +44,13 @@ void at_carry_pack_state(uint8_t p[AT_CARRY_STATE_BYTES],
 bool at_carry_unpack_state(struct at_flow *flow, struct at_flow_past *past,
                            const uint8_t p[AT_CARRY_STATE_BYTES]);
 
-/* The flows that are open, in the order they began; all zero is none. */
+/* The flows that are open, in the order they began, and their datagrams, by
+ * flow, number and sender; all zero is none. */
 struct at_carry {
     uint8_t *record; /* AT_CARRY_BYTES each */
     size_t n, room;
+    uint8_t *datagram; /* AT_CARRY_DATAGRAM_BYTES each */
+    size_t datagrams, datagram_room;
 };
 
 /* AT_OK or AT_ERR_MEMORY. */
@@ -53,6 +63,18 @@ enum at_status at_carry_add_bytes(struct at_carry *c, const void *p, size_t n);
 /* Flow number 'i' from 0; false if these are not the bytes of one. */
 bool at_carry_get(const struct at_carry *c, size_t i, struct at_flow *flow,
                   struct at_flow_past *past);
+
+/* The same for datagrams, whose value is the number of their flow; false also
+ * if that is not there, or the one before belongs behind it. */
+enum at_status at_carry_add_datagram(struct at_carry *c,
+                                     const struct at_datagram *first);
+enum at_status at_carry_add_datagram_bytes(struct at_carry *c, const void *p,
+                                           size_t n);
+bool at_carry_get_datagram(const struct at_carry *c, size_t i,
+                           struct at_datagram *first);
+
+/* The number of the first datagram of flow 'flow' or a later one. */
+size_t at_carry_datagrams_from(const struct at_carry *c, size_t flow);
 
 void at_carry_close(struct at_carry *c);
 

@@ -251,7 +251,7 @@ static enum at_status upgrade(struct at_archive *a, struct at_error *err)
 {
     enum at_status st = AT_OK;
 
-    if (a->version == AT_CATALOG_VERSION)
+    if (!at_catalog_is_older(&a->sql, a->version))
         return AT_OK;
     if (!a->unsealed)
         st = at_seal_break(a->path, err);

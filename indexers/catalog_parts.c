@@ -11,6 +11,7 @@
 enum {
     SHIFT = 20, /* the number of a segment in an id is above that of the row */
     OPEN_FLOWS = 4096,
+    OPEN_DATAGRAMS = 4096,
     LINES = 30, /* of a sieve in a row; two such rows fill a page of SQLite */
 };
 
@@ -48,6 +49,9 @@ static void put_open(struct at_archive *a, int64_t segment,
 {
     put_rows(a, "INSERT INTO open_flow VALUES(?, ?)", segment, open->record,
              open->n, AT_CARRY_BYTES, OPEN_FLOWS);
+    put_rows(a, "INSERT INTO open_datagram VALUES(?, ?)", segment,
+             open->datagram, open->datagrams, AT_CARRY_DATAGRAM_BYTES,
+             OPEN_DATAGRAMS);
 }
 
 /* Only the newest of the sealed segments of a stream keeps them, and what is
@@ -67,11 +71,15 @@ static void drop_old_open(struct at_archive *a, int64_t segment)
         " JOIN open_flow f ON f.id >> 20 = o.id"
         " WHERE s.id = ?1 AND o.start > s.start)",
         segment);
+    at_sql_exec(&a->sql, "DELETE FROM open_datagram WHERE id >> 20 NOT IN"
+                         " (SELECT id >> 20 FROM open_flow)");
 }
 
 static void drop_open(struct at_archive *a, int64_t segment)
 {
     at_catalog_run_for(a, "DELETE FROM open_flow WHERE id >> 20 = ?", segment);
+    at_catalog_run_for(a, "DELETE FROM open_datagram WHERE id >> 20 = ?",
+                       segment);
 }
 
 static void replace_open(struct at_archive *a, int64_t id, int64_t replaces,
@@ -81,11 +89,14 @@ static void replace_open(struct at_archive *a, int64_t id, int64_t replaces,
     put_open(a, id, open);
 }
 
-static void move_open(struct at_archive *a, int64_t to, int64_t from)
+#define MOVE(table)                                                            \
+    "UPDATE " table " SET id = (?1 << 20) | (id & 1048575)"                    \
+    " WHERE id >> 20 = ?2"
+
+static void move_rows(struct at_archive *a, const char *update, int64_t to,
+                      int64_t from)
 {
-    sqlite3_stmt *st = at_sql_prepare(
-        &a->sql, "UPDATE open_flow SET id = (?1 << 20) | (id & 1048575)"
-                 " WHERE id >> 20 = ?2");
+    sqlite3_stmt *st = at_sql_prepare(&a->sql, update);
 
     at_sql_bind(st, 1, to);
     at_sql_bind(st, 2, from);
@@ -93,29 +104,65 @@ static void move_open(struct at_archive *a, int64_t to, int64_t from)
     sqlite3_finalize(st);
 }
 
+static void move_open(struct at_archive *a, int64_t to, int64_t from)
+{
+    move_rows(a, MOVE("open_flow"), to, from);
+    move_rows(a, MOVE("open_datagram"), to, from);
+}
+
+/* The number of the segment before; 0 if there is none. */
+static int64_t segment_before(struct at_archive *a, const char *stream,
+                              int64_t segment, int64_t start_ns)
+{
+    sqlite3_stmt *st = at_sql_prepare(
+        &a->sql, "SELECT s.id FROM segment s JOIN stream t ON t.id = s.stream"
+                 " WHERE t.name = ?1 AND (s.start < ?3 OR (s.start = ?3"
+                 " AND (?2 = 0 OR s.id < ?2)))"
+                 " ORDER BY s.start DESC, s.id DESC LIMIT 1");
+    int64_t id = 0;
+
+    at_sql_bind_text(st, 1, stream);
+    at_sql_bind(st, 2, segment);
+    at_sql_bind(st, 3, start_ns);
+    if (at_sql_step(&a->sql, st) == AT_OK)
+        id = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    return id;
+}
+
+static enum at_status
+add_rows(struct at_archive *a, const char *query, int64_t segment,
+         enum at_status (*add)(struct at_carry *c, const void *p, size_t n),
+         struct at_carry *carry)
+{
+    sqlite3_stmt *st = at_sql_prepare(&a->sql, query);
+    enum at_status r = AT_OK;
+
+    at_sql_bind(st, 1, segment);
+    while (r == AT_OK && at_sql_step(&a->sql, st) == AT_OK)
+        r = add(carry, sqlite3_column_blob(st, 0),
+                (size_t)sqlite3_column_bytes(st, 0));
+    sqlite3_finalize(st);
+    return r;
+}
+
 enum at_status at_archive_open_flows(struct at_archive *a, const char *stream,
                                      int64_t segment, int64_t start_ns,
                                      struct at_carry *carry,
                                      struct at_error *err)
 {
-    sqlite3_stmt *st;
-    enum at_status r = AT_OK;
+    enum at_status r;
+    int64_t id;
 
     if (a->version < 2)
         return AT_OK;
-    st = at_sql_prepare(
-        &a->sql, "SELECT data FROM open_flow WHERE id >> 20 = (SELECT s.id"
-                 " FROM segment s JOIN stream t ON t.id = s.stream"
-                 " WHERE t.name = ?1 AND (s.start < ?3 OR (s.start = ?3"
-                 " AND (?2 = 0 OR s.id < ?2)))"
-                 " ORDER BY s.start DESC, s.id DESC LIMIT 1) ORDER BY id");
-    at_sql_bind_text(st, 1, stream);
-    at_sql_bind(st, 2, segment);
-    at_sql_bind(st, 3, start_ns);
-    while (r == AT_OK && at_sql_step(&a->sql, st) == AT_OK)
-        r = at_carry_add_bytes(carry, sqlite3_column_blob(st, 0),
-                               (size_t)sqlite3_column_bytes(st, 0));
-    sqlite3_finalize(st);
+    id = segment_before(a, stream, segment, start_ns);
+    r = add_rows(a, "SELECT data FROM open_flow WHERE id >> 20 = ? ORDER BY id",
+                 id, at_carry_add_bytes, carry);
+    if (r == AT_OK && at_sql_has_table(&a->sql, "open_datagram"))
+        r = add_rows(
+            a, "SELECT data FROM open_datagram WHERE id >> 20 = ? ORDER BY id",
+            id, at_carry_add_datagram_bytes, carry);
     if (a->sql.err.status != AT_OK)
         return at_catalog_error(a, err);
     return r == AT_ERR_FORMAT

@@ -12,7 +12,9 @@
  *   open_flow  the flows that are open at the end of a segment (carry.h), a
  * number of them in each row; its id is the segment's and, below, the number of
  * the row.  Of a stream only the newest segments have any: the pending one, and
- * the sealed one before sieve    which hosts a segment may hold (sieve.h), some
+ * the sealed one before
+ *   open_datagram  the same of their datagrams of which fragments may come
+ *   sieve    which hosts a segment may hold (sieve.h), some
  * lines in each row, with ids like those; hosts: how many lines there are
  *   minute   packets and bytes of each minute (since 1970) by kind (schema.h);
  *            hour the same by hours.  minute_app and hour_app: the flows that
@@ -75,7 +77,7 @@ static const char tables[] =
     " name TEXT NOT NULL, records INT NOT NULL, complete INT NOT NULL,"
     " damaged INT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE intent(path TEXT PRIMARY KEY) WITHOUT ROWID;" SALVAGE GONE
-        PARTS AT_CATALOG_CHANGED VERSION "COMMIT;";
+        PARTS AT_CATALOG_DATAGRAMS AT_CATALOG_CHANGED VERSION "COMMIT;";
 
 /* One column a statement: SQLite adds no more. */
 static const char from_1
@@ -108,11 +110,17 @@ enum at_status at_catalog_version(struct at_sql *sql, int *version,
     return AT_OK;
 }
 
+bool at_catalog_is_older(struct at_sql *sql, int version)
+{
+    return version < AT_CATALOG_VERSION ||
+           !at_sql_has_table(sql, "open_datagram");
+}
+
 enum at_status at_catalog_upgrade(struct at_sql *sql, int version)
 {
-    if (version == AT_CATALOG_VERSION)
-        return AT_OK;
     at_sql_exec(sql, "BEGIN IMMEDIATE");
-    at_sql_exec(sql, from_1);
+    if (version == 1)
+        at_sql_exec(sql, from_1);
+    at_sql_exec(sql, AT_CATALOG_DATAGRAMS);
     return at_sql_exec(sql, "COMMIT");
 }

@@ -22,6 +22,11 @@ enum {
     "CREATE TABLE IF NOT EXISTS changed(stream INTEGER PRIMARY KEY"            \
     " REFERENCES stream(id), key TEXT NOT NULL, policy TEXT NOT NULL);"
 
+/* Nor this one until they are changed. */
+#define AT_CATALOG_DATAGRAMS                                                   \
+    "CREATE TABLE IF NOT EXISTS open_datagram(id INTEGER PRIMARY KEY,"         \
+    " data BLOB NOT NULL);"
+
 /* Makes the tables of this version in an empty database. */
 enum at_status at_catalog_make(struct at_sql *sql);
 
@@ -30,7 +35,10 @@ enum at_status at_catalog_make(struct at_sql *sql);
 enum at_status at_catalog_version(struct at_sql *sql, int *version,
                                   struct at_error *err);
 
-/* Makes one of this version of one of 'version', in one transaction. */
+/* Whether one of 'version' is not as it would be made now. */
+bool at_catalog_is_older(struct at_sql *sql, int version);
+
+/* Then makes it so, in one transaction. */
 enum at_status at_catalog_upgrade(struct at_sql *sql, int version);
 
 #endif

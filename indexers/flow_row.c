@@ -5,7 +5,13 @@
 
 #include <string.h>
 
-enum { PROTO_ICMP = 1, PROTO_ICMPV6 = 58 };
+enum {
+    PROTO_ICMP = 1,
+    PROTO_TCP = 6,
+    PROTO_UDP = 17,
+    PROTO_ICMPV6 = 58,
+    PROTO_SCTP = 132,
+};
 
 static uint8_t verdict(const struct at_flow *f)
 {
@@ -134,6 +140,13 @@ void at_flow_row_join(struct at_flow_row *a, const struct at_flow_row *b,
                                                a->packets[1] > 0);
 }
 
+/* The packets of a part may all be later fragments, without the ports. */
+static bool has_ports(const struct at_flow_row *row)
+{
+    return (row->marks & AT_DECODED_PORTS) != 0 || row->proto == PROTO_TCP ||
+           row->proto == PROTO_UDP || row->proto == PROTO_SCTP;
+}
+
 bool at_flow_row_key(struct at_flow_key *key, const struct at_flow_row *row)
 {
     struct at_ends ends = {
@@ -147,7 +160,7 @@ bool at_flow_row_key(struct at_flow_key *key, const struct at_flow_row *row)
         .inner = row->inner,
         .net = row->net,
         .proto = row->proto,
-        .ports = (row->marks & AT_DECODED_PORTS) != 0,
+        .ports = has_ports(row),
     };
 
     return at_flow_key_make(key, &ends);

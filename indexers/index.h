@@ -98,10 +98,16 @@ enum at_status at_index_minutes(struct at_index *ix, at_minute_fn *fn,
 enum at_status at_index_app_minutes(struct at_index *ix, at_minute_fn *fn,
                                     void *ctx, struct at_error *err);
 
-/* Adds the flows that go on from earlier parts of the capture, as they were
- * before this one: with them its index can be made again. */
+/* Adds the flows that go on from earlier parts of the capture, and their
+ * datagrams, as they were before this one: with them its index can be made
+ * again. */
 enum at_status at_index_carried(struct at_index *ix, struct at_carry *carry,
                                 struct at_error *err);
+
+/* The same, but only the flows that have datagrams of which later fragments may
+ * be here. */
+enum at_status at_index_datagrams(struct at_index *ix, struct at_carry *carry,
+                                  struct at_error *err);
 
 /* A set of numbers from 0 to below 'n'. */
 struct at_set {

@@ -12,17 +12,19 @@
 
 /* ---- parts of a capture ---------------------------------------------- */
 
-static enum at_status carried_ids(struct at_index *ix, struct at_set *ids,
-                                  struct at_error *err)
+/* The ids that 'query' gives of a table, which may not be there. */
+static enum at_status table_ids(struct at_index *ix, const char *table,
+                                const char *query, struct at_set *ids,
+                                struct at_error *err)
 {
     sqlite3_stmt *st;
     enum at_status r = at_set_open(ids, (size_t)ix->info.rows + 1, false);
 
     if (r != AT_OK)
         return at_error_set(err, r, "out of memory");
-    if (!at_sql_has_table(&ix->sql, "carried"))
+    if (!at_sql_has_table(&ix->sql, table))
         return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
-    st = at_sql_prepare(&ix->sql, "SELECT id FROM carried");
+    st = at_sql_prepare(&ix->sql, query);
     while ((r = at_sql_step(&ix->sql, st)) == AT_OK)
         at_set_add(ids, (size_t)sqlite3_column_int64(st, 0));
     sqlite3_finalize(st);
@@ -52,25 +54,74 @@ static enum at_status add_carried(struct at_index *ix, struct at_carry *carry,
                : at_error_set(err, AT_ERR_MEMORY, "out of memory");
 }
 
-enum at_status at_index_carried(struct at_index *ix, struct at_carry *carry,
+/* Adds the datagrams of the flow added last; 'st' is NULL if there are none. */
+static enum at_status add_datagrams(struct at_index *ix, struct at_carry *carry,
+                                    sqlite3_stmt *st, struct at_error *err)
+{
+    struct at_datagram first = {.value = (uint32_t)carry->n - 1};
+    enum at_status r = AT_END;
+
+    at_sql_bind(st, 1, at_index_flow_id(ix));
+    while (st != NULL && (r = at_sql_step(&ix->sql, st)) == AT_OK) {
+        first.link = (uint32_t)sqlite3_column_int64(st, 0);
+        first.from_hi = sqlite3_column_int64(st, 1) != 0;
+        first.ts_ns = (int64_t)((uint64_t)ix->base_ns +
+                                (uint64_t)sqlite3_column_int64(st, 2));
+        if (at_carry_add_datagram(carry, &first) != AT_OK)
+            return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+        if (!at_carry_get_datagram(carry, carry->datagrams - 1, &first))
+            return at_index_corrupt(ix, "what is known of a datagram", err);
+    }
+    sqlite3_reset(st);
+    return r < 0 ? at_index_error(ix, err) : AT_OK;
+}
+
+static enum at_status add_flows(struct at_index *ix, const struct at_set *ids,
+                                struct at_carry *carry, struct at_error *err)
+{
+    sqlite3_stmt *by_id = at_sql_prepare(
+        &ix->sql, "SELECT state FROM carried WHERE id = ?");
+    sqlite3_stmt *datagrams = NULL;
+    struct at_flow_row row;
+    enum at_status st = at_index_flows(ix, ids, err);
+
+    if (at_sql_has_table(&ix->sql, "datagram"))
+        datagrams = at_sql_prepare(&ix->sql,
+                                   "SELECT number, from_hi, first FROM datagram"
+                                   " WHERE flow = ? ORDER BY number, from_hi");
+    while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK) {
+        st = add_carried(ix, carry, &row, by_id, err);
+        if (st == AT_OK)
+            st = add_datagrams(ix, carry, datagrams, err);
+    }
+    sqlite3_finalize(by_id);
+    sqlite3_finalize(datagrams);
+    return st < 0 ? st : AT_OK;
+}
+
+static enum at_status add_those(struct at_index *ix, const char *table,
+                                const char *query, struct at_carry *carry,
                                 struct at_error *err)
 {
     struct at_set ids = {.n = 0};
-    struct at_flow_row row;
-    sqlite3_stmt *by_id;
-    enum at_status st = carried_ids(ix, &ids, err);
+    enum at_status st = table_ids(ix, table, query, &ids, err);
 
-    if (st != AT_OK || at_set_count(&ids) == 0) {
-        at_set_close(&ids);
-        return st;
-    }
-    by_id = at_sql_prepare(&ix->sql, "SELECT state FROM carried WHERE id = ?");
-    st = at_index_flows(ix, &ids, err);
-    while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK)
-        st = add_carried(ix, carry, &row, by_id, err);
-    sqlite3_finalize(by_id);
+    if (st == AT_OK && at_set_count(&ids) > 0)
+        st = add_flows(ix, &ids, carry, err);
     at_set_close(&ids);
-    return st < 0 ? st : AT_OK;
+    return st;
+}
+
+enum at_status at_index_carried(struct at_index *ix, struct at_carry *carry,
+                                struct at_error *err)
+{
+    return add_those(ix, "carried", "SELECT id FROM carried", carry, err);
+}
+
+enum at_status at_index_datagrams(struct at_index *ix, struct at_carry *carry,
+                                  struct at_error *err)
+{
+    return add_those(ix, "datagram", "SELECT flow FROM datagram", carry, err);
 }
 
 /* ---- the sieve of hosts ---------------------------------------------- */

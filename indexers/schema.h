@@ -44,6 +44,10 @@
  * that opening what the flows id * 8192 + 1 and on began with (app_part.h)
  *   carried what is known, from before this part of the capture, of the flow
  *          of this id (carry.h, without the key); not there if there is none
+ *   datagram  of these flows, the fragmented datagrams whose first fragment is
+ *          before this part: number is that of IP, from_hi 1 if the higher end
+ *          sent it, first the time of its first fragment; not there if there is
+ *          none
  *   access of a gzip file: where decoding can begin (struct at_access_point),
  *          history being the window; not there if there are no points, so an
  *          index from before there were any is one without
@@ -99,6 +103,10 @@ enum {
 
 #define AT_INDEX_CARRIED                                                       \
     "CREATE TABLE carried(id INTEGER PRIMARY KEY, state BLOB);"
+
+#define AT_INDEX_DATAGRAMS                                                     \
+    "CREATE TABLE datagram(flow INT, number INT, from_hi INT, first INT,"      \
+    " PRIMARY KEY(flow, number, from_hi)) WITHOUT ROWID;"
 
 #define AT_INDEX_NAMES                                                         \
     "CREATE TABLE name(id INTEGER PRIMARY KEY, name TEXT, flows BLOB);"        \

@@ -21,8 +21,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "datagrams.h"
-
 enum {
     ICMP = 1,
     TCP = 6,
@@ -809,19 +807,45 @@ enum at_status at_tracker_finish(struct at_tracker *t)
 
 /* ---- parts of a capture ---------------------------------------------- */
 
-enum at_status at_tracker_finish_part(struct at_tracker *t, at_open_fn *open,
-                                      void *ctx)
+/* Shows the open flows, and of the datagrams, which are by flow, those that are
+ * of them. */
+static enum at_status show_open(const struct at_tracker *t,
+                                struct at_datagram *first, size_t n,
+                                at_open_fn *open, at_open_datagram_fn *datagram,
+                                void *ctx)
 {
     enum at_status st = AT_OK;
+    uint32_t number = 0;
+    size_t k = 0;
 
-    end_idle(t, t->now_ns);
     for (size_t i = 0; i < t->flows && st == AT_OK; i++) {
         const struct at_flow *f = &t->flow[i];
         const struct at_flow_past past = past_of(t, f);
 
         if (!f->over)
             st = open(ctx, f, &past);
+        for (; k < n && first[k].value == i; k++) {
+            if (f->over || st != AT_OK)
+                continue;
+            first[k].value = number;
+            st = datagram(ctx, &first[k]);
+        }
+        number += !f->over;
     }
+    return st;
+}
+
+enum at_status at_tracker_finish_part(struct at_tracker *t, at_open_fn *open,
+                                      at_open_datagram_fn *datagram, void *ctx)
+{
+    struct at_datagram *first;
+    size_t n;
+    enum at_status st = at_datagrams_list(t->datagrams, t->now_ns, &first, &n);
+
+    end_idle(t, t->now_ns);
+    if (st == AT_OK)
+        st = show_open(t, first, n, open, datagram, ctx);
+    free(first);
     return st == AT_OK ? end_trace(t, true) : st;
 }
 
@@ -911,6 +935,15 @@ enum at_status at_tracker_resume(struct at_tracker *t,
     if (flow->last_ns > t->now_ns)
         t->now_ns = flow->last_ns;
     return AT_OK;
+}
+
+enum at_status at_tracker_resume_datagram(struct at_tracker *t,
+                                          const struct at_datagram *first)
+{
+    return first->value < t->flows
+               ? at_datagrams_resume(t->datagrams, &t->flow[first->value].key,
+                                     first)
+               : AT_ERR_FORMAT;
 }
 
 const struct at_flow *at_tracker_latest(const struct at_tracker *t)

@@ -16,6 +16,7 @@
 #ifndef AT_TRACKER_H
 #define AT_TRACKER_H
 
+#include "datagrams.h"
 #include "names.h"
 #include "sight.h"
 
@@ -202,16 +203,27 @@ enum at_status at_tracker_resume(struct at_tracker *t,
                                  const struct at_flow *flow,
                                  const struct at_flow_past *past);
 
+/* After these flows: a datagram whose first fragment an earlier part has, its
+ * value being the number of its flow from 0.  AT_ERR_FORMAT if there is no such
+ * flow. */
+enum at_status at_tracker_resume_datagram(struct at_tracker *t,
+                                          const struct at_datagram *first);
+
 /* No more packets come: all flows are over. */
 enum at_status at_tracker_finish(struct at_tracker *t);
 
-/* No more packets come in this part.  The flows that are open are shown to
- * 'open', those without packets in this part too; then all are over that have
- * some, with 'continued' set of those that are open. */
+/*
+ * No more packets come in this part.  The flows that are open are shown to
+ * 'open', those without packets in this part too, and after each its datagrams
+ * of which later fragments may come, their value being its number from 0; then
+ * all are over that have some, with 'continued' set of those that are open.
+ */
 typedef enum at_status at_open_fn(void *ctx, const struct at_flow *flow,
                                   const struct at_flow_past *past);
+typedef enum at_status at_open_datagram_fn(void *ctx,
+                                           const struct at_datagram *first);
 enum at_status at_tracker_finish_part(struct at_tracker *t, at_open_fn *open,
-                                      void *ctx);
+                                      at_open_datagram_fn *datagram, void *ctx);
 
 /* Flows that ended because there were too many. */
 uint64_t at_tracker_forced(const struct at_tracker *t);

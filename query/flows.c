@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datagrams.h"
 #include "errors.h"
 #include "gist.h"
 #include "parts.h"
@@ -143,6 +142,18 @@ static uint32_t doubt_of(const struct doubts *d, const struct at_sight *sight)
     return i;
 }
 
+/* The same of the flow that goes on from an earlier segment. */
+static uint32_t doubt_of_goer(const void *ctx, const struct at_flow_key *key)
+{
+    const struct doubts *d = ctx;
+    uint32_t i = d->slot[doubt_slot(d, key)];
+
+    while (i != 0 && (d->doubt[i - 1].row.continues != AT_GOES_ON ||
+                      memcmp(&d->doubt[i - 1].key, key, sizeof(*key)) != 0))
+        i = d->next[i - 1];
+    return i;
+}
+
 /* Puts matching packets to the flows they are of, where those are in doubt. */
 static enum at_status settle_matching(struct doubts *d, struct at_pick *pick,
                                       struct at_error *err)
@@ -168,15 +179,14 @@ static enum at_status settle_matching(struct doubts *d, struct at_pick *pick,
  * their datagram tells the flow of, whether or not it matches: 'pick' has the
  * packets of all flows with fragments.
  */
-static enum at_status settle_fragments(const struct at_query *q,
-                                       struct doubts *d, struct at_pick *pick,
-                                       struct at_error *err)
+static enum at_status put_fragments(const struct at_query *q, struct doubts *d,
+                                    struct at_datagrams *datagrams,
+                                    struct at_pick *pick, struct at_error *err)
 {
-    struct at_datagrams *datagrams = at_datagrams_open();
-    enum at_status st = datagrams != NULL ? AT_OK : AT_ERR_MEMORY;
     struct at_packet pkt;
     struct at_sight s;
     struct at_quote quote;
+    enum at_status st = AT_OK;
 
     while (st == AT_OK && (st = at_pick_next(pick, &pkt, err)) == AT_OK) {
         uint32_t i;
@@ -192,8 +202,24 @@ static enum at_status settle_fragments(const struct at_query *q,
             at_filter_match(q->filter, &pkt))
             d->doubt[i - 1].matched = true;
     }
-    at_datagrams_close(datagrams);
     return st == AT_ERR_MEMORY ? at_error_set(err, st, "out of memory") : st;
+}
+
+static enum at_status settle_fragments(const struct at_query *q,
+                                       struct doubts *d, struct at_index *ix,
+                                       struct at_pick *pick,
+                                       struct at_error *err)
+{
+    struct at_datagrams *datagrams = at_datagrams_open();
+    enum at_status st;
+
+    if (datagrams == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = at_resume_datagrams(datagrams, ix, doubt_of_goer, d, err);
+    if (st == AT_OK)
+        st = put_fragments(q, d, datagrams, pick, err);
+    at_datagrams_close(datagrams);
+    return st;
 }
 
 static enum at_status settle_all(const struct at_query *q, struct doubts *d,
@@ -219,7 +245,7 @@ static enum at_status settle_all(const struct at_query *q, struct doubts *d,
         st = at_pick_open(&pick, rd, q->pool, d->fragments ? &all : &matching,
                           err);
     if (st == AT_OK)
-        st = d->fragments ? settle_fragments(q, d, pick, err)
+        st = d->fragments ? settle_fragments(q, d, ix, pick, err)
                           : settle_matching(d, pick, err);
     if (st == AT_END)
         st = at_target_tell(q, target, ix, rd, err);

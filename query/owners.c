@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datagrams.h"
 #include "errors.h"
 #include "explain.h"
 #include "parts.h"
@@ -213,6 +212,40 @@ static enum at_status find_datagram(struct at_owners *o, struct noted *noted,
                : at_error_set(err, AT_ERR_MEMORY, "out of memory");
 }
 
+/* Number + 1 of the part with this key that goes on from an earlier target. */
+static uint32_t find_goer(const void *ctx, const struct at_flow_key *key)
+{
+    const struct at_owners *o = ctx;
+    uint32_t i = o->slot[slot_of(o, key)];
+
+    while (i != 0 && (part_of(o, i - 1)->row.continues != AT_GOES_ON ||
+                      memcmp(&part_of(o, i - 1)->key, key, sizeof(*key)) != 0))
+        i = o->next[i - 1];
+    return i;
+}
+
+enum at_status at_resume_datagrams(struct at_datagrams *d, struct at_index *ix,
+                                   at_goer_fn *goer, const void *ctx,
+                                   struct at_error *err)
+{
+    struct at_carry carry = {.n = 0};
+    struct at_datagram first;
+    struct at_flow flow;
+    struct at_flow_past past;
+    enum at_status st = at_index_datagrams(ix, &carry, err);
+
+    for (size_t i = 0; i < carry.datagrams && st == AT_OK; i++) {
+        if (!at_carry_get_datagram(&carry, i, &first) ||
+            !at_carry_get(&carry, first.value, &flow, &past))
+            continue; /* at_index_datagrams() has looked */
+        first.value = goer(ctx, &flow.key);
+        if (at_datagrams_resume(d, &flow.key, &first) != AT_OK)
+            st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    }
+    at_carry_close(&carry);
+    return st;
+}
+
 /* AT_OK if it is wanted, AT_END if not. */
 static enum at_status take_noted(struct at_owners *o, const char *p, size_t n,
                                  const struct at_packet *pkt, uint32_t *part,
@@ -306,6 +339,8 @@ static enum at_status collect_blocks(struct at_owners *o, struct at_index *ix,
         st = at_index_flow_blocks(ix, blocks, err);
     if (st >= 0 && (o->fragments || o->wanted == AT_WANT_MATCHING))
         st = add_others(o, ix, blocks, err);
+    if (st >= 0 && o->fragments)
+        st = at_resume_datagrams(o->datagrams, ix, find_goer, o, err);
     return st < 0 ? st : AT_OK;
 }
 

@@ -8,6 +8,7 @@
 #ifndef AT_PARTS_H
 #define AT_PARTS_H
 
+#include "datagrams.h"
 #include "query.h"
 
 struct at_part {
@@ -112,6 +113,15 @@ enum at_status at_owners_next(struct at_owners *owners, struct at_pick *pick,
                               struct at_packet *pkt,
                               const struct at_part **part,
                               struct at_error *err);
+
+/*
+ * Notes the datagrams that earlier segments hand on to that of 'ix', with what
+ * 'goer' says of the flow of that key that goes on there.
+ */
+typedef uint32_t at_goer_fn(const void *ctx, const struct at_flow_key *key);
+enum at_status at_resume_datagrams(struct at_datagrams *d, struct at_index *ix,
+                                   at_goer_fn *goer, const void *ctx,
+                                   struct at_error *err);
 
 /* Asks the packets of target 'number' where judging them left doubts. */
 enum at_status at_parts_settle(struct at_parts *p, const struct at_query *q,

@@ -49,7 +49,8 @@ make_old() { # archive
     sqlite3 "$1/catalog.sqlite" 'ALTER TABLE segment DROP COLUMN file_digest;
         ALTER TABLE segment DROP COLUMN index_digest;
         ALTER TABLE segment DROP COLUMN gone; DROP TABLE gone;
-        DROP TABLE open_flow; DROP TABLE hosts; DROP TABLE sieve;
+        DROP TABLE open_flow; DROP TABLE open_datagram;
+        DROP TABLE hosts; DROP TABLE sieve;
         DROP TABLE minute; DROP TABLE hour;
         DROP TABLE minute_app; DROP TABLE hour_app;
         DROP TABLE salvage; PRAGMA user_version = 1'
@@ -353,6 +354,27 @@ make_old() { # archive
     [[ "$stderr" == *'catalogue version 3; this program reads 1 to 2' ]]
 }
 
+@test "archive: one that knows nothing of datagrams learns it when changed" {
+    need python3 sqlite3
+    python3 "$TOP/test/fragments.py" make whole.pcap
+    python3 "$TOP/test/fragments.py" cut whole.pcap 8 one.pcap two.pcap
+    at-ingest -q --flush new one.pcap
+    cp -a new old
+    sqlite3 old/catalog.sqlite 'DROP TABLE open_datagram'
+    rm old/catalog.sha256
+    at-archive verify -q --deep old
+    [ "$(at-query --count old)" -eq "$(at-query --count new)" ]
+    not sqlite3 old/catalog.sqlite 'SELECT * FROM open_datagram'
+    at-ingest -q --flush old two.pcap
+    at-archive verify -q --deep old
+    diff <(sqlite3 old/catalog.sqlite .schema | sort) \
+        <(sqlite3 new/catalog.sqlite .schema | sort)
+    # what it did not know is not known, and nothing else is other
+    at-ingest -q --flush new two.pcap
+    [ "$(at-query --count old)" -gt "$(at-query --count new)" ]
+    [ "$(at-query --count -w x old)" -eq 30 ]
+}
+
 @test "archive: a damaged catalogue is not changed any more" {
     printf 'x' | dd of=a/catalog.sqlite bs=1 conv=notrunc seek=96 status=none
     run --separate-stderr at-ingest -q a "$TEST_DATA/bittorrent.pcap.gz"
@@ -579,6 +601,38 @@ repaired() { # option... archive
     sqlite3 "a/$path.idx" 'PRAGMA user_version = 1'
     repaired a
     same_contents a "$SHARED/archive"
+}
+
+@test "archive: repair makes an index with the datagrams of the segment before" {
+    need python3 sqlite3
+    python3 "$TOP/test/fragments.py" make whole.pcap
+    at-ingest -q --flush --rotate 1000 new whole.pcap
+    mapfile -t index < <(cd new && find . -name '*.idx' | sort)
+    [ "${#index[@]}" -eq 3 ]
+    at-archive verify -q --deep new
+    for i in "${index[@]}"; do
+        rm -rf a
+        cp -a new a
+        rm "a/$i"
+        repaired a
+        same_contents a new
+    done
+    # and from what a damaged one says of them
+    n=$(sqlite3 "new/${index[0]}" 'SELECT count(*) FROM datagram')
+    [ "$n" -gt 1 ]
+    rm -rf a
+    cp -a new a
+    sqlite3 "a/${index[0]}" 'DELETE FROM host'
+    repaired a
+    same_contents a new
+    for damage in 'UPDATE datagram SET first = first - 200000000000' \
+        'UPDATE datagram SET first = -9223372036854775808'; do
+        sqlite3 "a/${index[0]}" "$damage"
+        run --separate-stderr at-query --count a 'ip[6:2] & 0x1fff != 0'
+        [ "$status" -eq 1 ]
+        repaired a
+        same_contents a new
+    done
 }
 
 @test "archive: repair leaves a damaged segment, and --salvage replaces it" {

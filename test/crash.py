@@ -61,6 +61,8 @@ def catalogue():
             sorted(db.execute("SELECT t.name, " + ", ".join(
                 "s." + n for n in names) +
                 " FROM segment s JOIN stream t ON t.id = s.stream")),
+            list(db.execute("SELECT data FROM open_flow ORDER BY id")),
+            list(db.execute("SELECT data FROM open_datagram ORDER BY id")),
             sorted(db.execute("SELECT * FROM input")),
             list(db.execute("SELECT * FROM intent"))]
     db.close()

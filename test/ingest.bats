@@ -29,6 +29,7 @@ contents() { # archive
             linktype FROM segment s JOIN stream t ON t.id = s.stream
             ORDER BY 2;
         SELECT id, hex(data) FROM open_flow ORDER BY 1;
+        SELECT id, hex(data) FROM open_datagram ORDER BY 1;
         SELECT * FROM hour ORDER BY 1, 2, 3;
         SELECT * FROM minute_app ORDER BY 1, 2, 3;
         SELECT id, hex(data) FROM sieve ORDER BY 1;
@@ -185,6 +186,25 @@ END
     done
     at-ingest -q --flush --rotate 10k many
     diff <(contents many | grep segments/) <(contents one | grep segments/)
+}
+
+@test "ingest: many runs that are cut between fragments are one run" {
+    need python3 sqlite3
+    python3 "$TOP/test/fragments.py" make whole.pcap
+    at-ingest -q --flush --rotate 200 whole whole.pcap
+    for n in $(seq 2 3 29); do
+        rm -rf one many
+        python3 "$TOP/test/fragments.py" cut whole.pcap "$n" 1.pcap 2.pcap
+        at-ingest -q -j4 --flush --rotate 200 one 1.pcap 2.pcap
+        at-ingest -q -j1 --rotate 200 many 1.pcap
+        at-ingest -q -j2 --rotate 200 many 2.pcap
+        at-ingest -q --flush --rotate 200 many
+        same_contents one many
+        diff <(contents whole | grep segments/) <(contents one | grep segments/)
+    done
+    # there are segments with datagrams of the one before
+    find one -name '*.idx' -exec sqlite3 {} .tables \; >tables
+    [ "$(grep -cw datagram tables)" -gt 5 ]
 }
 
 @test "ingest: --timeout and --max-flows are rules of the archive's flows" {
@@ -456,6 +476,20 @@ END
     halves
     run python3 "$TOP/test/crash.py" exit "$SHARED/failing.so" \
         "${CRASH_STEP:-$STEP}" one.pcap -- --flush two.pcap
+    echo "$output"
+    [ "$status" -eq 0 ]
+}
+
+@test "ingest: stopped between fragments, the same" {
+    need python3
+    python3 "$TOP/test/fragments.py" make whole.pcap
+    python3 "$TOP/test/fragments.py" cut whole.pcap 8 one.pcap two.pcap
+    run python3 "$TOP/test/crash.py" exit "$SHARED/failing.so" \
+        $((${CRASH_STEP:-$STEP} * 10)) --rotate=500 one.pcap -- --rotate=500 two.pcap
+    echo "$output"
+    [ "$status" -eq 0 ]
+    run python3 "$TOP/test/crash.py" kill "${CRASH_RUNS:-$((KILLS / 8))}" \
+        --rotate=500 one.pcap -- --rotate=500 two.pcap
     echo "$output"
     [ "$status" -eq 0 ]
 }

@@ -950,6 +950,38 @@ END
     done
 }
 
+@test "query: later fragments in the next segment are of the flow of the first" {
+    need python3
+    python3 "$TOP/test/fragments.py" make whole.pcap
+    fields="${COLUMNS_ALL%,stream},end_reason,payload_out,payload_in,checksums"
+    listing() { # trace or archive, expression
+        at-query -q --format csv --fields "$fields" -e "$2" "$1" | sort
+    }
+    asked=('' 'ip[6:2] & 0x1fff != 0' 'udp src port 5000' 'packets > 2')
+    for i in "${!asked[@]}"; do
+        listing whole.pcap "${asked[i]}" >"flows.$i"
+        at-query -q --whole-flows -w "packets.$i" whole.pcap "${asked[i]}"
+    done
+    same() { # archive, number of expression
+        echo "$1: ${asked[$2]}"
+        listing "$1" "${asked[$2]}" | diff "flows.$2" -
+        at-query -q --whole-flows -w packets "$1" "${asked[$2]}"
+        cmp packets "packets.$2"
+    }
+    for n in $(seq 1 29); do
+        python3 "$TOP/test/fragments.py" cut whole.pcap "$n" 1.pcap 2.pcap
+        at-ingest -q --flush "cut-$n" 1.pcap
+        at-ingest -q --flush "cut-$n" 2.pcap
+        for i in 0 1 2; do
+            same "cut-$n" "$i"
+        done
+    done
+    # with segments between them
+    at-ingest -q --flush --rotate 1 each whole.pcap
+    same each 0
+    same each 3
+}
+
 @test "query: segments without a host are not opened, and nothing is missed" {
     need jq strace
     rm -rf cut

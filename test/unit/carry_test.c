@@ -51,6 +51,11 @@ static enum at_status keep_open(void *ctx, const struct at_flow *flow,
     return at_carry_add(ctx, flow, past);
 }
 
+static enum at_status keep_datagram(void *ctx, const struct at_datagram *first)
+{
+    return at_carry_add_datagram(ctx, first);
+}
+
 /* ---- packets --------------------------------------------------------- */
 
 /* Each run has its own numbers, and they are the same every time. */
@@ -69,6 +74,7 @@ static struct at_sight random_packet(int64_t ms)
     const uint8_t a[4] = {10, 0, 0, (uint8_t)below(3)}, b[4] = {10, 0, 1, 1};
     const uint16_t port = (uint16_t)(1000 + below(ENDS));
     const bool back = below(2) != 0, tcp = below(4) != 0;
+    const bool fragment = below(4) == 0, later = fragment && below(3) != 0;
     const struct at_ends ends = {
         .src = back ? b : a,
         .dst = back ? a : b,
@@ -79,18 +85,20 @@ static struct at_sight random_packet(int64_t ms)
         .net = AT_NET_IPV4,
         .proto = tcp ? TCP : UDP,
         .inner = port % 2 == 0,
-        .ports = true,
+        .ports = !later,
     };
     struct at_sight s = {
         .ts_ns = ms * 1000000,
         .bytes = 40 + below(1000),
         .payload_bytes = below(3) * below(500),
         .tcp_seq = 1000 + below(2000),
-        .tcp_flags = tcp ? flags[below(sizeof(flags))] : 0,
+        .tcp_flags = tcp && !later ? flags[below(sizeof(flags))] : 0,
+        .link = fragment ? below(3) : 0,
         .first = {(uint8_t)below(256), 'a', 'b', 'c'},
         .sport = ends.sport,
         .dport = ends.dport,
-        .flags = AT_DECODED_PORTS,
+        .flags = (uint8_t)((later ? AT_DECODED_LATER : AT_DECODED_PORTS) |
+                           (fragment ? AT_DECODED_FRAGMENT : 0)),
         .checksum = (uint8_t)(below(9) == 0 ? AT_CHECKSUM_BAD : AT_CHECKSUM_OK),
         .zero_window = below(20) == 0,
         .packet = true,
@@ -123,15 +131,21 @@ static void track_part(struct parts *out, const struct at_sight *s, size_t n,
     struct at_tracker *t = at_tracker_open(&rules, 0, over, out);
     struct at_flow flow;
     struct at_flow_past past;
+    struct at_datagram first;
     struct at_carry open = {.n = 0};
 
     for (size_t i = 0; i < carry->n; i++) {
         assert_true(at_carry_get(carry, i, &flow, &past));
         assert_int_equal(at_tracker_resume(t, &flow, &past), AT_OK);
     }
+    for (size_t i = 0; i < carry->datagrams; i++) {
+        assert_true(at_carry_get_datagram(carry, i, &first));
+        assert_int_equal(at_tracker_resume_datagram(t, &first), AT_OK);
+    }
     for (size_t i = 0; i < n; i++)
         assert_int_equal(at_tracker_add(t, &s[i], 1, NULL, (uint32_t)i), AT_OK);
-    assert_int_equal(at_tracker_finish_part(t, keep_open, &open), AT_OK);
+    assert_int_equal(at_tracker_finish_part(t, keep_open, keep_datagram, &open),
+                     AT_OK);
     at_tracker_close(t);
     at_carry_close(carry);
     *carry = open;
@@ -221,6 +235,10 @@ static void parts_are_whole(unsigned parts)
     }
     assert_int_equal(carry.n, none.n);
     assert_memory_equal(carry.record, none.record, carry.n * AT_CARRY_BYTES);
+    assert_int_equal(carry.datagrams, none.datagrams);
+    if (carry.datagrams > 0)
+        assert_memory_equal(carry.datagram, none.datagram,
+                            carry.datagrams * AT_CARRY_DATAGRAM_BYTES);
     qsort(whole.part, whole.n, sizeof(whole.part[0]), by_key);
     join(&cut);
     assert_int_equal(cut.n, whole.n);
@@ -271,6 +289,124 @@ static void test_bytes(void **state)
     assert_false(at_carry_get(&copy, 0, &flow, &past));
     at_carry_close(&copy);
     at_carry_close(&carry);
+}
+
+/* Of those of two flows, byte 'at' is made 'byte'. */
+static bool datagrams_are_good(const struct at_carry *c, size_t at,
+                               uint8_t byte)
+{
+    struct at_carry copy = *c;
+    uint8_t bytes[3 * AT_CARRY_DATAGRAM_BYTES];
+    struct at_datagram first;
+    bool good = true;
+
+    assert_int_equal(c->datagrams, 3);
+    memcpy(bytes, c->datagram, sizeof(bytes));
+    bytes[at] = byte;
+    copy.datagram = bytes;
+    for (size_t i = 0; i < copy.datagrams; i++)
+        good &= at_carry_get_datagram(&copy, i, &first);
+    return good;
+}
+
+static void test_datagram_bytes(void **state)
+{
+    enum { SECOND = AT_CARRY_DATAGRAM_BYTES, LINK = 4, TIME = 8, SENDER = 16 };
+    const struct at_flow flow = {.last_ns = INT64_C(1000) << 32};
+    const struct at_flow_past past = {.began_ns = 0};
+    const struct at_datagram first[] = {
+        {.value = 0, .link = 7, .ts_ns = flow.last_ns},
+        {.value = 0, .link = 7, .ts_ns = flow.last_ns - 5, .from_hi = true},
+        {.value = 1, .link = 6, .ts_ns = flow.last_ns - AT_DATAGRAM_NS}};
+    struct at_carry c = {.n = 0};
+    struct at_datagram got;
+
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(at_carry_add(&c, &flow, &past), AT_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(at_carry_add_datagram(&c, &first[i]), AT_OK);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(at_carry_get_datagram(&c, i, &got));
+        assert_int_equal(at_datagram_order(&got, &first[i]), 0);
+        assert_int_equal(got.ts_ns, first[i].ts_ns);
+    }
+    assert_int_equal(at_carry_datagrams_from(&c, 0), 0);
+    assert_int_equal(at_carry_datagrams_from(&c, 1), 2);
+    assert_int_equal(at_carry_datagrams_from(&c, 2), 3);
+    /* of no flow, in no order, from after its flow's end, or long before */
+    assert_true(datagrams_are_good(&c, 0, 0));
+    assert_false(datagrams_are_good(&c, 2 * SECOND, 2));
+    assert_false(datagrams_are_good(&c, 2 * SECOND + 3, 0x80));
+    assert_false(datagrams_are_good(&c, SECOND + SENDER, 0));
+    assert_false(datagrams_are_good(&c, LINK, 8));
+    assert_false(datagrams_are_good(&c, 0, 1));
+    assert_false(datagrams_are_good(&c, TIME, 1));
+    assert_false(datagrams_are_good(&c, TIME + 7, 0x80));
+    assert_false(datagrams_are_good(&c, 2 * SECOND + TIME + 5, 0));
+    assert_int_equal(
+        at_carry_add_datagram_bytes(&c, c.datagram, SECOND + SECOND - 1),
+        AT_ERR_FORMAT);
+    assert_int_equal(c.datagrams, 3);
+    at_carry_close(&c);
+}
+
+/* A datagram of a flow that is not there. */
+static void test_no_flow(void **state)
+{
+    const struct at_datagram first = {.value = 1};
+    const struct at_flow flow = {.key.net = AT_NET_IPV4};
+    const struct at_flow_past past = {.began_ns = 0};
+    struct at_tracker *t;
+
+    (void)state;
+    rules = at_tracking_default;
+    t = at_tracker_open(&rules, 0, over, &whole);
+    assert_int_equal(at_tracker_resume_datagram(t, &first), AT_ERR_FORMAT);
+    assert_int_equal(at_tracker_resume(t, &flow, &past), AT_OK);
+    assert_int_equal(at_tracker_resume_datagram(t, &first), AT_ERR_FORMAT);
+    at_tracker_close(t);
+}
+
+/* However many are resumed, they take no room from others. */
+static void test_many_datagrams(void **state)
+{
+    enum { MANY = 1 << 16, OTHERS = 40000 };
+    struct at_datagrams *d = at_datagrams_open();
+    struct at_sight s = {.key.net = AT_NET_IPV4};
+    struct at_datagram first = {.value = 1}, *list;
+    uint32_t value;
+    size_t n;
+
+    (void)state;
+    for (; first.link < MANY; first.link++)
+        assert_int_equal(at_datagrams_resume(d, &s.key, &first), AT_OK);
+    assert_int_equal(at_datagrams_list(d, 0, &list, &n), AT_OK);
+    assert_int_equal(n, MANY);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(list[i].link, i);
+    free(list);
+    for (s.link = 0; s.link < OTHERS; s.link++)
+        assert_int_equal(at_datagrams_put(d, &s, 2), AT_OK);
+    for (s.link = 0; s.link < MANY; s.link++) {
+        assert_true(at_datagrams_find(d, &s, &value));
+        assert_int_equal(value, s.link < OTHERS ? 2 : 1);
+    }
+    assert_int_equal(at_datagrams_lost(d), 0);
+    assert_int_equal(at_datagrams_list(d, 0, &list, &n), AT_OK);
+    assert_int_equal(n, MANY);
+    free(list);
+    s.from_hi = 1;
+    for (s.link = 0; s.link < 1000; s.link++)
+        assert_int_equal(at_datagrams_put(d, &s, 3), AT_OK);
+    assert_int_equal(at_datagrams_list(d, 0, &list, &n), AT_OK);
+    assert_int_equal(n, OTHERS + 1000);
+    free(list);
+    assert_int_equal(at_datagrams_list(d, AT_DATAGRAM_NS + 1, &list, &n),
+                     AT_OK);
+    assert_int_equal(n, 0);
+    free(list);
+    at_datagrams_close(d);
 }
 
 static void test_keying(void **state)
@@ -325,6 +461,9 @@ int main(void)
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_parts_and_active_timeout),
         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_datagram_bytes),
+        cmocka_unit_test(test_no_flow),
+        cmocka_unit_test(test_many_datagrams),
         cmocka_unit_test(test_keying),
         cmocka_unit_test(test_twice),
     };
