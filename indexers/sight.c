@@ -131,12 +131,24 @@ static void key_ports(const struct at_ends *e, uint16_t *src, uint16_t *dst)
     }
 }
 
+/* Puts the ends in order; 'n' is a number that the compiler knows.  True if
+ * the source is 'hi'. */
+static inline bool place_ends(struct at_flow_key *key, const struct at_ends *e,
+                              size_t n, uint16_t src, uint16_t dst)
+{
+    const int order = memcmp(e->src, e->dst, n);
+    const bool from_hi = order > 0 || (order == 0 && src > dst);
+
+    memcpy(from_hi ? key->hi : key->lo, e->src, n);
+    memcpy(from_hi ? key->lo : key->hi, e->dst, n);
+    key->lo_port = from_hi ? dst : src;
+    key->hi_port = from_hi ? src : dst;
+    return from_hi;
+}
+
 bool at_flow_key_make(struct at_flow_key *key, const struct at_ends *e)
 {
-    const size_t n = e->net == AT_NET_IPV6 ? 16 : 4;
     uint16_t src, dst;
-    bool from_hi;
-    int order;
 
     memset(key, 0, sizeof(*key));
     key->net = e->net;
@@ -148,14 +160,9 @@ bool at_flow_key_make(struct at_flow_key *key, const struct at_ends *e)
         return false;
     }
     key_ports(e, &src, &dst);
-    order = memcmp(e->src, e->dst, n);
-    from_hi = order > 0 || (order == 0 && src > dst);
-    memcpy(from_hi ? key->hi : key->lo, e->src, n);
-    memcpy(from_hi ? key->lo : key->hi, e->dst, n);
-    key->lo_port = from_hi ? dst : src;
-    key->hi_port = from_hi ? src : dst;
     key->proto = e->net == AT_NET_ARP ? 0 : e->proto;
-    return from_hi;
+    return e->net == AT_NET_IPV6 ? place_ends(key, e, 16, src, dst)
+                                 : place_ends(key, e, 4, src, dst);
 }
 
 /* Of *h, vlan and mpls are as the rules have them. */
@@ -294,7 +301,6 @@ bool at_sight_take(struct at_sight *s, struct at_quote *quote,
     if (!s->packet)
         return false;
     s->from_hi = take_key(&s->key, &h);
-    s->hash = at_flow_key_hash(&s->key, how->seed);
     s->ts_ns = at_ts_to_ns(pkt->ts);
     s->sport = h.sport;
     s->dport = h.dport;
@@ -304,6 +310,8 @@ bool at_sight_take(struct at_sight *s, struct at_quote *quote,
     take_payload(s, &h, pkt);
     take_tcp(s, &h, pkt);
     s->checksum = (uint8_t)at_checksum_overall(at_checksum_verify(pkt, &h));
+    /* last: a word that was just written in pieces is slow to read */
+    s->hash = at_flow_key_hash(&s->key, how->seed);
     return (h.flags & AT_DECODED_FRAGMENT) == 0 && !how->conformance &&
            take_quote(quote, &h, pkt, how);
 }
