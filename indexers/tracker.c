@@ -611,12 +611,28 @@ struct lists {
     uint32_t *at;
     uint32_t *item;
     size_t room;
+    uint64_t over[SPAN / 64 + 1]; /* a bit each, as flows are far apart */
 };
 
-static bool is_listed(const struct at_tracker *t, const struct seen *s,
-                      size_t first)
+enum { LISTS = SPAN + 3 }; /* of 'at'; list SPAN is of what is in no other */
+
+static void mark_over(const struct at_tracker *t, size_t first, size_t n,
+                      struct lists *l)
 {
-    return s->flow >= first && s->flow - first < SPAN && t->flow[s->flow].over;
+    memset(l->over, 0, sizeof(l->over));
+    for (size_t i = 0; i < n; i++)
+        l->over[i / 64] |= (uint64_t)t->flow[first + i].over << i % 64;
+}
+
+/* The list of a flow, SPAN if it has none, without a branch, as nothing
+ * tells which way that would go. */
+static size_t list_of(const struct lists *l, uint32_t flow, size_t first)
+{
+    const size_t ahead = flow - first; /* huge if it is before */
+    const size_t i = ahead < SPAN ? ahead : SPAN;
+    const bool over = l->over[i / 64] >> i % 64 & 1;
+
+    return over ? i : SPAN;
 }
 
 static bool has_block(const struct at_flow *f)
@@ -624,32 +640,38 @@ static bool has_block(const struct at_flow *f)
     return f->over && f->last_block != NO_BLOCK;
 }
 
-/* Of 'n' flows. */
-static enum at_status list_blocks(const struct at_tracker *t, size_t first,
-                                  size_t n, struct lists *l)
+/* Counts the blocks of 'n' flows, and makes room for them. */
+static enum at_status make_lists(const struct at_tracker *t, size_t first,
+                                 size_t n, struct lists *l)
 {
-    memset(l->at, 0, (SPAN + 2) * sizeof(l->at[0]));
+    memset(l->at, 0, LISTS * sizeof(l->at[0]));
     for (size_t i = 0; i < t->logged; i++)
-        if (is_listed(t, &t->log[i], first))
-            l->at[t->log[i].flow - first + 2]++;
+        l->at[list_of(l, t->log[i].flow, first) + 2]++;
     for (size_t i = 0; i < n; i++)
         l->at[i + 2] += has_block(&t->flow[first + i]);
     for (size_t i = 0; i < SPAN; i++)
         l->at[i + 2] += l->at[i + 1];
-    if (l->at[SPAN + 1] > l->room) {
+    if (l->at[SPAN + 1] >= l->room) {
         free(l->item);
-        l->room = l->at[SPAN + 1];
+        l->room = l->at[SPAN + 1] + 1;
         l->item = malloc(l->room * sizeof(l->item[0]));
-        if (l->item == NULL)
-            return AT_ERR_MEMORY;
     }
-    for (size_t i = 0; i < t->logged; i++)
-        if (is_listed(t, &t->log[i], first))
-            l->item[l->at[t->log[i].flow - first + 1]++] = t->log[i].block;
+    return l->item != NULL ? AT_OK : AT_ERR_MEMORY;
+}
+
+/* What is in no list goes where the last one ends, again and again. */
+static void fill_lists(const struct at_tracker *t, size_t first, size_t n,
+                       struct lists *l)
+{
+    for (size_t i = 0; i < t->logged; i++) {
+        const size_t list = list_of(l, t->log[i].flow, first);
+
+        l->item[l->at[list + 1]] = t->log[i].block;
+        l->at[list + 1] += list < SPAN;
+    }
     for (size_t i = 0; i < n; i++)
         if (has_block(&t->flow[first + i]))
             l->item[l->at[i + 1]++] = t->flow[first + i].last_block;
-    return AT_OK;
 }
 
 /* Gives back the memory of the first 'n' flows, as what takes them over needs
@@ -671,13 +693,16 @@ static void forget(struct at_tracker *t, size_t n)
  * are no others, and it is for good. */
 static enum at_status hand_out(struct at_tracker *t, bool all)
 {
-    struct lists l = {.at = malloc((SPAN + 2) * sizeof(l.at[0]))};
+    struct lists l = {.at = malloc(LISTS * sizeof(l.at[0]))};
     enum at_status st = l.at != NULL ? AT_OK : AT_ERR_MEMORY;
 
     for (size_t first = 0; first < t->flows && st == AT_OK; first += SPAN) {
         const size_t left = t->flows - first, n = left < SPAN ? left : SPAN;
 
-        st = list_blocks(t, first, n, &l);
+        mark_over(t, first, n, &l);
+        st = make_lists(t, first, n, &l);
+        if (st == AT_OK)
+            fill_lists(t, first, n, &l);
         for (size_t i = 0; i < n && st == AT_OK; i++) {
             struct at_flow *f = &t->flow[first + i];
 
