@@ -18,7 +18,11 @@
 #include "bytes.h"
 #include "schema.h"
 
-enum { OPENING_BYTES = 14, LEVEL = 6 };
+enum {
+    OPENING_BYTES = 14,
+    LEVEL = 6,
+    MOST = OPENING_BYTES * AT_OPENING_FLOWS, /* bytes before they are packed */
+};
 
 struct app_flow {
     struct at_opening opening;
@@ -27,10 +31,18 @@ struct app_flow {
     bool named; /* it has an application */
 };
 
+/* What is in a row of table opening. */
+struct chunk {
+    uint8_t *p;
+    size_t n;
+};
+
 struct at_app_part {
     const struct at_apps *apps;
     struct app_flow *flow;
     size_t flows;
+    struct chunk *chunk; /* once the openings are packed */
+    size_t chunks;
     uint32_t *count;  /* by number in the rules */
     uint32_t *number; /* in the index, from 1 */
     uint32_t *ranked; /* numbers in the rules, the most frequent first */
@@ -46,12 +58,14 @@ struct at_app_part *at_app_part_open(const struct at_apps *apps, size_t flows)
         return NULL;
     part->apps = apps;
     part->flows = flows;
+    part->chunks = (flows + AT_OPENING_FLOWS - 1) / AT_OPENING_FLOWS;
+    part->chunk = calloc(part->chunks + 1, sizeof(part->chunk[0]));
     part->flow = calloc(flows + 1, sizeof(part->flow[0]));
     part->count = calloc(n + 1, sizeof(part->count[0]));
     part->number = calloc(n + 1, sizeof(part->number[0]));
     part->ranked = calloc(n + 1, sizeof(part->ranked[0]));
-    if (part->flow != NULL && part->count != NULL && part->number != NULL &&
-        part->ranked != NULL)
+    if (part->chunk != NULL && part->flow != NULL && part->count != NULL &&
+        part->number != NULL && part->ranked != NULL)
         return part;
     at_app_part_close(part);
     return NULL;
@@ -61,6 +75,9 @@ void at_app_part_close(struct at_app_part *part)
 {
     if (part == NULL)
         return;
+    for (size_t i = 0; part->chunk != NULL && i < part->chunks; i++)
+        free(part->chunk[i].p);
+    free(part->chunk);
     free(part->flow);
     free(part->count);
     free(part->number);
@@ -196,52 +213,55 @@ static void take_opening(struct at_opening *o, const uint8_t *p)
     o->length[1] = at_load_le16(p + 12);
 }
 
-struct packing {
-    uint8_t *raw, *packed;
-    size_t room; /* of 'packed' */
-};
-
-static void write_chunk(const struct at_app_part *part, struct at_sql *sql,
-                        sqlite3_stmt *st, size_t first, const uint32_t *order,
-                        const struct packing *p)
+/* Packs the openings of the flows from 'first' on; 'raw' is room for a row of
+ * them, and 'packed' for what that can become. */
+static enum at_status pack_chunk(const struct at_app_part *part, size_t first,
+                                 const uint32_t *order, uint8_t *raw,
+                                 uint8_t *packed, struct chunk *chunk)
 {
     const size_t left = part->flows - first;
     const size_t n = left < AT_OPENING_FLOWS ? left : AT_OPENING_FLOWS;
     size_t bytes;
 
     for (size_t i = 0; i < n; i++)
-        put_opening(p->raw + i * OPENING_BYTES,
+        put_opening(raw + i * OPENING_BYTES,
                     &flow_at(part, order, first + i)->opening);
-    bytes = ZSTD_compress(p->packed, p->room, p->raw, OPENING_BYTES * n, LEVEL);
-    if (ZSTD_isError(bytes)) {
-        at_error_set(&sql->err, AT_ERR_MEMORY, "out of memory");
-        return;
-    }
-    at_sql_bind(st, 1, (int64_t)(first / AT_OPENING_FLOWS));
-    at_sql_bind_blob(st, 2, p->packed, bytes);
-    at_sql_run(sql, st);
+    bytes = ZSTD_compress(packed, ZSTD_compressBound(MOST), raw,
+                          OPENING_BYTES * n, LEVEL);
+    if (ZSTD_isError(bytes))
+        return AT_ERR_MEMORY;
+    chunk->p = malloc(bytes);
+    if (chunk->p == NULL)
+        return AT_ERR_MEMORY;
+    memcpy(chunk->p, packed, bytes);
+    chunk->n = bytes;
+    return AT_OK;
+}
+
+enum at_status at_app_part_pack(struct at_app_part *part, const uint32_t *order)
+{
+    uint8_t *raw = malloc(MOST), *packed = malloc(ZSTD_compressBound(MOST));
+    enum at_status st = raw != NULL && packed != NULL ? AT_OK : AT_ERR_MEMORY;
+
+    for (size_t i = 0; i < part->chunks && st == AT_OK; i++)
+        st = pack_chunk(part, i * AT_OPENING_FLOWS, order, raw, packed,
+                        &part->chunk[i]);
+    free(raw);
+    free(packed);
+    return st;
 }
 
 void at_app_part_write_openings(const struct at_app_part *part,
-                                struct at_sql *sql, const uint32_t *order)
+                                struct at_sql *sql)
 {
-    const size_t most = (size_t)OPENING_BYTES * AT_OPENING_FLOWS;
-    struct packing p = {
-        .raw = malloc(most),
-        .room = ZSTD_compressBound(most),
-    };
     sqlite3_stmt *st = at_sql_prepare(sql, "INSERT INTO opening VALUES(?, ?)");
 
-    p.packed = malloc(p.room);
-    if (p.raw != NULL && p.packed != NULL)
-        for (size_t i = 0; i < part->flows && sql->err.status == AT_OK;
-             i += AT_OPENING_FLOWS)
-            write_chunk(part, sql, st, i, order, &p);
-    else
-        at_error_set(&sql->err, AT_ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < part->chunks && sql->err.status == AT_OK; i++) {
+        at_sql_bind(st, 1, (int64_t)i);
+        at_sql_bind_blob(st, 2, part->chunk[i].p, part->chunk[i].n);
+        at_sql_run(sql, st);
+    }
     sqlite3_finalize(st);
-    free(p.raw);
-    free(p.packed);
 }
 
 bool at_openings_unpack(struct at_opening *opening, size_t n, const void *blob,

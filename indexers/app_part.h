@@ -29,12 +29,16 @@ void at_app_part_finish(struct at_app_part *part);
 /* AT_INDEX_APP of the flow: its application and confidence. */
 uint32_t at_app_part_value(const struct at_app_part *part, size_t number);
 
-/* Fills the tables; flow id i + 1 is number order[i], or with a NULL 'order'
- * number i. */
+/* Packs the openings, as their table will have them; flow id i + 1 is number
+ * order[i], or with a NULL 'order' number i, here and below. */
+enum at_status at_app_part_pack(struct at_app_part *part,
+                                const uint32_t *order);
+
+/* Fills the tables; the openings are packed. */
 void at_app_part_write_apps(const struct at_app_part *part, struct at_sql *sql,
                             const uint32_t *order);
 void at_app_part_write_openings(const struct at_app_part *part,
-                                struct at_sql *sql, const uint32_t *order);
+                                struct at_sql *sql);
 
 /*
  * The openings of AT_OPENING_FLOWS flows, or of fewer at the end: the first

@@ -22,8 +22,9 @@
 #include "index.h"
 #include "minutes.h"
 #include "name_part.h"
+#include "pool.h"
 #include "schema.h"
-#include "sql.h"
+#include "sql_rows.h"
 
 struct block_stat {
     int64_t first_ns, last_ns;
@@ -33,6 +34,7 @@ struct block_stat {
 
 struct at_builder {
     struct at_tracking rules;
+    struct at_pool *pool;
     struct at_tracker *tracker;
     struct at_finished *finished;
     struct at_error err; /* of what the tracker calls */
@@ -59,13 +61,15 @@ static enum at_status keep_flow(void *ctx, const struct at_flow *flow,
 }
 
 struct at_builder *at_builder_open(const struct at_tracking *rules,
-                                   uint64_t seed, const char *folder)
+                                   uint64_t seed, const char *folder,
+                                   struct at_pool *pool)
 {
     struct at_builder *b = calloc(1, sizeof(*b));
 
     if (b == NULL)
         return NULL;
     b->rules = *rules;
+    b->pool = pool;
     b->tracker = at_tracker_open(rules, seed, keep_flow, b);
     b->finished = at_finished_open(folder);
     at_names_init(&b->names);
@@ -398,13 +402,10 @@ static enum at_status take_flow(struct host_table *t, struct sorted *s,
     const uint8_t net = f->key.net == AT_NET_IPV6 ? 6 : 4;
     const uint8_t *src = f->source_is_hi ? f->key.hi : f->key.lo;
     const uint8_t *dst = f->source_is_hi ? f->key.lo : f->key.hi;
-    struct at_flow_row row;
 
-    at_flow_row_of(&row, f);
-    at_app_part_take(s->apps, i, &row);
     take_ports(s->port[i], &f->key);
     s->end[0][i] = s->end[1][i] = UINT32_MAX;
-    if (row.inner)
+    if (f->key.inner != 0)
         at_set_add(&s->inner, i);
     if (f->carried != 0 || f->continued)
         at_set_add(&s->partial, i);
@@ -415,22 +416,74 @@ static enum at_status take_flow(struct host_table *t, struct sorted *s,
     return intern(t, s, net, dst, &s->end[1][i]);
 }
 
-static enum at_status take_flows(struct host_table *t, struct sorted *s,
-                                 struct at_error *err)
+/* Flows whose applications another thread finds meanwhile. */
+enum { STRETCH = 256, STRETCHES = 4 };
+
+struct stretch {
+    size_t first, n;
+    struct at_flow flow[STRETCH];
+};
+
+static void find_apps(void *ctx, void *slot)
+{
+    const struct sorted *s = ctx;
+    const struct stretch *of = slot;
+    struct at_flow_row row;
+
+    for (size_t i = 0; i < of->n; i++) {
+        at_flow_row_of(&row, &of->flow[i]);
+        at_app_part_take(s->apps, of->first + i, &row);
+    }
+}
+
+static enum at_status take_stretch(struct host_table *t, struct sorted *s,
+                                   struct stretch *to, struct at_error *err)
 {
     enum at_status st = AT_OK;
-    struct at_flow flow;
     const uint8_t *list;
     uint32_t name;
-    size_t n;
+    size_t bytes;
 
-    for (size_t i = 0; i < s->flows && st == AT_OK; i++) {
-        st = at_finished_get(s->flow, i, &flow, &list, &n, &name, err);
-        if (st == AT_OK && take_flow(t, s, i, &flow) != AT_OK)
+    for (size_t i = 0; i < to->n && st == AT_OK; i++) {
+        const size_t number = to->first + i;
+
+        st = at_finished_get(s->flow, number, &to->flow[i], &list, &bytes,
+                             &name, err);
+        if (st == AT_OK && take_flow(t, s, number, &to->flow[i]) != AT_OK)
             st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
         if (st == AT_OK && s->names != NULL)
-            at_name_part_take(s->names, i, name);
+            at_name_part_take(s->names, number, name);
     }
+    return st;
+}
+
+static enum at_status take_flows(struct host_table *t, struct sorted *s,
+                                 struct at_pool *pool, struct at_error *err)
+{
+    struct at_lane *apps = at_lane_open(
+        pool, find_apps, s, sizeof(struct stretch), STRETCHES, true);
+    enum at_status st = AT_OK;
+
+    if (apps == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    for (size_t first = 0; first < s->flows && st == AT_OK; first += STRETCH) {
+        const size_t left = s->flows - first;
+        struct stretch *to = at_lane_free_slot(apps);
+
+        if (to == NULL) {
+            at_lane_wait(apps);
+            at_lane_retire(apps);
+            to = at_lane_free_slot(apps);
+        }
+        to->first = first;
+        to->n = left < STRETCH ? left : STRETCH;
+        st = take_stretch(t, s, to, err);
+        if (st == AT_OK)
+            at_lane_submit(apps);
+    }
+    while (st == AT_OK && at_lane_wait(apps) != NULL)
+        at_lane_retire(apps);
+    at_lane_close(apps, NULL);
     return st;
 }
 
@@ -553,15 +606,72 @@ static enum at_status sort_all(struct at_builder *b, struct sorted *s,
     if (s->apps == NULL || (b->rules.names && s->names == NULL) ||
         make_arrays(s) != AT_OK)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    st = take_flows(&table, s, err);
+    st = take_flows(&table, s, b->pool, err);
     at_app_part_finish(s->apps);
     free(table.slot);
-    if (st == AT_OK &&
-        (sort_flows(s) != AT_OK || sort_hosts(s) != AT_OK ||
-         sort_postings(s, &s->host_flows, s->hosts + 1, ends_of) != AT_OK ||
-         sort_postings(s, &s->port_flows, AT_INDEX_PORT_LIMIT, ports_of) !=
-             AT_OK))
+    if (st == AT_OK && (sort_flows(s) != AT_OK || sort_hosts(s) != AT_OK))
         st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    return st;
+}
+
+/* ---- beside the flows ------------------------------------------------ */
+
+/* What is made by other threads while the flows are written, and is written
+ * after them. */
+typedef enum at_status aside_fn(struct sorted *s);
+
+struct aside {
+    aside_fn *fn;
+    enum at_status st;
+};
+
+static enum at_status list_hosts(struct sorted *s)
+{
+    return sort_postings(s, &s->host_flows, s->hosts + 1, ends_of);
+}
+
+static enum at_status list_ports(struct sorted *s)
+{
+    return sort_postings(s, &s->port_flows, AT_INDEX_PORT_LIMIT, ports_of);
+}
+
+static enum at_status pack_openings(struct sorted *s)
+{
+    return at_app_part_pack(s->apps, s->order);
+}
+
+static void run_aside(void *ctx, void *slot)
+{
+    struct aside *a = slot;
+
+    a->st = a->fn(ctx);
+}
+
+/* NULL if there is no memory. */
+static struct at_lane *begin_asides(struct at_pool *pool, struct sorted *s)
+{
+    static aside_fn *const fn[] = {list_hosts, list_ports, pack_openings};
+    const size_t n = sizeof(fn) / sizeof(fn[0]);
+    struct at_lane *lane = at_lane_open(pool, run_aside, s,
+                                        sizeof(struct aside), n, false);
+
+    for (size_t i = 0; lane != NULL && i < n; i++) {
+        ((struct aside *)at_lane_free_slot(lane))->fn = fn[i];
+        at_lane_submit(lane);
+    }
+    return lane;
+}
+
+static enum at_status finish_asides(struct at_lane *lane)
+{
+    enum at_status st = AT_OK;
+    const struct aside *a;
+
+    while ((a = at_lane_wait(lane)) != NULL) {
+        if (st == AT_OK)
+            st = a->st;
+        at_lane_retire(lane);
+    }
     return st;
 }
 
@@ -573,11 +683,13 @@ struct writing {
     int64_t base_ns;
     uint8_t *blob;
     size_t blob_room;
+    size_t rows; /* of the table that is filled: tried so far */
 };
 
-/* Binds 'n' ascending numbers as a blob, which lives until the next call. */
-static void bind_numbers(struct writing *w, sqlite3_stmt *st, int i,
-                         const uint32_t *item, size_t n)
+/* A list of 'n' ascending numbers, which lives until the next call; NULL if
+ * there is no memory. */
+static const uint8_t *make_list(struct writing *w, const uint32_t *item,
+                                size_t n, size_t *bytes)
 {
     uint32_t before = 0;
     uint8_t *p;
@@ -586,24 +698,30 @@ static void bind_numbers(struct writing *w, sqlite3_stmt *st, int i,
         free(w->blob);
         w->blob_room = n * 10 + 64;
         w->blob = malloc(w->blob_room);
-        if (w->blob == NULL) {
-            w->blob_room = 0;
-            at_error_set(&w->sql.err, AT_ERR_MEMORY, "out of memory");
-            return;
-        }
+        if (w->blob == NULL)
+            return NULL;
     }
     p = w->blob;
     for (size_t k = 0; k < n; k++) {
         p = at_put_varint(p, item[k] - before);
         before = item[k];
     }
-    at_sql_bind_blob(st, i, w->blob, (size_t)(p - w->blob));
+    *bytes = (size_t)(p - w->blob);
+    return w->blob;
 }
 
-static void bind_list(struct writing *w, sqlite3_stmt *st, int i,
-                      const struct lists *l, size_t key)
+static enum at_status put_list(struct writing *w, struct at_sql_row *row, int i,
+                               const struct lists *l, size_t key,
+                               struct at_error *err)
 {
-    bind_numbers(w, st, i, l->item + l->at[key], l->at[key + 1] - l->at[key]);
+    size_t n;
+    const uint8_t *list = make_list(w, l->item + l->at[key],
+                                    l->at[key + 1] - l->at[key], &n);
+
+    if (list == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    at_sql_put_blob(row, i, list, n);
+    return AT_OK;
 }
 
 /* A row of meta: its value is to be bound as 2, then meta_end() writes it. */
@@ -651,16 +769,18 @@ static void put_flow_list(struct writing *w, const char *name,
     sqlite3_stmt *st = meta_begin(w, name);
     const struct sorted *s = w->s;
     uint32_t *id = malloc((s->flows + 1) * sizeof(*id));
-    size_t n = 0;
+    const uint8_t *list = NULL;
+    size_t n = 0, bytes;
 
-    if (id == NULL) {
+    for (size_t i = 0; id != NULL && i < s->flows; i++)
+        if (wanted(s, s->order[i]))
+            id[n++] = (uint32_t)i + 1;
+    if (id != NULL)
+        list = make_list(w, id, n, &bytes);
+    if (list != NULL)
+        at_sql_bind_blob(st, 2, list, bytes);
+    else
         at_error_set(&w->sql.err, AT_ERR_MEMORY, "out of memory");
-    } else {
-        for (size_t i = 0; i < s->flows; i++)
-            if (wanted(s, s->order[i]))
-                id[n++] = (uint32_t)i + 1;
-        bind_numbers(w, st, 2, id, n);
-    }
     meta_end(w, st);
     free(id);
 }
@@ -758,83 +878,78 @@ static int64_t both(uint16_t low, uint16_t high)
     return (int64_t)high << 16 | low;
 }
 
-static void bind_extras(sqlite3_stmt *st, const struct at_flow_row *row)
+static void put_extras(struct at_sql_row *to, const struct at_flow_row *row)
 {
-    at_sql_bind(st, 17, (int64_t)row->payload[0]);
-    at_sql_bind(st, 18, (int64_t)row->payload[1]);
+    at_sql_put(to, 17, (int64_t)row->payload[0]);
+    at_sql_put(to, 18, (int64_t)row->payload[1]);
     if (row->rtt_us >= 0)
-        at_sql_bind(st, 19, row->rtt_us);
-    else if (st != NULL)
-        sqlite3_bind_null(st, 19);
-    at_sql_bind(st, 20, both(row->retransmitted[0], row->retransmitted[1]));
-    at_sql_bind(st, 21, both(row->zero_windows[0], row->zero_windows[1]));
-    at_sql_bind(st, 22, both(row->errors, row->bad_checksums));
+        at_sql_put(to, 19, row->rtt_us);
+    at_sql_put(to, 20, both(row->retransmitted[0], row->retransmitted[1]));
+    at_sql_put(to, 21, both(row->zero_windows[0], row->zero_windows[1]));
+    at_sql_put(to, 22, both(row->errors, row->bad_checksums));
 }
 
 /* Notes that the flow of the row to be written goes on from an earlier part. */
-static void note_carried(struct writing *w, uint32_t id, uint32_t number)
+static enum at_status note_carried(struct sorted *s, uint32_t id,
+                                   uint32_t number, struct at_error *err)
 {
-    struct sorted *s = w->s;
-
     if (s->carries == s->carried_room) {
         const size_t room = s->carried_room * 2 + 256;
         struct carried *p = realloc(s->carried, room * sizeof(*p));
 
-        if (p == NULL) {
-            at_error_set(&w->sql.err, AT_ERR_MEMORY, "out of memory");
-            return;
-        }
+        if (p == NULL)
+            return at_error_set(err, AT_ERR_MEMORY, "out of memory");
         s->carried = p;
         s->carried_room = room;
     }
     s->carried[s->carries++] = (struct carried){id, number};
+    return AT_OK;
 }
 
-static void bind_flow(struct writing *w, sqlite3_stmt *st, uint32_t id,
-                      uint32_t number)
+static enum at_status put_flow(struct writing *w, struct at_sql_row *to,
+                               uint32_t id, uint32_t number,
+                               struct at_error *err)
 {
-    const struct sorted *s = w->s;
+    struct sorted *s = w->s;
     struct at_flow flow;
     struct at_flow_row row;
     const uint8_t *list;
     size_t list_bytes;
     uint32_t name;
+    enum at_status st = at_finished_get(s->flow, number, &flow, &list,
+                                        &list_bytes, &name, err);
 
-    if (at_finished_get(s->flow, number, &flow, &list, &list_bytes, &name,
-                        &w->sql.err) != AT_OK)
-        return;
-    if (flow.carried != 0)
-        note_carried(w, id, flow.carried);
+    if (st == AT_OK && flow.carried != 0)
+        st = note_carried(s, id, flow.carried, err);
+    if (st != AT_OK)
+        return st;
     at_flow_row_of(&row, &flow);
-    at_sql_bind(st, 1, id);
-    at_sql_bind(st, 2, row.start_ns - w->base_ns);
-    at_sql_bind(st, 3, row.end_ns - row.start_ns);
-    for (int end = 0; end < 2; end++) {
-        if (row.net != AT_NET_OTHER)
-            at_sql_bind(st, 4 + end, s->host_id[s->end[end][number]]);
-        else if (st != NULL)
-            sqlite3_bind_null(st, 4 + end);
-    }
-    at_sql_bind(st, 6, row.ethertype != 0 ? row.ethertype : row.sport);
-    at_sql_bind(st, 7, row.dport);
-    at_sql_bind(st, 8, at_kind_of(row.net, row.proto));
-    at_sql_bind(st, 9, (int64_t)row.packets[0]);
-    at_sql_bind(st, 10, (int64_t)row.packets[1]);
-    at_sql_bind(st, 11, (int64_t)row.bytes[0]);
-    at_sql_bind(st, 12, (int64_t)row.bytes[1]);
-    at_sql_bind(st, 13, row.tcp_flags[0] | row.tcp_flags[1] << 8);
-    at_sql_bind(st, 14,
-                row.state | row.end << AT_INDEX_END_SHIFT |
-                    (row.checksums == AT_CHECKSUM_OK) << AT_INDEX_SUMS_SHIFT |
-                    (flow.carried != 0) << AT_INDEX_CONTINUES_SHIFT |
-                    flow.continued << AT_INDEX_CONTINUED_SHIFT |
-                    row.inner << AT_INDEX_INNER_SHIFT);
-    at_sql_bind(st, 15, row.vlan | (int64_t)row.mpls << AT_INDEX_MPLS_SHIFT);
-    at_sql_bind(st, 16,
-                row.marks | (int64_t)at_app_part_value(s->apps, number)
-                                << AT_INDEX_APP_SHIFT);
-    bind_extras(st, &row);
-    at_sql_bind_blob(st, 23, list, list_bytes);
+    at_sql_put(to, 1, id);
+    at_sql_put(to, 2, row.start_ns - w->base_ns);
+    at_sql_put(to, 3, row.end_ns - row.start_ns);
+    for (int end = 0; end < 2 && row.net != AT_NET_OTHER; end++)
+        at_sql_put(to, 4 + end, s->host_id[s->end[end][number]]);
+    at_sql_put(to, 6, row.ethertype != 0 ? row.ethertype : row.sport);
+    at_sql_put(to, 7, row.dport);
+    at_sql_put(to, 8, at_kind_of(row.net, row.proto));
+    at_sql_put(to, 9, (int64_t)row.packets[0]);
+    at_sql_put(to, 10, (int64_t)row.packets[1]);
+    at_sql_put(to, 11, (int64_t)row.bytes[0]);
+    at_sql_put(to, 12, (int64_t)row.bytes[1]);
+    at_sql_put(to, 13, row.tcp_flags[0] | row.tcp_flags[1] << 8);
+    at_sql_put(to, 14,
+               row.state | row.end << AT_INDEX_END_SHIFT |
+                   (row.checksums == AT_CHECKSUM_OK) << AT_INDEX_SUMS_SHIFT |
+                   (flow.carried != 0) << AT_INDEX_CONTINUES_SHIFT |
+                   flow.continued << AT_INDEX_CONTINUED_SHIFT |
+                   row.inner << AT_INDEX_INNER_SHIFT);
+    at_sql_put(to, 15, row.vlan | (int64_t)row.mpls << AT_INDEX_MPLS_SHIFT);
+    at_sql_put(to, 16,
+               row.marks | (int64_t)at_app_part_value(s->apps, number)
+                               << AT_INDEX_APP_SHIFT);
+    put_extras(to, &row);
+    at_sql_put_blob(to, 23, list, list_bytes);
+    return AT_OK;
 }
 
 static void write_minutes(struct writing *w, struct at_builder *b)
@@ -855,48 +970,51 @@ static void write_minutes(struct writing *w, struct at_builder *b)
     sqlite3_finalize(st);
 }
 
-static void write_flows(struct writing *w)
+static enum at_status next_flow(void *ctx, struct at_sql_row *row,
+                                struct at_error *err)
 {
-    sqlite3_stmt *st = at_sql_prepare(
-        &w->sql, "INSERT INTO flow VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                 "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    struct writing *w = ctx;
+    const size_t i = w->rows++;
 
-    for (size_t i = 0; i < w->s->flows && w->sql.err.status == AT_OK; i++) {
-        bind_flow(w, st, (uint32_t)i + 1, w->s->order[i]);
-        at_sql_run(&w->sql, st);
-    }
-    sqlite3_finalize(st);
+    return i == w->s->flows
+               ? AT_END
+               : put_flow(w, row, (uint32_t)i + 1, w->s->order[i], err);
 }
 
-static void write_hosts(struct writing *w)
+static enum at_status next_host(void *ctx, struct at_sql_row *row,
+                                struct at_error *err)
 {
-    sqlite3_stmt *st = at_sql_prepare(&w->sql,
-                                      "INSERT INTO host VALUES(?, ?, ?)");
+    struct writing *w = ctx;
+    const size_t i = w->rows++;
+    const struct host *h = &w->s->host[i];
 
-    for (size_t i = 0; i < w->s->hosts && w->sql.err.status == AT_OK; i++) {
-        const struct host *h = &w->s->host[i];
-
-        at_sql_bind(st, 1, (int64_t)i + 1);
-        at_sql_bind_blob(st, 2, h->addr, h->net == 6 ? 16 : 4);
-        bind_list(w, st, 3, &w->s->host_flows, i + 1);
-        at_sql_run(&w->sql, st);
-    }
-    sqlite3_finalize(st);
+    if (i == w->s->hosts)
+        return AT_END;
+    at_sql_put(row, 1, (int64_t)i + 1);
+    at_sql_put_blob(row, 2, h->addr, h->net == 6 ? 16 : 4);
+    return put_list(w, row, 3, &w->s->host_flows, i + 1, err);
 }
 
-static void write_ports(struct writing *w)
+static enum at_status next_port(void *ctx, struct at_sql_row *row,
+                                struct at_error *err)
 {
+    struct writing *w = ctx;
     const struct lists *l = &w->s->port_flows;
-    sqlite3_stmt *st = at_sql_prepare(&w->sql, "INSERT INTO port VALUES(?, ?)");
 
-    for (size_t i = 0; i < AT_INDEX_PORT_LIMIT; i++) {
-        if (l->at[i] == l->at[i + 1] || w->sql.err.status != AT_OK)
-            continue;
-        at_sql_bind(st, 1, (int64_t)i);
-        bind_list(w, st, 2, l, i);
-        at_sql_run(&w->sql, st);
-    }
-    sqlite3_finalize(st);
+    while (w->rows < AT_INDEX_PORT_LIMIT &&
+           l->at[w->rows] == l->at[w->rows + 1])
+        w->rows++;
+    if (w->rows == AT_INDEX_PORT_LIMIT)
+        return AT_END;
+    at_sql_put(row, 1, (int64_t)w->rows);
+    return put_list(w, row, 2, l, w->rows++, err);
+}
+
+static void fill(struct writing *w, struct at_pool *pool, const char *table,
+                 unsigned columns, at_sql_row_fn *next)
+{
+    w->rows = 0;
+    at_sql_fill(&w->sql, pool, table, columns, next, w);
 }
 
 static void write_access(struct writing *w, const struct at_index_about *about)
@@ -1028,9 +1146,11 @@ static void finish_totals(struct at_builder *b)
     }
 }
 
+/* What the 'asides' make comes after what does not need it. */
 static enum at_status write_all(struct at_builder *b, struct writing *w,
                                 const struct at_index_about *about,
-                                const struct at_place *place)
+                                const struct at_place *place,
+                                struct at_lane *asides)
 {
     at_sql_exec(&w->sql, "BEGIN");
     at_sql_exec(&w->sql, AT_INDEX_TABLES);
@@ -1040,11 +1160,13 @@ static enum at_status write_all(struct at_builder *b, struct writing *w,
     write_rules(w, b);
     write_blocks(w, b, place);
     write_minutes(w, b);
-    write_flows(w);
-    write_hosts(w);
-    write_ports(w);
+    fill(w, b->pool, "flow", 23, next_flow);
+    if (finish_asides(asides) != AT_OK)
+        at_error_set(&w->sql.err, AT_ERR_MEMORY, "out of memory");
+    fill(w, b->pool, "host", 3, next_host);
+    fill(w, b->pool, "port", 2, next_port);
     at_app_part_write_apps(w->s->apps, &w->sql, w->s->order);
-    at_app_part_write_openings(w->s->apps, &w->sql, w->s->order);
+    at_app_part_write_openings(w->s->apps, &w->sql);
     if (w->s->names != NULL)
         at_name_part_write(w->s->names, &w->sql, w->s->order);
     write_access(w, about);
@@ -1054,13 +1176,38 @@ static enum at_status write_all(struct at_builder *b, struct writing *w,
     return at_sql_exec(&w->sql, "COMMIT");
 }
 
+/* Writes what is sorted. */
+static enum at_status write_file(struct at_builder *b, struct sorted *s,
+                                 const char *path,
+                                 const struct at_index_about *about,
+                                 const struct at_place *place,
+                                 struct at_error *err)
+{
+    struct at_lane *asides = begin_asides(b->pool, s);
+    struct writing w = {.s = s};
+    enum at_status st;
+
+    if (asides == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    st = at_sql_open(&w.sql, path, AT_SQL_CREATE, err);
+    if (st == AT_OK) {
+        w.base_ns = b->total.packets > 0 ? b->total.first_ns : 0;
+        st = write_all(b, &w, about, place, asides);
+        if (st != AT_OK)
+            at_error_copy(err, &w.sql.err);
+        at_sql_close(&w.sql);
+    }
+    at_lane_close(asides, NULL);
+    free(w.blob);
+    return st;
+}
+
 enum at_status at_builder_write(struct at_builder *b, const char *path,
                                 const struct at_index_about *about,
                                 const struct at_place *place, size_t places,
                                 struct at_error *err)
 {
     struct sorted s = {.flows = 0};
-    struct writing w = {.s = &s};
     enum at_status st;
 
     if (places < b->blocks)
@@ -1069,20 +1216,12 @@ enum at_status at_builder_write(struct at_builder *b, const char *path,
     st = finish_tracker(b, about, err);
     if (st == AT_OK)
         st = sort_all(b, &s, about->apps, err);
+    finish_totals(b);
     unlink(path);
     if (st == AT_OK)
-        st = at_sql_open(&w.sql, path, AT_SQL_CREATE, err);
-    if (st == AT_OK) {
-        finish_totals(b);
-        w.base_ns = b->total.packets > 0 ? b->total.first_ns : 0;
-        st = write_all(b, &w, about, place);
-        if (st != AT_OK)
-            at_error_copy(err, &w.sql.err);
-        at_sql_close(&w.sql);
-        if (st == AT_OK)
-            st = sync_file(path, err);
-    }
-    free(w.blob);
+        st = write_file(b, &s, path, about, place, err);
+    if (st == AT_OK)
+        st = sync_file(path, err);
     sorted_free(&s);
     return st;
 }

@@ -45,9 +45,11 @@ struct at_index_totals {
 };
 
 /* Flows that are over are kept in a file in 'folder', which is not copied; it
- * has no name and is gone with the builder.  'seed' is that of the sights. */
+ * has no name and is gone with the builder.  'seed' is that of the sights; the
+ * pool helps when the index is written. */
 struct at_builder *at_builder_open(const struct at_tracking *rules,
-                                   uint64_t seed, const char *folder);
+                                   uint64_t seed, const char *folder,
+                                   struct at_pool *pool);
 
 /* Before the first record: the flows that earlier parts of the capture left
  * go on.  'carry' is not copied, and must live as long. */

@@ -187,9 +187,10 @@ enum at_status at_index_file(const char *trace, const char *path,
         return st;
     job.trace = at_reader_info(rd);
     folder = folder_of(path);
-    job.builder = folder != NULL ? at_builder_open(&how->tracking,
-                                                   job.sighting.seed, folder)
-                                 : NULL;
+    job.builder = folder != NULL
+                      ? at_builder_open(&how->tracking, job.sighting.seed,
+                                        folder, how->pool)
+                      : NULL;
     if (job.builder == NULL)
         st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
     else if (how->carry != NULL)

@@ -137,7 +137,7 @@ static enum at_status open_draft(struct ingest *in, const struct at_packet *pkt,
     d->folder = at_archive_path(in->archive, "tmp");
     if (d->folder != NULL)
         d->builder = at_builder_open(&in->how->tracking, in->sighting.seed,
-                                     d->folder);
+                                     d->folder, in->how->pool);
     if (d->path == NULL || d->builder == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     st = resume_flows(in, err);
