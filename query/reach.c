@@ -1,9 +1,10 @@
 /*
- * reach.c - the parts of flows outside of the range
+ * reach.c - the parts of flows that the question did not find
  *
  * From the outermost part that was found of a flow outwards, segment by
- * segment, for as long as there are flows that go on there.  Each segment lists
- * the flows that others have too, so only these rows are read.
+ * segment, for as long as there are flows that go on there; and from a part to
+ * the next where segments between them may have more.  Each segment lists the
+ * flows that others have too, so only these rows are read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 struct wanted {
     struct at_flow_key key;
     size_t target; /* where its outermost part so far is, */
-    int64_t ns;    /* and when that ends, or begins */
+    size_t end;    /* where the next is that was found, if there is one, */
+    int64_t ns;    /* and when the former ends, or begins */
     enum at_flow_state state;
     uint8_t proto;
     bool found; /* all of it */
@@ -43,15 +45,25 @@ static enum at_goes_on beyond(const struct reach *r,
     return (enum at_goes_on)(r->forward ? row->continued : row->continues);
 }
 
-/* Whether part 'i' is the outermost of its flow; they are by flow, in
- * sequence. */
-static bool is_outermost(const struct reach *r, size_t i)
+/* The target of the next part of the flow of part 'i'; SIZE_MAX if that is the
+ * outermost.  They are by flow, in sequence. */
+static size_t next_target(const struct reach *r, size_t i)
 {
-    const struct at_part *part = r->p->part;
-    const size_t n = r->parts;
+    const struct at_part *part = &r->p->part[i];
+    const bool last = r->forward ? i + 1 == r->parts : i == 0;
+    const struct at_part *next = last ? NULL : r->forward ? part + 1 : part - 1;
 
-    return r->forward ? i + 1 == n || part[i + 1].flow != part[i].flow
-                      : i == 0 || part[i - 1].flow != part[i].flow;
+    return next != NULL && next->flow == part->flow ? next->target : SIZE_MAX;
+}
+
+/* Gaps are filled on the way forward. */
+static bool may_have_more(const struct reach *r, size_t i)
+{
+    const struct at_part *part = &r->p->part[i];
+    const size_t next = next_target(r, i);
+
+    return beyond(r, &part->row) == AT_GOES_ON &&
+           (next == SIZE_MAX || (r->forward && next > part->target + 1));
 }
 
 static enum at_status find_wanted(struct reach *r, size_t lane)
@@ -63,11 +75,11 @@ static enum at_status find_wanted(struct reach *r, size_t lane)
     for (size_t i = 0; i < r->parts; i++) {
         const struct at_part *part = &r->p->part[i];
 
-        if (part->lane == lane && is_outermost(r, i) &&
-            beyond(r, &part->row) == AT_GOES_ON)
+        if (part->lane == lane && may_have_more(r, i))
             r->wanted[r->n++] = (struct wanted){
                 .key = part->key,
                 .target = part->target,
+                .end = next_target(r, i),
                 .ns = r->forward ? part->row.end_ns : part->row.start_ns,
                 .state = (enum at_flow_state)part->row.state,
                 .proto = part->row.proto};
@@ -81,7 +93,22 @@ static enum at_status find_wanted(struct reach *r, size_t lane)
 static bool is_further(const struct reach *r, size_t number,
                        const struct wanted *w)
 {
-    return r->forward ? number > w->target : number < w->target;
+    return r->forward ? number > w->target && number < w->end
+                      : number < w->target;
+}
+
+/* What is looked for in the target, of those with the key. */
+static struct wanted *find_in(const struct reach *r, size_t number,
+                              const struct at_flow_key *key)
+{
+    struct wanted *w = bsearch(key, r->wanted, r->n, sizeof(*w), by_key);
+
+    while (w != NULL && w > r->wanted && by_key(w - 1, key) == 0)
+        w--;
+    for (; w != NULL && w < r->wanted + r->n && by_key(w, key) == 0; w++)
+        if (!w->found && is_further(r, number, w))
+            return w;
+    return NULL;
 }
 
 static enum at_status take_row(struct reach *r, size_t number,
@@ -94,8 +121,8 @@ static enum at_status take_row(struct reach *r, size_t number,
     if ((r->forward ? row->continues : row->continued) != AT_GOES_ON)
         return AT_OK;
     at_flow_row_key(&key, row);
-    w = bsearch(&key, r->wanted, r->n, sizeof(*w), by_key);
-    if (w == NULL || w->found || !is_further(r, number, w))
+    w = find_in(r, number, &key);
+    if (w == NULL)
         return AT_OK;
     w->target = number;
     w->ns = r->forward ? row->end_ns : row->start_ns;

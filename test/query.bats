@@ -1251,11 +1251,16 @@ names_of() { # at-query arguments
         done
     done
     [ "$(sort -n lines | tail -n 1)" -gt 50 ]
-    # nor does it matter of which part a packet matches
+    # nor does it matter of which part a packet matches, or that parts between
+    # them have none
+    at-ingest -q --names --rotate 30s b all.erf
+    [ "$(at-archive list --json b | wc -l)" -ge 80 ]
     range=()
-    for q in 'tcp[tcpflags] & tcp-syn != 0' 'less 60' 'src host 10.0.0.1'; do
+    for q in 'tcp[tcpflags] & tcp-syn != 0' 'less 60' 'src host 10.0.0.1' \
+        'greater 1000' 'ip[5] & 7 = 1'; do
         ask all.erf "$q" >want
         ask a "$q" | diff want -
+        ask b "$q" | diff want -
         [ "$(wc -l <want)" -gt 1 ]
     done
 }
