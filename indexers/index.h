@@ -202,12 +202,6 @@ enum at_row_field {
     AT_ROW_ALL = 63,
 };
 
-/* From the next at_index_flows() on, flows come with these fields only (all at
- * first); at_index_whole_flow() fills in all of the flow stored last. */
-void at_index_want_fields(struct at_index *ix, unsigned fields);
-enum at_status at_index_whole_flow(struct at_index *ix, struct at_flow_row *row,
-                                   struct at_error *err);
-
 /*
  * Goes through the flows of a set (of all if it is NULL) in the order of
  * their ids, which is that of their start.  at_index_next_flow() returns
@@ -216,6 +210,13 @@ enum at_status at_index_whole_flow(struct at_index *ix, struct at_flow_row *row,
  */
 enum at_status at_index_flows(struct at_index *ix, const struct at_set *flows,
                               struct at_error *err);
+/* The same with some fields only; at_index_whole_flow() fills in all of the
+ * flow stored last. */
+enum at_status at_index_flows_with(struct at_index *ix,
+                                   const struct at_set *flows, unsigned fields,
+                                   struct at_error *err);
+enum at_status at_index_whole_flow(struct at_index *ix, struct at_flow_row *row,
+                                   struct at_error *err);
 enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
                                   struct at_error *err);
 /* The id of the flow stored last. */

@@ -103,8 +103,10 @@ static int64_t number(const struct at_index *ix, enum column column)
     return sqlite3_column_int64(ix->row, place_of(ix, column));
 }
 
-void at_index_want_fields(struct at_index *ix, unsigned fields)
+static void want_fields(struct at_index *ix, unsigned fields)
 {
+    if (ix->wanted == fields)
+        return;
     sqlite3_finalize(ix->scan);
     sqlite3_finalize(ix->point);
     ix->scan = ix->point = ix->row = NULL;
@@ -127,13 +129,15 @@ static enum at_status read_hosts(struct at_index *ix, struct at_error *err)
     return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
 }
 
-enum at_status at_index_flows(struct at_index *ix, const struct at_set *flows,
-                              struct at_error *err)
+enum at_status at_index_flows_with(struct at_index *ix,
+                                   const struct at_set *flows, unsigned fields,
+                                   struct at_error *err)
 {
     const size_t first = flows != NULL ? at_set_next(flows, 0) : 1;
     const size_t last = flows != NULL ? at_set_last(flows) : ix->info.rows;
     const size_t n = flows != NULL ? at_set_count(flows) : last;
 
+    want_fields(ix, fields);
     ix->flows = flows;
     ix->next = 0;
     ix->by_point = n <= (last - first) / SCAN_SHARE;
@@ -153,6 +157,12 @@ enum at_status at_index_flows(struct at_index *ix, const struct at_set *flows,
     return n < ix->info.hosts || (ix->wanted & AT_ROW_ENDS) == 0
                ? AT_OK
                : read_hosts(ix, err);
+}
+
+enum at_status at_index_flows(struct at_index *ix, const struct at_set *flows,
+                              struct at_error *err)
+{
+    return at_index_flows_with(ix, flows, AT_ROW_ALL, err);
 }
 
 /* Steps to the next flow of the set; ix->row then holds it. */

@@ -384,6 +384,7 @@ struct at_search {
     const struct at_targets *t;
     size_t target;
     struct at_index *ix;  /* NULL: there is none */
+    unsigned fields;      /* AT_ROW_ that its rows come with */
     size_t share, shares; /* of its rows, this one of so many; 0: of all */
     struct at_finds found;
     struct doubts doubts;
@@ -451,7 +452,7 @@ static enum at_status judge_rows(struct at_search *s,
 {
     enum { A_TIME = 1024 }; /* so that they are in the cache */
     struct at_flow_row row;
-    enum at_status st = at_index_flows(s->ix, flows, err);
+    enum at_status st = at_index_flows_with(s->ix, flows, s->fields, err);
 
     while (st == AT_OK &&
            (st = at_index_next_flow(s->ix, &row, err)) == AT_OK) {
@@ -468,10 +469,9 @@ static enum at_status judge_rows(struct at_search *s,
 static enum at_status add_fragments(struct at_search *s, struct at_error *err)
 {
     struct at_flow_row row;
-    enum at_status st;
+    enum at_status st = at_index_flows_with(s->ix, NULL,
+                                            AT_ROW_MARKS | AT_ROW_REST, err);
 
-    at_index_want_fields(s->ix, AT_ROW_MARKS | AT_ROW_REST);
-    st = at_index_flows(s->ix, NULL, err);
     while (st == AT_OK && (st = at_index_next_flow(s->ix, &row, err)) == AT_OK)
         if ((row.marks & AT_DECODED_FRAGMENT) != 0)
             st = at_index_flow_blocks(s->ix, &s->blocks, err);
@@ -553,25 +553,23 @@ void at_search_close(struct at_search *s)
     free(s);
 }
 
-/* All of a row is needed where it may have other parts. */
-static enum at_status want_fields(struct at_search *s, struct at_error *err)
+/* All of a row is needed where it has other parts; most rows may have. */
+static enum at_status choose_fields(struct at_search *s, struct at_error *err)
 {
     enum { SHARE = 8 };
     const size_t rows = at_index_info(s->ix)->rows;
     struct at_set partial;
     enum at_status st;
 
-    if (s->q->fields == AT_ROW_ALL || s->q->alone ||
-        !at_index_info(s->ix)->part) {
-        at_index_want_fields(s->ix, s->q->fields);
+    s->fields = s->q->fields;
+    if (s->fields == AT_ROW_ALL || s->q->alone || !at_index_info(s->ix)->part)
         return AT_OK;
-    }
     st = at_set_open(&partial, rows + 1, false);
     if (st != AT_OK)
         return at_error_set(err, st, "out of memory");
     st = at_index_partial_flows(s->ix, &partial, err);
-    if (at_set_count(&partial) < rows / SHARE)
-        at_index_want_fields(s->ix, s->q->fields);
+    if (at_set_count(&partial) > rows / SHARE)
+        s->fields = AT_ROW_ALL;
     at_set_close(&partial);
     return st;
 }
@@ -594,7 +592,7 @@ enum at_status at_search_open(struct at_search **out, const struct at_query *q,
         if (st == AT_OK && q->tracking.names)
             st = at_index_want_names(s->ix, q->asked, err);
         if (st == AT_OK)
-            st = want_fields(s, err);
+            st = choose_fields(s, err);
     }
     if (st != AT_OK) {
         at_search_close(s);

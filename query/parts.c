@@ -263,7 +263,7 @@ static enum at_status take_rows(struct at_parts *p, const struct at_query *q,
                                 struct at_error *err)
 {
     struct at_flow_row row;
-    enum at_status st = at_index_flows(ix, flows, err);
+    enum at_status st = at_index_flows_with(ix, flows, q->fields, err);
 
     while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK) {
         if (row.start_ns >= q->to_ns && !q->whole_flows)
@@ -293,7 +293,6 @@ static enum at_status take_by_index(struct at_parts *p,
     st = at_index_name_apps(ix, q->names, err);
     if (st == AT_OK && q->tracking.names)
         st = at_index_want_names(ix, q->asked, err);
-    at_index_want_fields(ix, q->fields);
     if (st == AT_OK)
         st = at_plan_flows(q, ix, &flows, err);
     if (st == AT_OK)
