@@ -366,6 +366,7 @@ static int print_flows(struct ask *ask, struct at_finds *finds)
         tool_warn("out of memory");
         return TOOL_FAIL;
     }
+    ask->print.pool = ask->query.pool;
     at_print_flows(&ask->print, finds, &ask->targets, ask->limit);
     return TOOL_OK;
 }

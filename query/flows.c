@@ -746,9 +746,18 @@ static int by_start(const void *a, const void *b)
     return by_ends(&x->row, &y->row);
 }
 
+/* As they are found in one index. */
+static bool are_sorted(const struct at_finds *finds)
+{
+    for (size_t i = 1; i < finds->n; i++)
+        if (by_start(&finds->found[i - 1], &finds->found[i]) > 0)
+            return false;
+    return true;
+}
+
 void at_finds_sort(struct at_finds *finds)
 {
-    if (finds->n > 0) /* otherwise there is no array */
+    if (!are_sorted(finds))
         qsort(finds->found, finds->n, sizeof(finds->found[0]), by_start);
 }
 

@@ -8,12 +8,14 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "app.h"
 #include "community.h"
 #include "digits.h"
 #include "json.h"
+#include "pool.h"
 #include "table.h"
 
 enum { TEXT = 512 }; /* a name that a flow asks for is the longest */
@@ -546,51 +548,134 @@ static void print_table(struct at_print *p, struct table *t)
 
 /* ---- CSV and JSON ---------------------------------------------------- */
 
-static void print_csv(const struct at_print *p, const struct table *t)
+static struct cell cell_of(const struct table *t, size_t i)
 {
-    struct cell c = {.local = false};
+    const struct at_found *f = &t->finds->found[i];
 
+    return (struct cell){.row = &f->row,
+                         .stream = t->targets->target[f->target].stream};
+}
+
+static void print_csv_names(const struct at_print *p)
+{
     for (unsigned k = 0; k < p->columns; k++)
         fprintf(p->out, "%s%s", k > 0 ? "," : "", columns[p->column[k]].name);
     putc('\n', p->out);
-    for (size_t i = 0; i < t->n; i++) {
-        c.row = &t->finds->found[i].row;
-        c.stream = t->targets->target[t->finds->found[i].target].stream;
-        for (unsigned k = 0; k < p->columns; k++) {
-            columns[p->column[k]].make(&c);
-            if (k > 0)
-                putc_unlocked(',', p->out);
-            at_csv_text(p->out, c.text);
-        }
-        putc_unlocked('\n', p->out);
-    }
 }
 
-static void print_json_row(const struct at_print *p, struct cell *c)
+static void print_csv_row(const struct table *t, size_t i, FILE *out)
 {
-    putc('{', p->out);
-    for (unsigned k = 0; k < p->columns; k++) {
-        const struct column *col = &columns[p->column[k]];
+    struct cell c = cell_of(t, i);
 
-        col->make(c);
-        fprintf(p->out, "%s\"%s\":", k > 0 ? "," : "", col->name);
+    for (unsigned k = 0; k < t->p->columns; k++) {
+        columns[t->p->column[k]].make(&c);
+        if (k > 0)
+            putc_unlocked(',', out);
+        at_csv_text(out, c.text);
+    }
+    putc_unlocked('\n', out);
+}
+
+static void print_json_row(const struct table *t, size_t i, FILE *out)
+{
+    struct cell c = cell_of(t, i);
+
+    putc_unlocked('{', out);
+    for (unsigned k = 0; k < t->p->columns; k++) {
+        const struct column *col = &columns[t->p->column[k]];
+
+        col->make(&c);
+        fprintf(out, "%s\"%s\":", k > 0 ? "," : "", col->name);
         if (!col->number)
-            at_json_text(p->out, c->text);
+            at_json_text(out, c.text);
         else
-            fputs(c->text[0] != 0 ? c->text : "null", p->out);
+            fputs(c.text[0] != 0 ? c.text : "null", out);
     }
-    fputs("}\n", p->out);
+    fputs("}\n", out);
 }
 
-static void print_json(const struct at_print *p, const struct table *t)
+static void print_rows(const struct table *t, size_t first, size_t n, FILE *out)
 {
-    struct cell c = {.local = false};
+    for (size_t i = first; i < first + n; i++)
+        if (t->p->format == AT_PRINT_CSV)
+            print_csv_row(t, i, out);
+        else
+            print_json_row(t, i, out);
+}
 
-    for (size_t i = 0; i < t->n; i++) {
-        c.row = &t->finds->found[i].row;
-        c.stream = t->targets->target[t->finds->found[i].target].stream;
-        print_json_row(p, &c);
-    }
+/* Rows that are printed into memory, to go out in their turn. */
+struct chunk {
+    size_t first, n;
+    char *text;
+    size_t bytes;
+    bool good;
+};
+
+static void print_chunk(void *ctx, void *slot)
+{
+    struct chunk *c = slot;
+    FILE *out = open_memstream(&c->text, &c->bytes);
+
+    if (out == NULL)
+        return;
+    print_rows(ctx, c->first, c->n, out);
+    c->good = ferror(out) == 0;
+    c->good &= fclose(out) == 0;
+}
+
+static void put_chunk(struct table *t, struct chunk *c)
+{
+    if (c->good)
+        fwrite(c->text, 1, c->bytes, t->p->out);
+    else /* there was no memory for it */
+        print_rows(t, c->first, c->n, t->p->out);
+    free(c->text);
+    *c = (struct chunk){.n = 0};
+}
+
+static void print_chunks(struct table *t, struct at_lane *lane)
+{
+    enum { ROWS = 2048 };
+    struct chunk *c;
+    size_t sent = 0;
+
+    do {
+        while (sent < t->n && (c = at_lane_free_slot(lane)) != NULL) {
+            c->first = sent;
+            c->n = t->n - sent < ROWS ? t->n - sent : ROWS;
+            sent += c->n;
+            at_lane_submit(lane);
+        }
+        c = at_lane_wait(lane);
+        if (c != NULL) {
+            put_chunk(t, c);
+            at_lane_retire(lane);
+        }
+    } while (c != NULL);
+}
+
+static void drop_chunk(void *ctx, void *slot)
+{
+    struct chunk *c = slot;
+
+    (void)ctx;
+    free(c->text);
+}
+
+static void print_lines(struct table *t)
+{
+    struct at_lane *lane = t->p->pool == NULL
+                               ? NULL
+                               : at_lane_open(t->p->pool, print_chunk, t,
+                                              sizeof(struct chunk), 0, false);
+
+    if (t->p->format == AT_PRINT_CSV)
+        print_csv_names(t->p);
+    if (lane == NULL)
+        print_rows(t, 0, t->n, t->p->out);
+    else
+        print_chunks(t, lane);
+    at_lane_close(lane, drop_chunk);
 }
 
 void at_print_flows(struct at_print *p, const struct at_finds *finds,
@@ -605,8 +690,6 @@ void at_print_flows(struct at_print *p, const struct at_finds *finds,
 
     if (p->format == AT_PRINT_TABLE)
         print_table(p, &t);
-    else if (p->format == AT_PRINT_CSV)
-        print_csv(p, &t);
     else
-        print_json(p, &t);
+        print_lines(&t);
 }

@@ -19,6 +19,7 @@ enum { AT_PRINT_COLUMNS = 39, AT_PRINT_USUAL = 18, AT_PRINT_INDEXED = 35 };
 
 struct at_print {
     FILE *out;
+    struct at_pool *pool; /* CSV and JSON: prints rows ahead; or NULL */
     enum at_print_format format;
     bool packets;   /* the flows are made of packets, not of an index */
     bool local;     /* table: times in the TZ zone */
