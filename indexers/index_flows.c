@@ -69,7 +69,7 @@ static const struct {
     [COL_RETRANSMITTED] = {"retransmitted", AT_ROW_REST},
     [COL_ZERO_WINDOWS] = {"zero_windows", AT_ROW_REST},
     [COL_TROUBLES] = {"troubles", AT_ROW_REST},
-    [COL_BLOCKS] = {"blocks", AT_ROW_REST},
+    [COL_BLOCKS] = {"blocks", AT_ROW_BLOCKS},
 };
 
 /* Notes at which place of the statement each column is. */

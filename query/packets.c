@@ -4,13 +4,15 @@
  * The targets of a stream are opened one after the other.  Of an indexed one
  * the blocks are read that hold a flow which may match; every packet of them
  * is then asked by libpcap, so the index can only leave blocks out, never
- * change an answer.
+ * change an answer.  What the indexes of the next targets say is found while
+ * packets of this one are read.
  */
 #include <stdlib.h>
 
 #include "errors.h"
 #include "explain.h"
 #include "parts.h"
+#include "pool.h"
 #include "query.h"
 
 /* One stream: the target that is open, and what follows. */
@@ -24,6 +26,18 @@ struct lane {
     struct at_owners *owners;   /* where there are parts */
     const struct at_part *part; /* of the packet given out last */
     struct at_index *ix;        /* of the target that is open; may be NULL */
+    struct at_lane *plans;      /* of the next targets that have an index */
+    size_t planned;             /* targets up to this one */
+};
+
+/* Where in a target there may be packets. */
+struct plan {
+    size_t target;
+    struct at_index *ix;
+    struct at_place *place;
+    size_t n;
+    enum at_status status;
+    struct at_error err;
 };
 
 struct at_packets {
@@ -42,7 +56,8 @@ static enum at_status wanted_blocks(const struct at_query *q,
                                     struct at_set *blocks, struct at_error *err)
 {
     struct at_flow_row row;
-    enum at_status st = at_index_flows(ix, flows, err);
+    enum at_status st = at_index_flows_with(
+        ix, flows, at_query_fields(q) | AT_ROW_BLOCKS, err);
 
     while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK) {
         if (row.start_ns >= q->to_ns)
@@ -61,56 +76,169 @@ static bool matches_all(const struct at_query *q)
     return root->op == AT_EXPR_LEAF && root->leaf == AT_LEAF_TRUE;
 }
 
+enum { SAMPLE = 256, DENSE = 8 };
+
+/*
+ * Whether one in 8 flows of a sample is in the set and may match.  A block has
+ * packets of so many flows that then hardly one could be left out, and to find
+ * it costs more than to read it.
+ */
+static enum at_status look_dense(const struct at_query *q, struct at_index *ix,
+                                 const struct at_set *flows, bool *dense,
+                                 struct at_error *err)
+{
+    const size_t rows = at_index_info(ix)->rows;
+    struct at_set sample;
+    struct at_flow_row row;
+    size_t match = 0;
+    enum at_status st;
+
+    if (rows < 16 * SAMPLE || at_set_count(flows) < rows / DENSE)
+        return AT_OK;
+    st = at_set_open(&sample, rows + 1, false);
+    if (st != AT_OK)
+        return at_error_set(err, st, "out of memory");
+    for (size_t i = 0; i < SAMPLE; i++)
+        at_set_add(&sample, 1 + i * rows / SAMPLE);
+    at_set_and(&sample, flows);
+    st = at_index_flows_with(ix, &sample, at_query_fields(q), err);
+    while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK)
+        match += at_plan_judge(q, &row) != AT_NO;
+    *dense = match >= SAMPLE / DENSE;
+    at_set_close(&sample);
+    return st < 0 ? st : AT_OK;
+}
+
+/* The blocks to be read; the caller closes the set. */
+static enum at_status find_blocks(const struct at_query *q, struct at_index *ix,
+                                  struct at_set *blocks, struct at_error *err)
+{
+    const uint32_t n = at_index_info(ix)->blocks;
+    struct at_set flows = {.n = 0};
+    bool dense = matches_all(q);
+    enum at_status st = dense ? AT_OK : at_plan_flows(q, ix, &flows, err);
+
+    if (st == AT_OK && !dense)
+        st = look_dense(q, ix, &flows, &dense, err);
+    if (st == AT_OK && at_set_open(blocks, n, dense) != AT_OK)
+        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    if (st == AT_OK && !dense)
+        st = wanted_blocks(q, ix, &flows, blocks, err);
+    at_set_close(&flows);
+    return st;
+}
+
 static enum at_status find_places(const struct at_query *q, struct at_index *ix,
                                   struct at_place **place, size_t *n,
                                   struct at_error *err)
 {
-    struct at_set flows = {.n = 0}, blocks;
-    enum at_status st = at_set_open(&blocks, at_index_info(ix)->blocks,
-                                    matches_all(q));
+    struct at_set blocks = {.n = 0};
+    enum at_status st = find_blocks(q, ix, &blocks, err);
 
-    if (st != AT_OK)
-        return at_error_set(err, st, "out of memory");
-    if (!matches_all(q)) {
-        st = at_plan_flows(q, ix, &flows, err);
-        if (st == AT_OK)
-            st = wanted_blocks(q, ix, &flows, &blocks, err);
-    }
     if (st == AT_OK)
         st = at_index_places(ix, &blocks, q->from_ns, q->to_ns, place, n, err);
-    at_set_close(&flows);
     at_set_close(&blocks);
     return st;
 }
 
+/* ---- plans ----------------------------------------------------------- */
+
+static void make_plan(void *ctx, void *slot)
+{
+    const struct lane *lane = ctx;
+    struct plan *plan = slot;
+    const struct at_target *target = &lane->t->target[plan->target];
+
+    plan->status = at_target_index(&plan->ix, target, &plan->err);
+    if (plan->status == AT_OK)
+        plan->status = find_places(lane->q, plan->ix, &plan->place, &plan->n,
+                                   &plan->err);
+    if (plan->status == AT_OK && plan->n > 0)
+        plan->status = at_target_check(plan->ix, target, &plan->err);
+}
+
+static void drop_plan(void *ctx, void *slot)
+{
+    struct plan *plan = slot;
+
+    (void)ctx;
+    at_index_close(plan->ix);
+    free(plan->place);
+    *plan = (struct plan){.n = 0};
+}
+
+static bool is_planned(const struct at_target *target)
+{
+    return target->index != NULL && !target->gone;
+}
+
+static void plan_ahead(struct lane *lane)
+{
+    struct plan *plan;
+
+    for (; lane->planned < lane->end; lane->planned++) {
+        if (!is_planned(&lane->t->target[lane->planned]))
+            continue;
+        plan = at_lane_free_slot(lane->plans);
+        if (plan == NULL)
+            break;
+        plan->target = lane->planned;
+        at_lane_submit(lane->plans);
+    }
+}
+
+/* The plan of the next target that has one, which the caller drops. */
+static enum at_status take_plan(struct lane *lane, struct plan *out,
+                                struct at_error *err)
+{
+    struct plan *plan;
+
+    if (lane->plans == NULL)
+        lane->plans = at_lane_open(lane->q->pool, make_plan, lane,
+                                   sizeof(struct plan),
+                                   at_pool_threads(lane->q->pool) + 1, false);
+    if (lane->plans == NULL)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    plan_ahead(lane);
+    plan = at_lane_wait(lane->plans);
+    *out = *plan;
+    *plan = (struct plan){.n = 0};
+    at_lane_retire(lane->plans);
+    plan_ahead(lane);
+    return out->status == AT_OK ? AT_OK : at_error_copy(err, &out->err);
+}
+
 /* ---- targets --------------------------------------------------------- */
 
-/* Opens the trace at the places that the index names; there may be none. */
-static enum at_status open_places(struct lane *lane,
-                                  const struct at_target *target,
+/* Opens the trace at the places of the plan; there may be none. */
+static enum at_status open_places(struct lane *lane, const struct plan *plan,
                                   struct at_error *err)
 {
-    struct at_place *place = NULL;
-    size_t n = 0;
-    enum at_status st = at_target_index(&lane->ix, target, err);
+    const struct at_target *target = &lane->t->target[plan->target];
+    enum at_status st;
 
+    if (lane->q->explained != NULL)
+        at_explain_places(&lane->q->explained[plan->target], plan->place,
+                          plan->n);
+    if (plan->n == 0)
+        return AT_OK;
+    st = at_target_open(&lane->rd, lane->q, target, err);
     if (st != AT_OK)
         return st;
-    st = find_places(lane->q, lane->ix, &place, &n, err);
-    if (st == AT_OK && lane->q->explained != NULL)
-        at_explain_places(&lane->q->explained[target - lane->t->target], place,
-                          n);
+    st = at_reader_select(lane->rd, plan->place, plan->n);
+    return st == AT_OK ? AT_OK : at_error_copy(err, at_reader_error(lane->rd));
+}
 
-    if (st == AT_OK && n > 0)
-        st = at_target_check(lane->ix, target, err);
-    if (st == AT_OK && n > 0)
-        st = at_target_open(&lane->rd, lane->q, target, err);
-    if (st == AT_OK && n > 0) {
-        st = at_reader_select(lane->rd, place, n);
-        if (st != AT_OK)
-            at_error_copy(err, at_reader_error(lane->rd));
-    }
-    free(place);
+static enum at_status open_planned(struct lane *lane, struct at_error *err)
+{
+    struct plan plan = {.n = 0};
+    enum at_status st = take_plan(lane, &plan, err);
+
+    lane->ix = plan.ix;
+    plan.ix = NULL;
+    if (st == AT_OK)
+        st = open_places(lane, &plan, err);
+    drop_plan(NULL, &plan);
     return st;
 }
 
@@ -146,10 +274,10 @@ static enum at_status open_target(struct lane *lane, struct at_error *err)
                                      .to_ns = lane->q->to_ns};
     enum at_status st = AT_OK;
 
-    if (!target->gone)
-        st = target->index != NULL
-                 ? open_places(lane, target, err)
-                 : at_target_open(&lane->rd, lane->q, target, err);
+    if (is_planned(target))
+        st = open_planned(lane, err);
+    else if (!target->gone)
+        st = at_target_open(&lane->rd, lane->q, target, err);
     if (st == AT_OK && lane->rd == NULL)
         st = at_target_tell(lane->q, target, lane->ix, NULL, err);
     else if (st == AT_OK)
@@ -211,7 +339,8 @@ static enum at_status open_lanes(struct at_packets *p, const struct at_query *q,
         struct lane *lane = &p->lane[t->target[i].lane];
 
         if (lane->q == NULL)
-            *lane = (struct lane){.q = q, .t = t, .parts = parts, .next = i};
+            *lane = (struct lane){
+                .q = q, .t = t, .parts = parts, .next = i, .planned = i};
         lane->end = i + 1;
     }
     p->lanes = t->lanes;
@@ -275,8 +404,10 @@ void at_packets_close(struct at_packets *p)
     if (p == NULL)
         return;
     at_merge_close(p->merge);
-    for (size_t i = 0; i < p->lanes; i++)
+    for (size_t i = 0; i < p->lanes; i++) {
+        at_lane_close(p->lane[i].plans, drop_plan);
         close_target(&p->lane[i]);
+    }
     free(p->lane);
     free(p);
 }

@@ -149,12 +149,16 @@ static unsigned fields_of(const struct at_query *q,
                : fields | AT_ROW_ENDS | AT_ROW_PORTS | AT_ROW_MARKS;
 }
 
-void at_query_narrow(struct at_query *q, unsigned answer)
+unsigned at_query_fields(const struct at_query *q)
 {
     const bool bounded = q->from_ns != AT_TIME_MIN || q->to_ns != AT_TIME_MAX;
 
-    q->fields = answer | fields_of(q, at_expr_root(q->expr)) |
-                (bounded ? AT_ROW_TIMES : 0);
+    return fields_of(q, at_expr_root(q->expr)) | (bounded ? AT_ROW_TIMES : 0);
+}
+
+void at_query_narrow(struct at_query *q, unsigned answer)
+{
+    q->fields = answer | at_query_fields(q);
 }
 
 /* ---- flow terms ------------------------------------------------------ */

@@ -62,9 +62,11 @@ enum at_status at_query_open(struct at_query *q, struct at_pool *pool,
                              struct at_error *err);
 void at_query_close(struct at_query *q);
 
-/* Flows that are found need not have other fields than 'answer' (AT_ROW_),
- * unless they have other parts; what tells whether they match is added.  The
- * range of time must be there. */
+/* The AT_ROW_ fields of a flow that tell whether it matches. */
+unsigned at_query_fields(const struct at_query *q);
+
+/* Flows that are found need not have other fields than these and 'answer',
+ * unless they have other parts.  The range of time must be there. */
 void at_query_narrow(struct at_query *q, unsigned answer);
 
 /* ---- flow terms ------------------------------------------------------ */
