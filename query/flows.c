@@ -680,8 +680,9 @@ static enum at_status settle_terms(struct at_search *s, struct at_finds *finds,
     return move_finds(s, finds, err);
 }
 
-enum at_status at_search_settle(struct at_search *s, struct at_finds *finds,
-                                struct at_parts *parts, struct at_error *err)
+enum at_status at_search_settle(struct at_search *s, struct at_gist *gist,
+                                struct at_finds *finds, struct at_parts *parts,
+                                struct at_error *err)
 {
     const struct at_target *target = &s->t->target[s->target];
     enum at_status st;
@@ -690,8 +691,10 @@ enum at_status at_search_settle(struct at_search *s, struct at_finds *finds,
         return AT_OK;
     if (at_query_has_terms(s->q))
         return settle_terms(s, finds, parts, err);
-    if (s->ix == NULL || (!target->gone && is_beyond(s)))
+    if (s->ix == NULL || (!target->gone && is_beyond(s))) {
+        at_gist_close(gist);
         return find_by_scan(s->q, s->t, s->target, finds, err);
+    }
     st = settle_doubts(s, target, err);
     return st == AT_OK ? move_finds(s, finds, err) : st;
 }

@@ -193,7 +193,8 @@ enum at_status at_finds_add(struct at_finds *finds,
  * The flows of target number 'number' of which a packet matches, in steps: the
  * second may be taken by any thread, side by side with those of others.  The
  * third adds the flows, which are then known; where there are flow terms,
- * flows of which more must be known are added to 'parts'.
+ * flows of which more must be known are added to 'parts'.  'gist' is that of
+ * this target's flows, and empty again if they are found in another way.
  */
 struct at_search;
 enum at_status at_search_open(struct at_search **out, const struct at_query *q,
@@ -212,8 +213,9 @@ struct at_gist;
 struct at_parts;
 enum at_status at_search_rows(struct at_search *s, struct at_gist *gist,
                               struct at_error *err);
-enum at_status at_search_settle(struct at_search *s, struct at_finds *finds,
-                                struct at_parts *parts, struct at_error *err);
+enum at_status at_search_settle(struct at_search *s, struct at_gist *gist,
+                                struct at_finds *finds, struct at_parts *parts,
+                                struct at_error *err);
 void at_search_close(struct at_search *s);
 
 /* The same for all targets, in order, with the rows of some of them judged

@@ -132,7 +132,8 @@ enum at_status at_searches_next(struct at_searches *s, struct at_finds *finds,
     if (!last)
         return AT_END;
     if (all.status == AT_OK)
-        all.status = at_search_settle(all.search, finds, parts, &all.err);
+        all.status = at_search_settle(all.search, &all.gist, finds, parts,
+                                      &all.err);
     if (all.status >= 0)
         all.status = at_gist_merge(s->gist, &all.gist);
     drop(NULL, &all);

@@ -984,6 +984,23 @@ END
     same each 3
 }
 
+@test "query: flows of an index that lost datagrams count once" {
+    need python3 sqlite3
+    python3 "$TOP/test/fragments.py" make lost.pcap
+    cp lost.pcap scanned.pcap
+    at-index -q lost.pcap
+    sqlite3 lost.pcap.idx "REPLACE INTO meta VALUES('lost_datagrams', 1)"
+    for to in 005 010 015 020; do
+        for args in --count '--top 9:host' '--format csv --fields src,sport,dst'; do
+            # shellcheck disable=SC2086
+            at-query $args --to "2026-03-01T10:00:00.${to}5Z" scanned.pcap >want
+            # shellcheck disable=SC2086
+            at-query $args --to "2026-03-01T10:00:00.${to}5Z" lost.pcap |
+                diff want -
+        done
+    done
+}
+
 @test "query: segments without a host are not opened, and nothing is missed" {
     need jq strace
     rm -rf cut
