@@ -5,13 +5,7 @@
 
 #include <string.h>
 
-enum {
-    PROTO_ICMP = 1,
-    PROTO_TCP = 6,
-    PROTO_UDP = 17,
-    PROTO_ICMPV6 = 58,
-    PROTO_SCTP = 132,
-};
+#include "decode.h"
 
 static uint8_t verdict(const struct at_flow *f)
 {

@@ -140,7 +140,7 @@ enum at_status at_index_flows_with(struct at_index *ix,
     want_fields(ix, fields);
     ix->flows = flows;
     ix->next = 0;
-    ix->by_point = n <= (last - first) / SCAN_SHARE;
+    ix->by_point = flows != NULL && n <= (last - first) / SCAN_SHARE;
     if (ix->by_point && ix->point == NULL)
         ix->point = prepare_flows(ix, ix->wanted, ix->place, "WHERE id = ?");
     if (!ix->by_point && ix->scan == NULL)

@@ -8,13 +8,7 @@
 
 #include <stdio.h>
 
-enum {
-    PROTO_ICMP = 1,
-    PROTO_TCP = 6,
-    PROTO_UDP = 17,
-    PROTO_ICMPV6 = 58,
-    PROTO_SCTP = 132,
-};
+#include "decode.h"
 
 static const struct at_dump_name protos[] = {
     {0, "hop-by-hop"}, {1, "icmp"},    {2, "igmp"},       {4, "ipv4"},

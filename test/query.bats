@@ -984,6 +984,18 @@ END
     same each 3
 }
 
+@test "query: an index without a flow answers like any other" {
+    at-convert -q -n 0 "$DATA/dns.pcap" none.pcap
+    at-index -q none.pcap
+    for args in '-w out.pcap -e packets>1' '--whole-flows -w out.pcap' \
+        '--series 1m:app' '--top 3:app' '--format csv'; do
+        # shellcheck disable=SC2086
+        at-query -q $args none.pcap
+    done
+    [ "$(at-query --count none.pcap)" -eq 0 ]
+    [ "$(at-info --json out.pcap | grep -c '"packets":0')" -eq 1 ]
+}
+
 @test "query: flows of an index that lost datagrams count once" {
     need python3 sqlite3
     python3 "$TOP/test/fragments.py" make lost.pcap
