@@ -162,9 +162,8 @@ static enum at_status prepare(struct at_index *ix, struct at_error *err)
 {
     ix->host_by_id = at_sql_prepare(
         &ix->sql, "SELECT addr, flows FROM host WHERE id = ?");
-    ix->addr = calloc((size_t)ix->info.hosts + 1, sizeof(ix->addr[0]));
-    ix->addr_bytes = calloc((size_t)ix->info.hosts + 1, 1);
-    if (ix->addr == NULL || ix->addr_bytes == NULL)
+    ix->host = calloc((size_t)ix->info.hosts + 1, sizeof(ix->host[0]));
+    if (ix->host == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     ix->wanted = AT_ROW_ALL;
     return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
@@ -261,9 +260,7 @@ void at_index_close(struct at_index *ix)
     if (ix == NULL)
         return;
     sqlite3_finalize(ix->host_by_id);
-    sqlite3_finalize(ix->scan);
-    sqlite3_finalize(ix->point);
-    sqlite3_finalize(ix->whole);
+    at_pages_close(ix->pages);
     sqlite3_finalize(ix->history_by_id);
     sqlite3_finalize(ix->opening_by_id);
     sqlite3_finalize(ix->name_of_flow);
@@ -273,17 +270,16 @@ void at_index_close(struct at_index *ix)
     free(ix->hole);
     free(ix->hole_what);
     at_sql_close(&ix->sql);
-    free(ix->addr);
-    free(ix->addr_bytes);
+    free(ix->host);
     free(ix);
 }
 
 /* ---- lists ----------------------------------------------------------- */
 
 /* Adds the numbers of a list blob, all of which must be below set->n. */
-static bool add_list(struct at_set *set, const void *blob, int bytes)
+bool at_index_add_numbers(struct at_set *set, const void *blob, size_t n)
 {
-    struct at_cursor c = {.p = blob, .left = bytes > 0 ? (size_t)bytes : 0};
+    struct at_cursor c = {.p = blob, .left = n};
     uint64_t v = 0;
 
     while (c.left > 0 && !c.bad) {
@@ -298,19 +294,18 @@ static bool add_list(struct at_set *set, const void *blob, int bytes)
 bool at_index_add_list(struct at_set *set, sqlite3_stmt *st, int column)
 {
     const void *blob = sqlite3_column_blob(st, column);
-
-    return add_list(set, blob, sqlite3_column_bytes(st, column));
-}
-
-void at_index_keep_host(struct at_index *ix, int64_t id, sqlite3_stmt *st,
-                        int column)
-{
     const int n = sqlite3_column_bytes(st, column);
 
+    return at_index_add_numbers(set, blob, n > 0 ? (size_t)n : 0);
+}
+
+void at_index_keep_host(struct at_index *ix, int64_t id, const void *addr,
+                        size_t n)
+{
     if (id < 1 || id > ix->info.hosts || (n != 4 && n != 16))
         return;
-    memcpy(ix->addr[id], sqlite3_column_blob(st, column), (size_t)n);
-    ix->addr_bytes[id] = (uint8_t)n;
+    memcpy(ix->host[id].addr, addr, n);
+    ix->host[id].bytes = (uint8_t)n;
 }
 
 enum at_status at_index_read_host(struct at_index *ix, int64_t id,
@@ -320,16 +315,17 @@ enum at_status at_index_read_host(struct at_index *ix, int64_t id,
 
     if (id < 1 || id > ix->info.hosts)
         return at_index_corrupt(ix, "a flow has a host that is not there", err);
-    if (ix->addr_bytes[id] != 0)
+    if (ix->host[id].bytes != 0)
         return AT_OK;
     at_sql_bind(ix->host_by_id, 1, id);
     st = at_sql_step(&ix->sql, ix->host_by_id);
     if (st == AT_OK)
-        at_index_keep_host(ix, id, ix->host_by_id, 0);
+        at_index_keep_host(ix, id, sqlite3_column_blob(ix->host_by_id, 0),
+                           (size_t)sqlite3_column_bytes(ix->host_by_id, 0));
     sqlite3_reset(ix->host_by_id);
     if (st < 0)
         return at_index_error(ix, err);
-    return ix->addr_bytes[id] != 0
+    return ix->host[id].bytes != 0
                ? AT_OK
                : at_index_corrupt(ix, "a host has no address", err);
 }
@@ -348,9 +344,9 @@ static enum at_status first_host(struct at_index *ix, const uint8_t *addr,
 
         if (st != AT_OK)
             return st;
-        order = (int)ix->addr_bytes[mid] - (int)addr_bytes;
+        order = (int)ix->host[mid].bytes - (int)addr_bytes;
         if (order == 0)
-            order = memcmp(ix->addr[mid], addr, addr_bytes);
+            order = memcmp(ix->host[mid].addr, addr, addr_bytes);
         if (order < 0)
             lo = mid + 1;
         else
@@ -393,7 +389,7 @@ enum at_status at_index_host_flows(
 
     for (int64_t id = 1; id <= ix->info.hosts && st == AT_OK; id++) {
         st = at_index_read_host(ix, id, err);
-        if (st == AT_OK && wanted(ctx, ix->addr[id], ix->addr_bytes[id]))
+        if (st == AT_OK && wanted(ctx, ix->host[id].addr, ix->host[id].bytes))
             st = add_host_flows(ix, id, flows, err);
     }
     return st;
@@ -408,8 +404,8 @@ enum at_status at_index_net_flows(struct at_index *ix, const uint8_t *addr,
 
     for (; st == AT_OK && id <= ix->info.hosts; id++) {
         st = at_index_read_host(ix, id, err);
-        if (st != AT_OK || ix->addr_bytes[id] != addr_bytes ||
-            !in_net(ix->addr[id], addr, prefix))
+        if (st != AT_OK || ix->host[id].bytes != addr_bytes ||
+            !in_net(ix->host[id].addr, addr, prefix))
             break;
         st = add_host_flows(ix, id, flows, err);
     }

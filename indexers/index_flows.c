@@ -1,12 +1,11 @@
 /*
  * index_flows.c - the flows of an index, row by row
  *
- * Two thirds of what a row costs is taking its columns apart, so there are
- * statements for as many of them as are wanted.
+ * They are read from the pages of the file, and only the columns that are
+ * wanted are taken apart.
  */
 #include "index_inside.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,75 +41,35 @@ enum column {
     COLUMNS
 };
 
-/* By which fields they are of; 0 is always wanted. */
-static const struct {
-    const char *name;
-    unsigned fields;
-} columns[COLUMNS] = {
-    [COL_ID] = {"id", 0},
-    [COL_START] = {"start", AT_ROW_TIMES},
-    [COL_DURATION] = {"duration", AT_ROW_TIMES},
-    [COL_SRC] = {"src", AT_ROW_ENDS},
-    [COL_DST] = {"dst", AT_ROW_ENDS},
-    [COL_SPORT] = {"sport", AT_ROW_PORTS},
-    [COL_DPORT] = {"dport", AT_ROW_PORTS},
-    [COL_KIND] = {"kind", 0},
-    [COL_PACKETS_OUT] = {"packets_out", AT_ROW_SUMS},
-    [COL_PACKETS_IN] = {"packets_in", AT_ROW_SUMS},
-    [COL_BYTES_OUT] = {"bytes_out", AT_ROW_SUMS},
-    [COL_BYTES_IN] = {"bytes_in", AT_ROW_SUMS},
-    [COL_FLAGS] = {"flags", AT_ROW_REST},
-    [COL_STATE] = {"state", 0},
-    [COL_VLAN] = {"vlan", AT_ROW_REST},
-    [COL_MARKS] = {"marks", AT_ROW_MARKS},
-    [COL_PAYLOAD_OUT] = {"payload_out", AT_ROW_REST},
-    [COL_PAYLOAD_IN] = {"payload_in", AT_ROW_REST},
-    [COL_RTT] = {"rtt", AT_ROW_REST},
-    [COL_RETRANSMITTED] = {"retransmitted", AT_ROW_REST},
-    [COL_ZERO_WINDOWS] = {"zero_windows", AT_ROW_REST},
-    [COL_TROUBLES] = {"troubles", AT_ROW_REST},
-    [COL_BLOCKS] = {"blocks", AT_ROW_BLOCKS},
+/* Which columns each field is of; those of 0 are always wanted. */
+static const unsigned fields_of[COLUMNS] = {
+    [COL_START] = AT_ROW_TIMES,        [COL_DURATION] = AT_ROW_TIMES,
+    [COL_SRC] = AT_ROW_ENDS,           [COL_DST] = AT_ROW_ENDS,
+    [COL_SPORT] = AT_ROW_PORTS,        [COL_DPORT] = AT_ROW_PORTS,
+    [COL_PACKETS_OUT] = AT_ROW_SUMS,   [COL_PACKETS_IN] = AT_ROW_SUMS,
+    [COL_BYTES_OUT] = AT_ROW_SUMS,     [COL_BYTES_IN] = AT_ROW_SUMS,
+    [COL_FLAGS] = AT_ROW_REST,         [COL_VLAN] = AT_ROW_REST,
+    [COL_MARKS] = AT_ROW_MARKS,        [COL_PAYLOAD_OUT] = AT_ROW_REST,
+    [COL_PAYLOAD_IN] = AT_ROW_REST,    [COL_RTT] = AT_ROW_REST,
+    [COL_RETRANSMITTED] = AT_ROW_REST, [COL_ZERO_WINDOWS] = AT_ROW_REST,
+    [COL_TROUBLES] = AT_ROW_REST,
 };
 
-/* Notes at which place of the statement each column is. */
-static sqlite3_stmt *prepare_flows(struct at_index *ix, unsigned fields,
-                                   uint8_t place[AT_INDEX_COLUMNS],
-                                   const char *rest)
+/* The id is the rowid, and the blocks are no number. */
+static uint32_t columns_of(unsigned fields)
 {
-    char text[512] = "SELECT ";
-    size_t n = strlen(text);
-    uint8_t places = 0;
+    uint32_t columns = 0;
 
     _Static_assert((int)COLUMNS <= (int)AT_INDEX_COLUMNS, "all have a place");
-    for (unsigned i = 0; i < COLUMNS; i++) {
-        if ((columns[i].fields & ~fields) != 0)
-            continue;
-        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s",
-                              places > 0 ? ", " : "", columns[i].name);
-        place[i] = places++;
-    }
-    snprintf(text + n, sizeof(text) - n, " FROM flow %s", rest);
-    return at_sql_prepare(&ix->sql, text);
-}
-
-static int place_of(const struct at_index *ix, enum column column)
-{
-    return ix->row == ix->whole ? ix->whole_place[column] : ix->place[column];
+    for (unsigned i = COL_START; i < COL_BLOCKS; i++)
+        if ((fields_of[i] & ~fields) == 0)
+            columns |= UINT32_C(1) << i;
+    return columns;
 }
 
 static int64_t number(const struct at_index *ix, enum column column)
 {
-    return sqlite3_column_int64(ix->row, place_of(ix, column));
-}
-
-static void want_fields(struct at_index *ix, unsigned fields)
-{
-    if (ix->wanted == fields)
-        return;
-    sqlite3_finalize(ix->scan);
-    sqlite3_finalize(ix->point);
-    ix->scan = ix->point = ix->row = NULL;
-    ix->wanted = fields;
+    return ix->number[column];
 }
 
 /* ---- walking --------------------------------------------------------- */
@@ -118,15 +77,38 @@ static void want_fields(struct at_index *ix, unsigned fields)
 /* Below this share of all flows, single look-ups beat a scan. */
 enum { SCAN_SHARE = 8 };
 
+static enum at_status keep_hosts(struct at_index *ix, struct at_pages *hosts,
+                                 struct at_error *err)
+{
+    struct at_cell cell;
+    enum at_status st;
+
+    while ((st = at_pages_next(hosts, &cell, err)) == AT_OK) {
+        const uint8_t *addr;
+        size_t n;
+
+        st = at_cell_blob(hosts, &cell, 1, &addr, &n, err);
+        if (st != AT_OK)
+            return st;
+        at_index_keep_host(ix, cell.id, addr, n);
+    }
+    return st < 0 ? st : AT_OK;
+}
+
 /* In a walk over many flows most hosts come up, and in no order. */
 static enum at_status read_hosts(struct at_index *ix, struct at_error *err)
 {
-    sqlite3_stmt *st = at_sql_prepare(&ix->sql, "SELECT id, addr FROM host");
+    struct at_pages *hosts;
+    enum at_status st = AT_OK;
 
-    while (at_sql_step(&ix->sql, st) == AT_OK)
-        at_index_keep_host(ix, sqlite3_column_int64(st, 0), st, 1);
-    sqlite3_finalize(st);
-    return ix->sql.err.status == AT_OK ? AT_OK : at_index_error(ix, err);
+    if (ix->all_hosts)
+        return AT_OK;
+    st = at_pages_open(&hosts, &ix->sql, "host", err);
+    if (st == AT_OK)
+        st = keep_hosts(ix, hosts, err);
+    ix->all_hosts = st == AT_OK;
+    at_pages_close(hosts);
+    return st;
 }
 
 enum at_status at_index_flows_with(struct at_index *ix,
@@ -136,27 +118,21 @@ enum at_status at_index_flows_with(struct at_index *ix,
     const size_t first = flows != NULL ? at_set_next(flows, 0) : 1;
     const size_t last = flows != NULL ? at_set_last(flows) : ix->info.rows;
     const size_t n = flows != NULL ? at_set_count(flows) : last;
+    enum at_status st = AT_OK;
 
-    want_fields(ix, fields);
+    ix->wanted = fields;
+    ix->columns = columns_of(fields);
     ix->flows = flows;
-    ix->next = 0;
+    ix->next = first > 0 ? first : 1; /* 0 is no id */
+    ix->last = last;
     ix->by_point = flows != NULL && n <= (last - first) / SCAN_SHARE;
-    if (ix->by_point && ix->point == NULL)
-        ix->point = prepare_flows(ix, ix->wanted, ix->place, "WHERE id = ?");
-    if (!ix->by_point && ix->scan == NULL)
-        ix->scan = prepare_flows(ix, ix->wanted, ix->place,
-                                 "WHERE id BETWEEN ? AND ? ORDER BY id");
-    sqlite3_reset(ix->scan);
-    sqlite3_reset(ix->point);
-    if (!ix->by_point) {
-        at_sql_bind(ix->scan, 1, (int64_t)first);
-        at_sql_bind(ix->scan, 2, (int64_t)last);
-    }
-    if (ix->sql.err.status != AT_OK)
-        return at_index_error(ix, err);
-    return n < ix->info.hosts || (ix->wanted & AT_ROW_ENDS) == 0
-               ? AT_OK
-               : read_hosts(ix, err);
+    if (ix->pages == NULL)
+        st = at_pages_open(&ix->pages, &ix->sql, "flow", err);
+    if (st == AT_OK && n > 0)
+        st = at_pages_seek(ix->pages, (int64_t)first, err);
+    if (st == AT_OK && n >= ix->info.hosts && (fields & AT_ROW_ENDS) != 0)
+        st = read_hosts(ix, err);
+    return st;
 }
 
 enum at_status at_index_flows(struct at_index *ix, const struct at_set *flows,
@@ -165,26 +141,27 @@ enum at_status at_index_flows(struct at_index *ix, const struct at_set *flows,
     return at_index_flows_with(ix, flows, AT_ROW_ALL, err);
 }
 
-/* Steps to the next flow of the set; ix->row then holds it. */
-static enum at_status step_flow(struct at_index *ix)
+/* Steps to the next flow of the set; ix->cell is then it. */
+static enum at_status step_flow(struct at_index *ix, struct at_error *err)
 {
     enum at_status st;
 
-    if (ix->by_point) {
-        sqlite3_reset(ix->point);
+    if (ix->flows != NULL)
         ix->next = at_set_next(ix->flows, ix->next);
-        if (ix->next >= ix->flows->n)
-            return AT_END;
-        at_sql_bind(ix->point, 1, (int64_t)ix->next++);
-        ix->row = ix->point;
-        return at_sql_step(&ix->sql, ix->point);
+    if (ix->next > ix->last || (ix->flows != NULL && ix->next >= ix->flows->n))
+        return AT_END;
+    if (ix->by_point) {
+        st = at_pages_seek(ix->pages, (int64_t)ix->next, err);
+        if (st != AT_OK)
+            return st;
     }
-    ix->row = ix->scan;
     do
-        st = at_sql_step(&ix->sql, ix->scan);
-    while (st == AT_OK && ix->flows != NULL &&
-           !at_set_has(ix->flows, (size_t)number(ix, COL_ID)));
-    return st;
+        st = at_pages_next(ix->pages, &ix->cell, err);
+    while (st == AT_OK && ix->cell.id < (int64_t)ix->next);
+    ix->next++;
+    return st == AT_OK && ix->cell.id == (int64_t)ix->next - 1 ? AT_OK
+           : st < 0                                            ? st
+                    : at_index_corrupt(ix, "a flow is not there", err);
 }
 
 /* ---- taking ---------------------------------------------------------- */
@@ -204,10 +181,10 @@ static enum at_status take_ends(struct at_index *ix, struct at_flow_row *row,
         st = at_index_read_host(ix, dst, err);
     if (st != AT_OK)
         return st;
-    if (ix->addr_bytes[src] != n || ix->addr_bytes[dst] != n)
+    if (ix->host[src].bytes != n || ix->host[dst].bytes != n)
         return at_index_corrupt(ix, "a flow's hosts are not of its kind", err);
-    memcpy(row->src, ix->addr[src], n);
-    memcpy(row->dst, ix->addr[dst], n);
+    memcpy(row->src, ix->host[src].addr, n);
+    memcpy(row->dst, ix->host[dst].addr, n);
     return AT_OK;
 }
 
@@ -252,10 +229,7 @@ static void take_rest(const struct at_index *ix, struct at_flow_row *row)
     row->mpls = (uint32_t)(vlan >> AT_INDEX_MPLS_SHIFT) & 0xfffff;
     row->payload[0] = (uint64_t)number(ix, COL_PAYLOAD_OUT);
     row->payload[1] = (uint64_t)number(ix, COL_PAYLOAD_IN);
-    row->rtt_us = sqlite3_column_type(ix->row, place_of(ix, COL_RTT)) ==
-                          SQLITE_NULL
-                      ? -1
-                      : number(ix, COL_RTT);
+    row->rtt_us = (ix->nulls >> COL_RTT & 1) != 0 ? -1 : number(ix, COL_RTT);
     take_both(ix, COL_RETRANSMITTED, &row->retransmitted[0],
               &row->retransmitted[1]);
     take_both(ix, COL_ZERO_WINDOWS, &row->zero_windows[0],
@@ -371,7 +345,7 @@ static bool load_openings(struct at_index *ix, size_t chunk)
 
 static bool take_opening(struct at_index *ix, struct at_flow_row *row)
 {
-    const int64_t id = number(ix, COL_ID);
+    const int64_t id = ix->cell.id;
     const struct at_opening *o;
 
     if (id < 1 || id > ix->info.rows ||
@@ -386,60 +360,57 @@ static bool take_opening(struct at_index *ix, struct at_flow_row *row)
 
 /* ---- the next flow --------------------------------------------------- */
 
-/* Fills in what ix->row has and what is elsewhere. */
+/* Fills in the fields of ix->cell, and what is elsewhere. */
 static enum at_status take_flow(struct at_index *ix, struct at_flow_row *row,
-                                unsigned fields, struct at_error *err)
+                                unsigned fields, uint32_t columns,
+                                struct at_error *err)
 {
-    const enum at_status st = take_row(ix, row, fields, err);
+    enum at_status st = at_cell_numbers(ix->pages, &ix->cell, columns,
+                                        ix->number, &ix->nulls, err);
 
+    if (st == AT_OK)
+        st = take_row(ix, row, fields, err);
     if (st != AT_OK)
         return st;
     if (ix->opening != NULL && !take_opening(ix, row))
         return at_index_corrupt(ix, "what flows begin with", err);
     return ix->name_of_flow == NULL
                ? AT_OK
-               : at_index_take_name(ix, number(ix, COL_ID), row, err);
+               : at_index_take_name(ix, ix->cell.id, row, err);
 }
 
 enum at_status at_index_next_flow(struct at_index *ix, struct at_flow_row *row,
                                   struct at_error *err)
 {
-    const enum at_status st = step_flow(ix);
+    const enum at_status st = step_flow(ix, err);
 
-    if (st < 0)
-        return at_index_error(ix, err);
-    return st == AT_END ? st : take_flow(ix, row, ix->wanted, err);
+    return st == AT_OK ? take_flow(ix, row, ix->wanted, ix->columns, err) : st;
 }
 
 enum at_status at_index_whole_flow(struct at_index *ix, struct at_flow_row *row,
                                    struct at_error *err)
 {
-    const int64_t id = number(ix, COL_ID);
-
-    if (ix->wanted == AT_ROW_ALL)
-        return AT_OK;
-    if (ix->whole == NULL)
-        ix->whole = prepare_flows(ix, AT_ROW_ALL, ix->whole_place,
-                                  "WHERE id = ?");
-    sqlite3_reset(ix->whole);
-    at_sql_bind(ix->whole, 1, id);
-    if (at_sql_step(&ix->sql, ix->whole) != AT_OK)
-        return ix->sql.err.status != AT_OK
-                   ? at_index_error(ix, err)
-                   : at_index_corrupt(ix, "a flow is not there", err);
-    ix->row = ix->whole;
-    return take_flow(ix, row, AT_ROW_ALL, err);
+    return ix->wanted == AT_ROW_ALL
+               ? AT_OK
+               : take_flow(ix, row, AT_ROW_ALL, columns_of(AT_ROW_ALL), err);
 }
 
 uint32_t at_index_flow_id(const struct at_index *ix)
 {
-    return (uint32_t)number(ix, COL_ID);
+    return (uint32_t)ix->cell.id;
 }
 
 enum at_status at_index_flow_blocks(struct at_index *ix, struct at_set *blocks,
                                     struct at_error *err)
 {
-    return at_index_add_list(blocks, ix->row, place_of(ix, COL_BLOCKS))
+    const uint8_t *list;
+    size_t n;
+    const enum at_status st = at_cell_blob(ix->pages, &ix->cell, COL_BLOCKS,
+                                           &list, &n, err);
+
+    if (st != AT_OK)
+        return st;
+    return at_index_add_numbers(blocks, list, n)
                ? AT_OK
                : at_index_corrupt(ix, "a flow's list of blocks", err);
 }

@@ -6,27 +6,32 @@
 
 #include "app_part.h"
 #include "index.h"
+#include "pages.h"
 #include "sql.h"
 
 enum { AT_INDEX_HOLE_NAME = 32, AT_INDEX_COLUMNS = 24 };
+
+struct at_host {
+    uint8_t addr[16];
+    uint8_t bytes; /* of the address; 0: not asked for yet */
+};
 
 struct at_index {
     struct at_sql sql;
     struct at_index_info info;
     int64_t base_ns;
     sqlite3_stmt *host_by_id;
-    unsigned wanted;                 /* AT_ROW_ fields */
-    uint8_t place[AT_INDEX_COLUMNS]; /* of a column in 'scan' and 'point' */
-    uint8_t whole_place[AT_INDEX_COLUMNS];
-    sqlite3_stmt *scan;  /* of these, of all flows; NULL: not needed yet, */
-    sqlite3_stmt *point; /* of one flow, */
-    sqlite3_stmt *whole; /* and of all fields of one flow */
-    sqlite3_stmt *row;   /* of the three, the one that holds the last flow */
-    const struct at_set *flows; /* being walked; NULL: all */
-    size_t next;
+    struct at_pages *pages;           /* of the flows; NULL: not needed yet */
+    struct at_cell cell;              /* the last of them, */
+    int64_t number[AT_INDEX_COLUMNS]; /* its columns that were wanted, */
+    uint32_t nulls;                   /* and a bit for each that is NULL */
+    unsigned wanted;                  /* AT_ROW_ fields, */
+    uint32_t columns;                 /* and a bit for each column of them */
+    const struct at_set *flows;       /* being walked; NULL: all */
+    size_t next, last;                /* of their ids */
     bool by_point;
-    uint8_t (*addr)[16]; /* by host id, as far as they were asked for */
-    uint8_t *addr_bytes; /* 0: not asked for yet */
+    bool all_hosts;       /* were asked for */
+    struct at_host *host; /* by id, as far as they were asked for */
     struct at_access_point *access;
     size_t accesses, access_room;
     sqlite3_stmt *history_by_id;
@@ -46,16 +51,18 @@ struct at_index {
 enum at_status at_index_corrupt(struct at_index *ix, const char *what,
                                 struct at_error *err);
 
-/* Adds the numbers of a column that is a list; false if it is none. */
+/* Adds the numbers of a list, or of a column that is one; false if it is none.
+ */
+bool at_index_add_numbers(struct at_set *set, const void *blob, size_t n);
 bool at_index_add_list(struct at_set *set, sqlite3_stmt *st, int column);
 
-/* Fills in ix->addr[id], if it is not there. */
+/* Fills in ix->host[id], if it is not there. */
 enum at_status at_index_read_host(struct at_index *ix, int64_t id,
                                   struct at_error *err);
 
-/* The same from a column; what cannot be an address is left out. */
-void at_index_keep_host(struct at_index *ix, int64_t id, sqlite3_stmt *st,
-                        int column);
+/* The same from what is stored; what cannot be an address is left out. */
+void at_index_keep_host(struct at_index *ix, int64_t id, const void *addr,
+                        size_t n);
 
 /* Fills in row->name. */
 enum at_status at_index_take_name(struct at_index *ix, int64_t flow,

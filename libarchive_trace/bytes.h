@@ -23,6 +23,11 @@ static inline uint32_t at_load_be32(const uint8_t *p)
            p[3];
 }
 
+static inline uint64_t at_load_be64(const uint8_t *p)
+{
+    return (uint64_t)at_load_be32(p) << 32 | at_load_be32(p + 4);
+}
+
 static inline uint16_t at_load_le16(const uint8_t *p)
 {
     return (uint16_t)(p[1] << 8 | p[0]);
