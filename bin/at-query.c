@@ -182,6 +182,12 @@ static bool uses_parts(const struct ask *ask)
            (ask->series_text != NULL && ask->steps.keyed);
 }
 
+static bool asks_flows(const struct ask *ask)
+{
+    return uses_parts(ask) || ask->explain || ask->context_ns > 0 ||
+           (ask->sink.path == NULL && ask->series_text == NULL);
+}
+
 /* Whether there may be parts of flows that the question does not find, and they
  * must be whole: to tell what is true of them, to list or to sum them up. */
 static bool wants_whole(const struct ask *ask)
@@ -216,7 +222,9 @@ static int add_targets(struct ask *ask, char *word[], size_t n)
     at_paths_close(&paths);
     if (status != TOOL_OK || ask->known)
         return status;
-    if (at_query_open_apps(&ask->query, &ask->targets, NULL, &err) != AT_OK)
+    if (at_query_open_apps(&ask->query, &ask->targets, NULL, &err) != AT_OK ||
+        (asks_flows(ask) &&
+         at_query_find_goers(&ask->query, &ask->targets, &err) != AT_OK))
         return tool_error(&err);
     if (at_targets_check(&ask->targets, &ask->query, &err) != AT_OK)
         return tool_error_in(&err, at_expr_text(ask->query.expr));
@@ -351,8 +359,8 @@ static int find_all(struct ask *ask, struct at_finds *finds, size_t *failed)
                        : find_flows(ask, finds, failed);
 
     tool_progress_end(&ask->progress);
-    if (at_finds_finish(finds, terms ? NULL : &ask->query, &ask->targets,
-                        &err) != AT_OK)
+    if (!terms && /* otherwise they are joined already */
+        at_finds_finish(finds, &ask->query, &ask->targets, &err) != AT_OK)
         status = tool_error(&err);
     if (ask->gist.kind == AT_GIST_FLOWS) /* others have no order */
         at_finds_sort(finds);

@@ -134,6 +134,17 @@ void at_flow_row_join(struct at_flow_row *a, const struct at_flow_row *b,
                                                a->packets[1] > 0);
 }
 
+void at_flow_row_end_silent(struct at_flow_row *row, int64_t last_ns)
+{
+    const int64_t limit = at_timeout_of(&at_tracking_default.timeouts,
+                                        (enum at_flow_state)row->state,
+                                        row->proto);
+
+    if (row->continued == AT_GOES_ON && row->end == AT_FLOW_END_TRACE &&
+        last_ns > row->end_ns + limit)
+        row->end = AT_FLOW_END_IDLE;
+}
+
 /* The packets of a part may all be later fragments, without the ports. */
 static bool has_ports(const struct at_flow_row *row)
 {

@@ -67,6 +67,10 @@ void at_flow_row_of(struct at_flow_row *row, const struct at_flow *flow);
 void at_flow_row_join(struct at_flow_row *a, const struct at_flow_row *b,
                       bool turned);
 
+/* Where it was open at the end of its part: nothing came of it, up to the last
+ * packet of the capture, so it may have been idle for too long. */
+void at_flow_row_end_silent(struct at_flow_row *row, int64_t last_ns);
+
 /* The key that the packets of the flow have; returns whether its source is
  * the 'hi' end. */
 bool at_flow_row_key(struct at_flow_key *key, const struct at_flow_row *row);

@@ -157,6 +157,11 @@ enum at_status at_index_link_flows(struct at_index *ix, struct at_set *flows,
 enum at_status at_index_partial_flows(struct at_index *ix, struct at_set *flows,
                                       struct at_error *err);
 
+/* Of these, those that earlier parts have. */
+enum at_status at_index_continuing_flows(struct at_index *ix,
+                                         struct at_set *flows,
+                                         struct at_error *err);
+
 /* Of an index with info->tracking.names: those that ask for 'domain' or a name
  * in it. */
 enum at_status at_index_name_flows(struct at_index *ix, const char *domain,

@@ -31,6 +31,20 @@ static enum at_status table_ids(struct at_index *ix, const char *table,
     return r < 0 ? at_index_error(ix, err) : AT_OK;
 }
 
+enum at_status at_index_continuing_flows(struct at_index *ix,
+                                         struct at_set *flows,
+                                         struct at_error *err)
+{
+    struct at_set ids;
+    enum at_status st = table_ids(ix, "carried", "SELECT id FROM carried", &ids,
+                                  err);
+
+    if (st == AT_OK)
+        at_set_or(flows, &ids);
+    at_set_close(&ids);
+    return st;
+}
+
 /* Adds a flow, as it was before this part. */
 static enum at_status add_carried(struct at_index *ix, struct at_carry *carry,
                                   const struct at_flow_row *row,

@@ -12,6 +12,7 @@
 
 #include "errors.h"
 #include "gist.h"
+#include "goers.h"
 #include "parts.h"
 #include "pool.h"
 #include "query.h"
@@ -384,7 +385,6 @@ struct at_search {
     const struct at_targets *t;
     size_t target;
     struct at_index *ix;  /* NULL: there is none */
-    unsigned fields;      /* AT_ROW_ that its rows come with */
     size_t share, shares; /* of its rows, this one of so many; 0: of all */
     struct at_finds found;
     struct doubts doubts;
@@ -414,11 +414,20 @@ static enum at_status keep_part(struct at_search *s,
     return st == AT_OK ? AT_OK : at_error_set(err, st, "out of memory");
 }
 
+/* Whether it is known that the flow has no other parts; then the row says so.
+ */
+static bool is_alone(const struct at_search *s, struct at_flow_row *row)
+{
+    if (s->q->goers != NULL)
+        at_goers_end(s->q->goers, s->t, s->target, row);
+    return s->q->alone || at_flow_row_is_whole(row);
+}
+
 static enum at_status judge_row(struct at_search *s, struct at_flow_row *row,
                                 struct at_error *err)
 {
     const bool terms = at_query_has_terms(s->q);
-    const bool alone = s->q->alone || at_flow_row_is_whole(row);
+    const bool alone = is_alone(s, row);
     const enum at_verdict v = !is_ip(row) ? AT_NO
                               : terms     ? judge_terms(s, row, alone)
                                           : at_plan_judge(s->q, row);
@@ -426,9 +435,11 @@ static enum at_status judge_row(struct at_search *s, struct at_flow_row *row,
 
     if (v == AT_NO)
         return AT_OK;
-    if ((v == AT_MAYBE || !alone) &&
-        at_index_whole_flow(s->ix, row, err) != AT_OK)
-        return err->status;
+    if (v == AT_MAYBE || !alone) {
+        if (at_index_whole_flow(s->ix, row, err) != AT_OK)
+            return err->status;
+        is_alone(s, row);
+    }
     if (v == AT_MAYBE && terms)
         return keep_part(s, row, err);
     if (v == AT_MAYBE && at_index_flow_blocks(s->ix, &s->blocks, err) != AT_OK)
@@ -452,7 +463,8 @@ static enum at_status judge_rows(struct at_search *s,
 {
     enum { A_TIME = 1024 }; /* so that they are in the cache */
     struct at_flow_row row;
-    enum at_status st = at_index_flows_with(s->ix, flows, s->fields, err);
+    enum at_status st = at_index_flows_with(s->ix, flows,
+                                            at_query_row_fields(s->q), err);
 
     while (st == AT_OK &&
            (st = at_index_next_flow(s->ix, &row, err)) == AT_OK) {
@@ -553,27 +565,6 @@ void at_search_close(struct at_search *s)
     free(s);
 }
 
-/* All of a row is needed where it has other parts; most rows may have. */
-static enum at_status choose_fields(struct at_search *s, struct at_error *err)
-{
-    enum { SHARE = 8 };
-    const size_t rows = at_index_info(s->ix)->rows;
-    struct at_set partial;
-    enum at_status st;
-
-    s->fields = s->q->fields;
-    if (s->fields == AT_ROW_ALL || s->q->alone || !at_index_info(s->ix)->part)
-        return AT_OK;
-    st = at_set_open(&partial, rows + 1, false);
-    if (st != AT_OK)
-        return at_error_set(err, st, "out of memory");
-    st = at_index_partial_flows(s->ix, &partial, err);
-    if (at_set_count(&partial) > rows / SHARE)
-        s->fields = AT_ROW_ALL;
-    at_set_close(&partial);
-    return st;
-}
-
 enum at_status at_search_open(struct at_search **out, const struct at_query *q,
                               const struct at_targets *t, size_t number,
                               struct at_error *err)
@@ -591,8 +582,6 @@ enum at_status at_search_open(struct at_search **out, const struct at_query *q,
             st = at_index_name_apps(s->ix, q->names, err);
         if (st == AT_OK && q->tracking.names)
             st = at_index_want_names(s->ix, q->asked, err);
-        if (st == AT_OK)
-            st = choose_fields(s, err);
     }
     if (st != AT_OK) {
         at_search_close(s);
@@ -767,5 +756,5 @@ void at_finds_sort(struct at_finds *finds)
 enum at_status at_finds_finish(struct at_finds *finds, const struct at_query *q,
                                const struct at_targets *t, struct at_error *err)
 {
-    return t->n > t->lanes ? at_parts_join_finds(finds, q, t, err) : AT_OK;
+    return q->alone ? AT_OK : at_parts_join_finds(finds, q, t, err);
 }

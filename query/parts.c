@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "errors.h"
+#include "goers.h"
 
 enum { SYN = 2 };
 
@@ -98,20 +99,6 @@ static bool goes_on(const struct at_flow_row *flow, const struct at_part *a,
                                 b->row.tcp_flags[0] & SYN);
 }
 
-/* A segment does not know that nothing came of a flow after it; the later
- * ones of its stream have the time. */
-static void end_silent(struct at_flow_row *row, size_t target,
-                       const struct at_targets *t)
-{
-    const int64_t limit = at_timeout_of(&at_tracking_default.timeouts,
-                                        (enum at_flow_state)row->state,
-                                        row->proto);
-
-    if (row->continued == AT_GOES_ON && row->end == AT_FLOW_END_TRACE &&
-        t->target[target].stream_last_ns > row->end_ns + limit)
-        row->end = AT_FLOW_END_IDLE;
-}
-
 enum at_status at_parts_join(struct at_parts *p, const struct at_targets *t)
 {
     const struct at_part *first = NULL; /* of the flow so far */
@@ -139,79 +126,30 @@ enum at_status at_parts_join(struct at_parts *p, const struct at_targets *t)
         part->flow = (uint32_t)(p->flows - 1);
     }
     for (size_t i = 0; i < p->flows; i++)
-        end_silent(&p->flow[i].row, p->flow[i].target, t);
+        at_flow_row_end_silent(&p->flow[i].row,
+                               t->target[p->flow[i].target].stream_last_ns);
     return AT_OK;
 }
 
-/*
- * The keys of flows that go on from an earlier part, as bits by hash: a part
- * that is the first, and whose bit is not set, is the only one.
- */
-struct goers {
-    uint64_t *word;
-    size_t bits; /* a power of 2 */
-};
-
-static size_t bit_of(const struct goers *g, const struct at_flow_row *row)
-{
-    struct at_flow_key key;
-
-    at_flow_row_key(&key, row);
-    return at_flow_key_hash(&key, 0) & (g->bits - 1);
-}
-
-static enum at_status find_goers(struct goers *g, const struct at_finds *finds)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < finds->n; i++)
-        n += finds->found[i].row.continues == AT_GOES_ON;
-    for (g->bits = 1024; g->bits < n * 16;)
-        g->bits *= 2;
-    g->word = calloc(g->bits / 64, sizeof(g->word[0]));
-    if (g->word == NULL)
-        return AT_ERR_MEMORY;
-    for (size_t i = 0; i < finds->n; i++)
-        if (finds->found[i].row.continues == AT_GOES_ON) {
-            const size_t bit = bit_of(g, &finds->found[i].row);
-
-            g->word[bit / 64] |= UINT64_C(1) << bit % 64;
-        }
-    return AT_OK;
-}
-
-static bool is_only_part(const struct goers *g, const struct at_flow_row *row)
-{
-    size_t bit;
-
-    if (row->continues != AT_GOES_NOT || row->continued != AT_GOES_ON)
-        return at_flow_row_is_whole(row);
-    bit = bit_of(g, row);
-    return (g->word[bit / 64] >> bit % 64 & 1) == 0;
-}
-
-/* Takes out what may be one of several parts; 'beyond': some may not have been
- * found. */
+/* Takes out what may be one of several parts. */
 static enum at_status take_parts(struct at_parts *parts, struct at_finds *finds,
-                                 const struct at_targets *t, bool beyond)
+                                 const struct at_goers *g,
+                                 const struct at_targets *t)
 {
-    struct goers goers;
-    enum at_status st = find_goers(&goers, finds);
+    enum at_status st = AT_OK;
     size_t left = 0;
 
     for (size_t i = 0; i < finds->n && st == AT_OK; i++) {
         struct at_found *f = &finds->found[i];
 
-        if (beyond ? at_flow_row_is_whole(&f->row)
-                   : is_only_part(&goers, &f->row)) {
-            end_silent(&f->row, f->target, t);
+        if (g != NULL)
+            at_goers_end(g, t, f->target, &f->row);
+        if (at_flow_row_is_whole(&f->row))
             finds->found[left++] = *f;
-        } else {
+        else
             st = at_parts_add(parts, t, f->target, &f->row, 0);
-        }
     }
     finds->n = left;
-    free(goers.word);
     return st;
 }
 
@@ -220,13 +158,18 @@ enum at_status at_parts_join_finds(struct at_finds *finds,
                                    const struct at_targets *t,
                                    struct at_error *err)
 {
-    const bool beyond = q != NULL && q->beyond;
     struct at_parts parts = {.n = 0};
-    enum at_status st = take_parts(&parts, finds, t, beyond);
+    struct at_goers *g = NULL;
+    enum at_status st = AT_OK;
 
+    if (q->goers == NULL && !q->beyond) /* with them, it is done already */
+        st = at_goers_of(&g, finds, t, err);
+    if (st == AT_OK)
+        st = take_parts(&parts, finds, g, t);
+    at_goers_close(g);
     if (st == AT_OK)
         st = at_parts_join(&parts, t);
-    if (st == AT_OK && beyond)
+    if (st == AT_OK && q->beyond)
         st = at_parts_reach(&parts, q, t, err);
     else if (st != AT_OK)
         at_error_set(err, st, "out of memory");
@@ -263,14 +206,19 @@ static enum at_status take_rows(struct at_parts *p, const struct at_query *q,
                                 struct at_error *err)
 {
     struct at_flow_row row;
-    enum at_status st = at_index_flows_with(ix, flows, q->fields, err);
+    enum at_status st = at_index_flows_with(ix, flows, at_query_row_fields(q),
+                                            err);
 
     while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK) {
         if (row.start_ns >= q->to_ns && !q->whole_flows)
             return AT_OK; /* they come by start */
+        if (q->goers != NULL)
+            at_goers_end(q->goers, t, number, &row);
         if (!is_ip(&row) || !may_concern(q, &row, t->target[number].stream))
             continue;
         st = at_index_whole_flow(ix, &row, err);
+        if (st == AT_OK && q->goers != NULL)
+            at_goers_end(q->goers, t, number, &row);
         if (st == AT_OK &&
             at_parts_add(p, t, number, &row, at_index_flow_id(ix)) != AT_OK)
             return out_of_memory(err);

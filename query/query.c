@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "errors.h"
+#include "goers.h"
 #include "term.h"
 
 /* The filters made so far, one for each vector of flow terms, by vector. */
@@ -95,6 +96,8 @@ void at_query_close(struct at_query *q)
         at_app_names_close(q->names);
     free(q->names);
     at_shared_names_close(q->asked);
+    at_goers_close(q->goers);
+    q->goers = NULL;
     q->asked = NULL;
     q->apps = NULL;
     q->names = NULL;
@@ -159,6 +162,11 @@ unsigned at_query_fields(const struct at_query *q)
 void at_query_narrow(struct at_query *q, unsigned answer)
 {
     q->fields = answer | at_query_fields(q);
+}
+
+unsigned at_query_row_fields(const struct at_query *q)
+{
+    return q->fields | (q->goers != NULL ? AT_GOERS_FIELDS : 0);
 }
 
 /* ---- flow terms ------------------------------------------------------ */
@@ -263,4 +271,13 @@ enum at_status at_query_open_apps(struct at_query *q,
         q->alone &= i == 0 || t->target[i].lane != t->target[i - 1].lane;
     }
     return scan ? at_apps_open(&q->apps, rules, err) : AT_OK;
+}
+
+/* Where postings leave few flows, those can be held against each other. */
+enum at_status at_query_find_goers(struct at_query *q,
+                                   const struct at_targets *t,
+                                   struct at_error *err)
+{
+    return q->alone || at_plan_narrows(q) ? AT_OK
+                                          : at_goers_open(&q->goers, q, t, err);
 }

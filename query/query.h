@@ -16,6 +16,7 @@
 #include "indexing.h"
 
 struct at_archive;
+struct at_goers;
 struct at_gone;
 struct at_held;
 
@@ -48,8 +49,9 @@ struct at_query {
     bool beyond;        /* flows are whole, also outside of the range */
     bool again;         /* targets are read more than once */
     bool alone;         /* no flow goes on from one target to another */
-    struct at_apps *apps;       /* by which flows without an index get a name */
-    struct at_app_names *names; /* that indexes have; found flows use them */
+    struct at_goers *goers; /* those that do; NULL: they were not looked for */
+    struct at_apps *apps;   /* by which flows without an index get a name */
+    struct at_app_names *names;    /* that indexes have; found flows use them */
     struct at_shared_names *asked; /* names of flows that were found */
     uint64_t *forced; /* unless NULL: flows of scans that ended early because
                          too many were open are added */
@@ -68,6 +70,9 @@ unsigned at_query_fields(const struct at_query *q);
 /* Flows that are found need not have other fields than these and 'answer',
  * unless they have other parts.  The range of time must be there. */
 void at_query_narrow(struct at_query *q, unsigned answer);
+
+/* What rows are read with: also what tells whether they have other parts. */
+unsigned at_query_row_fields(const struct at_query *q);
 
 /* ---- flow terms ------------------------------------------------------ */
 
@@ -159,6 +164,12 @@ enum at_status at_query_open_apps(struct at_query *q,
                                   const struct at_targets *t, const char *rules,
                                   struct at_error *err);
 
+/* After that, for a question of flows: looks which of them go on from one
+ * target to another, if that may spare keeping many. */
+enum at_status at_query_find_goers(struct at_query *q,
+                                   const struct at_targets *t,
+                                   struct at_error *err);
+
 /* The rules by which the flows of a target are made: those of its index, if it
  * has one. */
 enum at_status at_target_rules(struct at_tracking *rules,
@@ -236,8 +247,8 @@ enum at_status at_scan_flows(const struct at_query *q,
                              struct at_finds *finds, struct at_error *err);
 
 /* Joins the parts of flows that go on from one target of a stream to the
- * next.  With 'q', and q->beyond, what there is of them
- * outside of the range is added; NULL: it is already.  But for AT_ERR_MEMORY,
+ * next.  With q->beyond, what there is of them
+ * outside of the range is added.  But for AT_ERR_MEMORY,
  * an error is of one target, and what the others have is there. */
 enum at_status at_finds_finish(struct at_finds *finds, const struct at_query *q,
                                const struct at_targets *t,

@@ -141,7 +141,8 @@ static enum at_status take_rows(struct reach *r, size_t number,
 
     if (st != AT_OK)
         return at_error_set(err, st, "out of memory");
-    st = at_index_partial_flows(ix, &flows, err);
+    st = r->forward ? at_index_continuing_flows(ix, &flows, err)
+                    : at_index_partial_flows(ix, &flows, err);
     if (st == AT_OK)
         st = at_index_flows(ix, &flows, err);
     while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK)

@@ -68,6 +68,11 @@ struct at_sums {
 /* The sum of a value, zero at first; NULL: no memory.  Good until the next. */
 struct at_sum *at_sums_of(struct at_sums *s, const struct at_key_value *value);
 
+/* Brings where a value's sum is found into the cache, and then, in a second
+ * step, the sum. */
+void at_sums_seek(const struct at_sums *s, const struct at_key_value *value);
+void at_sums_touch(const struct at_sums *s, const struct at_key_value *value);
+
 /* Largest first, equal ones by value; afterwards nothing can be added. */
 enum at_measure { AT_BY_BYTES, AT_BY_PACKETS, AT_BY_FLOWS };
 void at_sums_sort(struct at_sums *s, enum at_measure by);

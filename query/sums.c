@@ -69,6 +69,22 @@ struct at_sum *at_sums_of(struct at_sums *s, const struct at_key_value *value)
     return &s->sum[s->n - 1];
 }
 
+void at_sums_seek(const struct at_sums *s, const struct at_key_value *value)
+{
+    if (s->slots > 0)
+        __builtin_prefetch(&s->slot[hash_of(value) & (s->slots - 1)]);
+}
+
+void at_sums_touch(const struct at_sums *s, const struct at_key_value *value)
+{
+    const uint32_t number = s->slots > 0
+                                ? s->slot[hash_of(value) & (s->slots - 1)]
+                                : 0;
+
+    if (number > 0)
+        __builtin_prefetch(&s->sum[number - 1]);
+}
+
 static int by_value(const struct at_sum *x, const struct at_sum *y)
 {
     if (x->value.name != NULL && y->value.name != NULL)

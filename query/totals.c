@@ -56,44 +56,81 @@ static void add_to(struct at_sum *sum, const struct at_sum *other)
     sum->bytes += other->bytes;
 }
 
-static enum at_status sum_up(struct at_top *top, const struct at_flow_row *row,
-                             size_t lane)
-{
-    const struct at_sum flow = {
-        .flows = 1,
-        .packets = row->packets[0] + row->packets[1],
-        .bytes = row->bytes[0] + row->bytes[1],
-    };
-    struct at_key_value value[2];
-    const unsigned n = at_key_values(&top->key, row, lane, value);
+/* Flows that are summed up together, as each sum is a miss in the cache. */
+enum { TOGETHER = 16 };
 
-    for (unsigned k = 0; k < n; k++) {
-        struct at_sum *sum = at_sums_of(&top->sums, &value[k]);
+struct addend {
+    struct at_key_value value[2];
+    unsigned values;
+    struct at_sum flow;
+};
+
+static struct addend addend_of(const struct at_top *top,
+                               const struct at_found *found,
+                               const struct at_targets *t)
+{
+    const struct at_flow_row *row = &found->row;
+    struct addend a = {.flow = {
+                           .flows = 1,
+                           .packets = row->packets[0] + row->packets[1],
+                           .bytes = row->bytes[0] + row->bytes[1],
+                       }};
+
+    a.values = at_key_values(&top->key, row, t->target[found->target].lane,
+                             a.value);
+    return a;
+}
+
+static enum at_status sum_up(struct at_top *top, const struct addend *a)
+{
+    for (unsigned k = 0; k < a->values; k++) {
+        struct at_sum *sum = at_sums_of(&top->sums, &a->value[k]);
 
         if (sum == NULL)
             return AT_ERR_MEMORY;
-        add_to(sum, &flow);
+        add_to(sum, &a->flow);
     }
-    add_to(&top->all, &flow);
+    add_to(&top->all, &a->flow);
     return AT_OK;
+}
+
+static enum at_status sum_up_all(struct at_top *top, const struct addend *a,
+                                 size_t n)
+{
+    enum at_status st = AT_OK;
+
+    for (size_t i = 0; i < n; i++)
+        for (unsigned k = 0; k < a[i].values; k++)
+            at_sums_touch(&top->sums, &a[i].value[k]);
+    for (size_t i = 0; i < n && st == AT_OK; i++)
+        st = sum_up(top, &a[i]);
+    return st;
 }
 
 enum at_status at_top_take(struct at_top *top, struct at_finds *finds, bool all,
                            const struct at_targets *t)
 {
+    struct addend addend[TOGETHER];
     enum at_status st = AT_OK;
-    size_t left = all ? 0 : finds->passed;
+    size_t left = all ? 0 : finds->passed, n = 0;
 
     for (size_t i = left; i < finds->n && st == AT_OK; i++) {
         const struct at_found *f = &finds->found[i];
 
-        if (all || at_flow_row_is_whole(&f->row))
-            st = sum_up(top, &f->row, t->target[f->target].lane);
-        else
+        if (!all && !at_flow_row_is_whole(&f->row)) {
             finds->found[left++] = *f;
+            continue;
+        }
+        addend[n] = addend_of(top, f, t);
+        for (unsigned k = 0; k < addend[n].values; k++)
+            at_sums_seek(&top->sums, &addend[n].value[k]);
+        if (++n == TOGETHER) {
+            st = sum_up_all(top, addend, n);
+            n = 0;
+        }
     }
     finds->n = finds->passed = left;
-    return st;
+    return st == AT_OK ? sum_up_all(top, addend, n) : st;
 }
 
 enum at_status at_top_merge(struct at_top *top, const struct at_top *from)
