@@ -37,7 +37,8 @@ struct at_ingest {
     int64_t rotate_ns;           /* boundaries are whole multiples since 1970 */
     uint64_t rotate_bytes;       /* of records, not compressed; 0: no limit */
     enum at_codec codec;         /* of the segments; UNKNOWN: BGZF */
-    int level;                   /* see struct at_writer_options */
+    int level;                   /* see struct at_writer_options; 0: 4 of BGZF,
+                                    of others the usual one */
     bool flush;                  /* seal the last segment too */
     struct at_tracking tracking; /* the same in every run, or flows that go on
                                     are judged by other rules */
