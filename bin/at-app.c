@@ -211,7 +211,8 @@ static enum at_status print_flows(struct app *app, struct at_print *print,
     struct at_target target = {.stream = ""};
     const struct at_targets targets = {.target = &target, .n = 1, .lanes = 1};
 
-    at_finds_sort(&app->finds);
+    if (at_finds_sort(&app->finds) != AT_OK)
+        return at_error_set(err, AT_ERR_MEMORY, "out of memory");
     if (!app->unknown)
         at_print_flows(print, &app->finds, &targets, SIZE_MAX);
     else if (at_unknown_print(stdout, print->format, &app->finds) != AT_OK)

@@ -360,10 +360,13 @@ static int find_all(struct ask *ask, struct at_finds *finds, size_t *failed)
 
     tool_progress_end(&ask->progress);
     if (!terms && /* otherwise they are joined already */
-        at_finds_finish(finds, &ask->query, &ask->targets, &err) != AT_OK)
+        at_finds_join(finds, &ask->query, &ask->targets, &err) != AT_OK)
         status = tool_error(&err);
-    if (ask->gist.kind == AT_GIST_FLOWS) /* others have no order */
-        at_finds_sort(finds);
+    if (ask->gist.kind == AT_GIST_FLOWS && /* others have no order */
+        at_finds_sort(finds) != AT_OK) {
+        tool_warn("out of memory");
+        status = TOOL_FAIL;
+    }
     return status;
 }
 
@@ -638,7 +641,7 @@ static int count_flows(struct ask *ask, struct at_explanation *e)
     at_parts_close(&ask->parts);
     status = find_all(ask, &finds, &failed);
     for (size_t i = 0; i < finds.n; i++)
-        e->target[finds.found[i].target].flows++;
+        e->target[finds.found[i]->target].flows++;
     at_finds_close(&finds);
     return status;
 }

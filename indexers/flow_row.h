@@ -53,6 +53,11 @@ static inline bool at_flow_row_has_first(const struct at_flow_row *row, int dir)
     return row->captured[dir] >= n;
 }
 
+static inline bool at_flow_row_is_ip(const struct at_flow_row *row)
+{
+    return row->net == AT_NET_IPV4 || row->net == AT_NET_IPV6;
+}
+
 /* Whether it is known that the flow has no other parts. */
 static inline bool at_flow_row_is_whole(const struct at_flow_row *row)
 {

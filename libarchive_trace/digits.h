@@ -40,4 +40,8 @@ static inline char *at_digits_ipv4(char *p, const uint8_t addr[4])
     return p;
 }
 
+/* As RFC 5952 wants it; at most AT_DIGITS_IPV6. */
+enum { AT_DIGITS_IPV6 = 45 };
+char *at_digits_ipv6(char *p, const uint8_t addr[16]);
+
 #endif

@@ -318,11 +318,11 @@ static enum at_status set_bits_of(struct at_goers *g,
     size_t n = 0;
 
     for (size_t i = 0; i < finds->n; i++)
-        n += finds->found[i].row.continues == AT_GOES_ON;
+        n += finds->found[i]->row.continues == AT_GOES_ON;
     if (open_bits(g, n) != AT_OK)
         return AT_ERR_MEMORY;
     for (size_t i = 0; i < finds->n; i++) {
-        const struct at_found *f = &finds->found[i];
+        const struct at_found *f = finds->found[i];
         const size_t lane = t->target[f->target].lane;
 
         if (f->row.continues == AT_GOES_ON)
@@ -362,4 +362,49 @@ void at_goers_end(const struct at_goers *g, const struct at_targets *t,
         return;
     at_flow_row_end_silent(row, t->target[number].stream_last_ns);
     row->continued = AT_GOES_NOT;
+}
+
+/* ---- whether to look ------------------------------------------------- */
+
+/* How many flows of a target the postings leave. */
+static size_t count_left(const struct at_query *q,
+                         const struct at_target *target)
+{
+    struct at_set flows = {.n = 0};
+    struct at_index *ix = NULL;
+    size_t n = 0;
+
+    if (at_target_index(&ix, target, NULL) == AT_OK &&
+        at_index_name_apps(ix, q->names, NULL) == AT_OK &&
+        at_plan_flows(q, ix, &flows, NULL) == AT_OK)
+        n = at_set_count(&flows);
+    at_set_close(&flows);
+    at_index_close(ix);
+    return n;
+}
+
+/* Where there are few, those can be held against each other. */
+static bool leaves_many(const struct at_query *q, const struct at_targets *t)
+{
+    enum { SAMPLE = 3, MANY = 4096 };
+
+    if (!at_plan_narrows(q))
+        return true;
+    for (size_t i = 0; i < SAMPLE; i++) {
+        const struct at_target
+            *target = &t->target[i * (t->n - 1) / (SAMPLE - 1)];
+
+        if (target->index != NULL && !target->outside &&
+            count_left(q, target) > MANY)
+            return true;
+    }
+    return false;
+}
+
+enum at_status at_query_find_goers(struct at_query *q,
+                                   const struct at_targets *t,
+                                   struct at_error *err)
+{
+    return !q->alone && leaves_many(q, t) ? at_goers_open(&q->goers, q, t, err)
+                                          : AT_OK;
 }

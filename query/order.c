@@ -220,23 +220,23 @@ enum at_status at_order_finds(const struct at_order *order,
                               const struct at_targets *t)
 {
     struct rank *r = calloc(finds->n + 1, sizeof(*r));
-    struct at_found *sorted = malloc((finds->n + 1) * sizeof(*sorted));
+    struct at_found **before = malloc((finds->n + 1) *
+                                      sizeof(struct at_found *));
 
-    if (r == NULL || sorted == NULL) {
+    if (r == NULL || before == NULL) {
         free(r);
-        free(sorted);
+        free(before);
         return AT_ERR_MEMORY;
     }
     for (size_t i = 0; i < finds->n; i++) {
+        before[i] = finds->found[i];
         r[i].number = i;
-        rank(&r[i], (enum by)order->column, &finds->found[i], t);
+        rank(&r[i], (enum by)order->column, before[i], t);
     }
     qsort(r, finds->n, sizeof(*r), order->descending ? descending : ascending);
     for (size_t i = 0; i < finds->n; i++)
-        sorted[i] = finds->found[r[i].number];
+        finds->found[i] = before[r[i].number];
     free(r);
-    free(finds->found);
-    finds->found = sorted;
-    finds->room = finds->n + 1;
+    free(before);
     return AT_OK;
 }

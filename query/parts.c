@@ -140,12 +140,12 @@ static enum at_status take_parts(struct at_parts *parts, struct at_finds *finds,
     size_t left = 0;
 
     for (size_t i = 0; i < finds->n && st == AT_OK; i++) {
-        struct at_found *f = &finds->found[i];
+        struct at_found *f = finds->found[i];
 
         if (g != NULL)
             at_goers_end(g, t, f->target, &f->row);
         if (at_flow_row_is_whole(&f->row))
-            finds->found[left++] = *f;
+            at_finds_keep(finds, i, &left);
         else
             st = at_parts_add(parts, t, f->target, &f->row, 0);
     }
@@ -153,15 +153,15 @@ static enum at_status take_parts(struct at_parts *parts, struct at_finds *finds,
     return st;
 }
 
-enum at_status at_parts_join_finds(struct at_finds *finds,
-                                   const struct at_query *q,
-                                   const struct at_targets *t,
-                                   struct at_error *err)
+enum at_status at_finds_join(struct at_finds *finds, const struct at_query *q,
+                             const struct at_targets *t, struct at_error *err)
 {
     struct at_parts parts = {.n = 0};
     struct at_goers *g = NULL;
     enum at_status st = AT_OK;
 
+    if (q->alone)
+        return AT_OK;
     if (q->goers == NULL && !q->beyond) /* with them, it is done already */
         st = at_goers_of(&g, finds, t, err);
     if (st == AT_OK)
@@ -182,11 +182,6 @@ enum at_status at_parts_join_finds(struct at_finds *finds,
 }
 
 /* ---- taking ---------------------------------------------------------- */
-
-static bool is_ip(const struct at_flow_row *row)
-{
-    return row->net == AT_NET_IPV4 || row->net == AT_NET_IPV6;
-}
 
 /* What has no other parts, and no flow term is true of it, is as if it were of
  * no flow: it need not be kept for its packets. */
@@ -214,7 +209,8 @@ static enum at_status take_rows(struct at_parts *p, const struct at_query *q,
             return AT_OK; /* they come by start */
         if (q->goers != NULL)
             at_goers_end(q->goers, t, number, &row);
-        if (!is_ip(&row) || !may_concern(q, &row, t->target[number].stream))
+        if (!at_flow_row_is_ip(&row) ||
+            !may_concern(q, &row, t->target[number].stream))
             continue;
         st = at_index_whole_flow(ix, &row, err);
         if (st == AT_OK && q->goers != NULL)
@@ -259,8 +255,8 @@ static enum at_status take_by_scan(struct at_parts *p, const struct at_query *q,
     enum at_status st = at_scan_flows(q, t, number, &all, err);
 
     for (size_t i = 0; i < all.n; i++)
-        if (may_concern(q, &all.found[i].row, t->target[number].stream) &&
-            at_parts_add(p, t, number, &all.found[i].row, 0) != AT_OK)
+        if (may_concern(q, &all.found[i]->row, t->target[number].stream) &&
+            at_parts_add(p, t, number, &all.found[i]->row, 0) != AT_OK)
             st = out_of_memory(err);
     at_finds_close(&all);
     return st;

@@ -57,13 +57,6 @@ void at_parts_close(struct at_parts *p);
 enum at_status at_parts_reach(struct at_parts *p, const struct at_query *q,
                               const struct at_targets *t, struct at_error *err);
 
-/* Joins those of the flows that were found, and with q->beyond what there is of
- * them outside of the range; errors are as of at_parts_reach(). */
-enum at_status at_parts_join_finds(struct at_finds *finds,
-                                   const struct at_query *q,
-                                   const struct at_targets *t,
-                                   struct at_error *err);
-
 /*
  * Takes the rows of target 'number' that may have a matching packet, whatever
  * flow terms are true.

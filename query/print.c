@@ -6,8 +6,6 @@
  */
 #include "print.h"
 
-#include <arpa/inet.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,13 +22,17 @@ struct cell {
     const struct at_flow_row *row;
     const char *stream;
     bool local;
+    size_t n; /* of the text, if who made it said so; else NOT_SAID */
     char text[TEXT];
 };
+
+static const size_t NOT_SAID = SIZE_MAX;
 
 struct column {
     const char *name;
     bool left;    /* in the table aligned to the left */
     bool number;  /* in JSON without quotes */
+    bool theirs;  /* a text that is not ours, and may want escapes */
     uint8_t rank; /* where width is limited, the lowest are kept */
     void (*make)(struct cell *c);
     void (*make_short)(struct cell *c); /* for limited width, if other */
@@ -38,14 +40,20 @@ struct column {
 
 /* ---- the text of each column ----------------------------------------- */
 
+static void end_text(struct cell *c, char *end)
+{
+    *end = '\0';
+    c->n = (size_t)(end - c->text);
+}
+
 static void make_start(struct cell *c)
 {
-    at_time_format(c->text, c->row->start_ns, c->local);
+    c->n = at_time_format(c->text, c->row->start_ns, c->local);
 }
 
 static void make_end(struct cell *c)
 {
-    at_time_format(c->text, c->row->end_ns, c->local);
+    c->n = at_time_format(c->text, c->row->end_ns, c->local);
 }
 
 /* To the millisecond: six digits less before the zone. */
@@ -119,7 +127,7 @@ static void print_word(struct cell *c, const char *word)
     const size_t n = word != NULL ? strnlen(word, TEXT - 1) : 0;
 
     memcpy(c->text, word != NULL ? word : "", n);
-    c->text[n] = '\0';
+    end_text(c, c->text + n);
 }
 
 static void make_proto(struct cell *c)
@@ -131,10 +139,8 @@ static void make_proto(struct cell *c)
 
 static void print_address(struct cell *c, const uint8_t *addr)
 {
-    if (c->row->net == AT_NET_IPV6)
-        inet_ntop(AF_INET6, addr, c->text, TEXT);
-    else
-        *at_digits_ipv4(c->text, addr) = '\0';
+    end_text(c, c->row->net == AT_NET_IPV6 ? at_digits_ipv6(c->text, addr)
+                                           : at_digits_ipv4(c->text, addr));
 }
 
 static void make_src(struct cell *c)
@@ -149,7 +155,7 @@ static void make_dst(struct cell *c)
 
 static void print_number(struct cell *c, uint64_t n)
 {
-    *at_digits(c->text, n) = '\0';
+    end_text(c, at_digits(c->text, n));
 }
 
 static void make_sport(struct cell *c)
@@ -282,9 +288,12 @@ static void make_rtt(struct cell *c)
     const int64_t us = c->row->rtt_us;
 
     c->text[0] = 0;
-    if (us >= 0)
-        snprintf(c->text, TEXT, "%" PRId64 ".%06" PRId64, us / 1000000,
-                 us % 1000000);
+    if (us >= 0) {
+        char *p = at_digits(c->text, (uint64_t)us / 1000000);
+
+        *p++ = '.';
+        *at_digits_wide(p, (uint64_t)us % 1000000, 6) = '\0';
+    }
 }
 
 static void make_retransmitted_out(struct cell *c)
@@ -359,45 +368,45 @@ static void make_community_id(struct cell *c)
 }
 
 static const struct column columns[AT_PRINT_COLUMNS] = {
-    {"start", true, false, 0, make_start, make_start_short},
-    {"end", true, false, 17, make_end, make_end_short},
-    {"duration", false, true, 8, make_duration, make_duration_short},
-    {"proto", true, false, 1, make_proto, NULL},
-    {"src", false, false, 2, make_src, NULL},
-    {"sport", false, true, 3, make_sport, NULL},
-    {"dst", false, false, 4, make_dst, NULL},
-    {"dport", false, true, 5, make_dport, NULL},
-    {"packets_out", false, true, 9, make_packets_out, NULL},
-    {"packets_in", false, true, 10, make_packets_in, NULL},
-    {"bytes_out", false, true, 6, make_bytes_out, NULL},
-    {"bytes_in", false, true, 7, make_bytes_in, NULL},
-    {"flags_out", true, false, 14, make_flags_out, NULL},
-    {"flags_in", true, false, 15, make_flags_in, NULL},
-    {"app", true, false, 16, make_app, NULL},
-    {"vlan", false, true, 12, make_vlan, NULL},
-    {"state", true, false, 11, make_state, NULL},
-    {"stream", true, false, 13, make_stream, NULL},
-    {"category", true, false, 18, make_category, NULL},
-    {"confidence", true, false, 19, make_confidence, NULL},
-    {"end_reason", true, false, 20, make_end_reason, NULL},
-    {"payload_out", false, true, 21, make_payload_out, NULL},
-    {"payload_in", false, true, 22, make_payload_in, NULL},
-    {"rtt", false, true, 23, make_rtt, NULL},
-    {"retransmitted_out", false, true, 24, make_retransmitted_out, NULL},
-    {"retransmitted_in", false, true, 25, make_retransmitted_in, NULL},
-    {"zero_windows_out", false, true, 26, make_zero_windows_out, NULL},
-    {"zero_windows_in", false, true, 27, make_zero_windows_in, NULL},
-    {"icmp_errors", false, true, 28, make_icmp_errors, NULL},
-    {"checksums", true, false, 29, make_checksums, NULL},
-    {"bad_checksums", false, true, 30, make_bad_checksums, NULL},
-    {"community_id", true, false, 31, make_community_id, NULL},
-    {"mpls", false, true, 32, make_mpls, NULL},
-    {"inner", false, true, 33, make_inner, NULL},
-    {"name", true, false, 34, make_name, NULL},
-    {"first_out", true, false, 35, make_first_out, NULL},
-    {"first_in", true, false, 36, make_first_in, NULL},
-    {"first_len_out", false, true, 37, make_first_len_out, NULL},
-    {"first_len_in", false, true, 38, make_first_len_in, NULL},
+    {"start", true, false, false, 0, make_start, make_start_short},
+    {"end", true, false, false, 17, make_end, make_end_short},
+    {"duration", false, true, false, 8, make_duration, make_duration_short},
+    {"proto", true, false, false, 1, make_proto, NULL},
+    {"src", false, false, false, 2, make_src, NULL},
+    {"sport", false, true, false, 3, make_sport, NULL},
+    {"dst", false, false, false, 4, make_dst, NULL},
+    {"dport", false, true, false, 5, make_dport, NULL},
+    {"packets_out", false, true, false, 9, make_packets_out, NULL},
+    {"packets_in", false, true, false, 10, make_packets_in, NULL},
+    {"bytes_out", false, true, false, 6, make_bytes_out, NULL},
+    {"bytes_in", false, true, false, 7, make_bytes_in, NULL},
+    {"flags_out", true, false, false, 14, make_flags_out, NULL},
+    {"flags_in", true, false, false, 15, make_flags_in, NULL},
+    {"app", true, false, true, 16, make_app, NULL},
+    {"vlan", false, true, false, 12, make_vlan, NULL},
+    {"state", true, false, false, 11, make_state, NULL},
+    {"stream", true, false, true, 13, make_stream, NULL},
+    {"category", true, false, true, 18, make_category, NULL},
+    {"confidence", true, false, false, 19, make_confidence, NULL},
+    {"end_reason", true, false, false, 20, make_end_reason, NULL},
+    {"payload_out", false, true, false, 21, make_payload_out, NULL},
+    {"payload_in", false, true, false, 22, make_payload_in, NULL},
+    {"rtt", false, true, false, 23, make_rtt, NULL},
+    {"retransmitted_out", false, true, false, 24, make_retransmitted_out, NULL},
+    {"retransmitted_in", false, true, false, 25, make_retransmitted_in, NULL},
+    {"zero_windows_out", false, true, false, 26, make_zero_windows_out, NULL},
+    {"zero_windows_in", false, true, false, 27, make_zero_windows_in, NULL},
+    {"icmp_errors", false, true, false, 28, make_icmp_errors, NULL},
+    {"checksums", true, false, false, 29, make_checksums, NULL},
+    {"bad_checksums", false, true, false, 30, make_bad_checksums, NULL},
+    {"community_id", true, false, false, 31, make_community_id, NULL},
+    {"mpls", false, true, false, 32, make_mpls, NULL},
+    {"inner", false, true, false, 33, make_inner, NULL},
+    {"name", true, false, true, 34, make_name, NULL},
+    {"first_out", true, false, false, 35, make_first_out, NULL},
+    {"first_in", true, false, false, 36, make_first_in, NULL},
+    {"first_len_out", false, true, false, 37, make_first_len_out, NULL},
+    {"first_len_in", false, true, false, 38, make_first_len_in, NULL},
 };
 
 /* ---- choosing columns ------------------------------------------------ */
@@ -466,7 +475,7 @@ static void make_cell(const struct table *t, size_t i, unsigned column,
                       struct cell *c)
 {
     const struct column *col = &columns[column];
-    const struct at_found *f = &t->finds->found[i];
+    const struct at_found *f = t->finds->found[i];
 
     c->row = &f->row;
     c->stream = t->targets->target[f->target].stream;
@@ -550,7 +559,7 @@ static void print_table(struct at_print *p, struct table *t)
 
 static struct cell cell_of(const struct table *t, size_t i)
 {
-    const struct at_found *f = &t->finds->found[i];
+    const struct at_found *f = t->finds->found[i];
 
     return (struct cell){.row = &f->row,
                          .stream = t->targets->target[f->target].stream};
@@ -563,44 +572,104 @@ static void print_csv_names(const struct at_print *p)
     putc('\n', p->out);
 }
 
-static void print_csv_row(const struct table *t, size_t i, FILE *out)
-{
-    struct cell c = cell_of(t, i);
+/* A line on its way: stdio for each cell would be most of the work. */
+struct line {
+    FILE *out;
+    size_t n;
+    char text[4096];
+};
 
-    for (unsigned k = 0; k < t->p->columns; k++) {
-        columns[t->p->column[k]].make(&c);
-        if (k > 0)
-            putc_unlocked(',', out);
-        at_csv_text(out, c.text);
-    }
-    putc_unlocked('\n', out);
+static void flush_line(struct line *l)
+{
+    fwrite_unlocked(l->text, 1, l->n, l->out);
+    l->n = 0;
 }
 
-static void print_json_row(const struct table *t, size_t i, FILE *out)
+static void put(struct line *l, const char *text, size_t n)
+{
+    if (n > sizeof(l->text) - l->n)
+        flush_line(l);
+    memcpy(l->text + l->n, text, n); /* a cell has TEXT at most */
+    l->n += n;
+}
+
+/* The text of a column; its length is then known. */
+static void make_text(struct cell *c, const struct column *col)
+{
+    c->n = NOT_SAID;
+    col->make(c);
+    if (c->n == NOT_SAID)
+        c->n = strlen(c->text);
+}
+
+static void put_csv_cell(struct line *l, const struct cell *c, bool theirs)
+{
+    if (!theirs || strcspn(c->text, ",\"\r\n") == c->n) {
+        put(l, c->text, c->n);
+        return;
+    }
+    flush_line(l);
+    at_csv_text(l->out, c->text);
+}
+
+static void print_csv_row(const struct table *t, size_t i, struct line *l)
 {
     struct cell c = cell_of(t, i);
 
-    putc_unlocked('{', out);
     for (unsigned k = 0; k < t->p->columns; k++) {
         const struct column *col = &columns[t->p->column[k]];
 
-        col->make(&c);
-        fprintf(out, "%s\"%s\":", k > 0 ? "," : "", col->name);
-        if (!col->number)
-            at_json_text(out, c.text);
-        else
-            fputs(c.text[0] != 0 ? c.text : "null", out);
+        make_text(&c, col);
+        if (k > 0)
+            put(l, ",", 1);
+        put_csv_cell(l, &c, col->theirs);
     }
-    fputs("}\n", out);
+    put(l, "\n", 1);
+}
+
+static void put_json_cell(struct line *l, const struct cell *c,
+                          const struct column *col)
+{
+    if (col->theirs) {
+        flush_line(l);
+        at_json_text(l->out, c->text);
+    } else if (col->number) {
+        put(l, c->n > 0 ? c->text : "null", c->n > 0 ? c->n : 4);
+    } else {
+        put(l, "\"", 1);
+        put(l, c->text, c->n);
+        put(l, "\"", 1);
+    }
+}
+
+static void print_json_row(const struct table *t, size_t i, struct line *l)
+{
+    struct cell c = cell_of(t, i);
+
+    for (unsigned k = 0; k < t->p->columns; k++) {
+        const struct column *col = &columns[t->p->column[k]];
+
+        make_text(&c, col);
+        put(l, k > 0 ? ",\"" : "{\"", 2);
+        put(l, col->name, strlen(col->name));
+        put(l, "\":", 2);
+        put_json_cell(l, &c, col);
+    }
+    put(l, "}\n", 2);
 }
 
 static void print_rows(const struct table *t, size_t first, size_t n, FILE *out)
 {
+    struct line line;
+
+    line.out = out;
+    line.n = 0;
     for (size_t i = first; i < first + n; i++)
         if (t->p->format == AT_PRINT_CSV)
-            print_csv_row(t, i, out);
+            print_csv_row(t, i, &line);
         else
-            print_json_row(t, i, out);
+            print_json_row(t, i, &line);
+    flush_line(&line);
 }
 
 /* Rows that are printed into memory, to go out in their turn. */

@@ -272,12 +272,3 @@ enum at_status at_query_open_apps(struct at_query *q,
     }
     return scan ? at_apps_open(&q->apps, rules, err) : AT_OK;
 }
-
-/* Where postings leave few flows, those can be held against each other. */
-enum at_status at_query_find_goers(struct at_query *q,
-                                   const struct at_targets *t,
-                                   struct at_error *err)
-{
-    return q->alone || at_plan_narrows(q) ? AT_OK
-                                          : at_goers_open(&q->goers, q, t, err);
-}

@@ -11,6 +11,7 @@
 #include "app_names.h"
 #include "archive_trace.h"
 #include "expr.h"
+#include "finds.h"
 #include "flow_row.h"
 #include "index.h"
 #include "indexing.h"
@@ -184,22 +185,6 @@ enum at_status at_target_open(struct at_reader **rd, const struct at_query *q,
 
 /* ---- flows ----------------------------------------------------------- */
 
-struct at_found {
-    struct at_flow_row row;
-    size_t target;
-};
-
-/* Flows that were found; grows. */
-struct at_finds {
-    struct at_found *found;
-    size_t n, room;
-    size_t passed; /* so many at the beginning were looked at, and stay */
-};
-
-/* Adds one; AT_OK or AT_ERR_MEMORY. */
-enum at_status at_finds_add(struct at_finds *finds,
-                            const struct at_flow_row *row, size_t target);
-
 /*
  * The flows of target number 'number' of which a packet matches, in steps: the
  * second may be taken by any thread, side by side with those of others.  The
@@ -241,6 +226,11 @@ enum at_status at_searches_next(struct at_searches *s, struct at_finds *finds,
                                 struct at_parts *parts, struct at_error *err);
 void at_searches_close(struct at_searches *s);
 
+/* The flows of a target of which a packet matches, without its index. */
+enum at_status at_scan_matches(const struct at_query *q,
+                               const struct at_targets *t, size_t number,
+                               struct at_finds *finds, struct at_error *err);
+
 /* Adds all flows of a target, without its index, whatever is asked. */
 enum at_status at_scan_flows(const struct at_query *q,
                              const struct at_targets *t, size_t number,
@@ -250,16 +240,8 @@ enum at_status at_scan_flows(const struct at_query *q,
  * next.  With q->beyond, what there is of them
  * outside of the range is added.  But for AT_ERR_MEMORY,
  * an error is of one target, and what the others have is there. */
-enum at_status at_finds_finish(struct at_finds *finds, const struct at_query *q,
-                               const struct at_targets *t,
-                               struct at_error *err);
-/* By start. */
-void at_finds_sort(struct at_finds *finds);
-void at_finds_close(struct at_finds *finds);
-
-/* Takes out the flows that are surely whole, or 'all'; returns how many. */
-size_t at_finds_drop_whole(struct at_finds *finds, bool all);
-
+enum at_status at_finds_join(struct at_finds *finds, const struct at_query *q,
+                             const struct at_targets *t, struct at_error *err);
 /* ---- packets --------------------------------------------------------- */
 
 /*

@@ -78,7 +78,7 @@ static void fill(struct at_sql *sql, const struct at_finds *finds,
                              "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     at_sql_exec(sql, "BEGIN");
     for (size_t i = 0; i < finds->n && sql->err.status == AT_OK; i++) {
-        const struct at_found *f = &finds->found[i];
+        const struct at_found *f = finds->found[i];
 
         bind_row(st, &f->row, t->target[f->target].stream, id);
         at_sql_run(sql, st);

@@ -115,10 +115,10 @@ enum at_status at_top_take(struct at_top *top, struct at_finds *finds, bool all,
     size_t left = all ? 0 : finds->passed, n = 0;
 
     for (size_t i = left; i < finds->n && st == AT_OK; i++) {
-        const struct at_found *f = &finds->found[i];
+        const struct at_found *f = finds->found[i];
 
         if (!all && !at_flow_row_is_whole(&f->row)) {
-            finds->found[left++] = *f;
+            at_finds_keep(finds, i, &left);
             continue;
         }
         addend[n] = addend_of(top, f, t);

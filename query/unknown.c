@@ -200,8 +200,8 @@ enum at_status at_unknown_print(FILE *out, enum at_print_format format,
     size_t rows = 0, n = 0;
 
     for (size_t i = 0; i < finds->n && good; i++)
-        if (is_unknown(&finds->found[i].row))
-            row[rows++] = &finds->found[i].row;
+        if (is_unknown(&finds->found[i]->row))
+            row[rows++] = &finds->found[i]->row;
     if (rows > 0) {
         qsort(row, rows, sizeof(void *), by_group);
         n = make_groups(group, row, rows);

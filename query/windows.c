@@ -32,7 +32,7 @@ struct at_window *at_windows_of(const struct at_finds *finds,
     if (w == NULL || finds->n == 0)
         return w;
     for (size_t i = 0; i < finds->n; i++) {
-        const struct at_flow_row *row = &finds->found[i].row;
+        const struct at_flow_row *row = &finds->found[i]->row;
 
         w[i].from_ns = shifted(row->start_ns, -context_ns);
         w[i].to_ns = shifted(shifted(row->end_ns, context_ns), 1);
