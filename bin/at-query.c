@@ -127,6 +127,10 @@ static bool wants_names(const struct ask *ask)
 /* What the answer shows of the flows that are found. */
 static unsigned fields_of_answer(const struct ask *ask)
 {
+    if (ask->context_ns > 0)
+        return AT_ROW_TIMES;
+    if (ask->sink.path != NULL || ask->series_text != NULL)
+        return 0; /* of flows only what tells whether they match */
     if (ask->gist.kind == AT_GIST_TOP)
         return at_key_fields(&ask->gist.top.key);
     return ask->gist.kind == AT_GIST_COUNT ? 0 : AT_ROW_ALL;

@@ -23,11 +23,11 @@ struct lane {
     size_t next, end; /* targets */
     struct at_reader *rd;
     struct at_pick *pick;
-    struct at_owners *owners;   /* where there are parts */
-    const struct at_part *part; /* of the packet given out last */
-    struct at_index *ix;        /* of the target that is open; may be NULL */
-    struct at_lane *plans;      /* of the next targets that have an index */
-    size_t planned;             /* targets up to this one */
+    struct at_owners *owners;     /* where there are parts */
+    const struct at_owned *owned; /* of the packet given out last */
+    struct at_index *ix;          /* of the target that is open; may be NULL */
+    struct at_lane *plans;        /* of the next targets that have an index */
+    size_t planned;               /* targets up to this one */
 };
 
 /* Where in a target there may be packets. */
@@ -296,7 +296,7 @@ static enum at_status lane_next(void *ctx, struct at_packet *pkt,
         enum at_status st = AT_END;
 
         if (lane->owners != NULL && lane->pick != NULL)
-            st = at_owners_next(lane->owners, lane->pick, pkt, &lane->part,
+            st = at_owners_next(lane->owners, lane->pick, pkt, &lane->owned,
                                 err);
         else if (lane->pick != NULL)
             st = at_pick_next(lane->pick, pkt, err);
@@ -394,9 +394,7 @@ const struct at_flow_row *at_packets_flow(const struct at_packets *p,
     const struct lane *l = &p->lane[p->from];
 
     *lane = p->from;
-    if (l->parts == NULL || l->part == NULL)
-        return NULL;
-    return &l->parts->flow[l->part->flow].row;
+    return l->parts != NULL && l->owned != NULL ? l->owned->flow : NULL;
 }
 
 void at_packets_close(struct at_packets *p)

@@ -183,16 +183,23 @@ enum at_status at_finds_join(struct at_finds *finds, const struct at_query *q,
 
 /* ---- taking ---------------------------------------------------------- */
 
-/* What has no other parts, and no flow term is true of it, is as if it were of
- * no flow: it need not be kept for its packets. */
-static bool may_concern(const struct at_query *q, const struct at_flow_row *row,
-                        const char *stream)
+enum at_verdict at_judge_alone(const struct at_query *q,
+                               const struct at_targets *t, size_t number,
+                               struct at_flow_row *row, uint64_t *vector)
 {
-    if ((q->alone || at_flow_row_is_whole(row)) &&
-        at_query_vector(q, row, stream) == 0 &&
-        at_plan_judge_in(q, row, 0) == AT_NO)
-        return false;
-    return at_plan_may_concern(q, row);
+    if (q->goers != NULL)
+        at_goers_end(q->goers, t, number, row);
+    *vector = at_query_vector(q, row, t->target[number].stream);
+    return at_plan_judge_in(q, row, *vector);
+}
+
+bool at_is_left_out(const struct at_query *q, const struct at_flow_row *row,
+                    enum at_verdict verdict)
+{
+    const bool alone = q->alone || at_flow_row_is_whole(row);
+
+    return !at_flow_row_is_ip(row) ||
+           (alone && (verdict != AT_MAYBE || !q->whole_flows));
 }
 
 static enum at_status take_rows(struct at_parts *p, const struct at_query *q,
@@ -205,12 +212,13 @@ static enum at_status take_rows(struct at_parts *p, const struct at_query *q,
                                             err);
 
     while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK) {
+        uint64_t vector;
+        enum at_verdict v;
+
         if (row.start_ns >= q->to_ns && !q->whole_flows)
             return AT_OK; /* they come by start */
-        if (q->goers != NULL)
-            at_goers_end(q->goers, t, number, &row);
-        if (!at_flow_row_is_ip(&row) ||
-            !may_concern(q, &row, t->target[number].stream))
+        v = at_judge_alone(q, t, number, &row, &vector);
+        if (at_is_left_out(q, &row, v) || !at_plan_may_concern(q, &row))
             continue;
         st = at_index_whole_flow(ix, &row, err);
         if (st == AT_OK && q->goers != NULL)
@@ -244,6 +252,18 @@ static enum at_status take_by_index(struct at_parts *p,
     at_set_close(&flows);
     at_index_close(ix);
     return st;
+}
+
+/* What has no other parts, and no flow term is true of it, is as if it were of
+ * no flow: it need not be kept for its packets. */
+static bool may_concern(const struct at_query *q, const struct at_flow_row *row,
+                        const char *stream)
+{
+    if ((q->alone || at_flow_row_is_whole(row)) &&
+        at_query_vector(q, row, stream) == 0 &&
+        at_plan_judge_in(q, row, 0) == AT_NO)
+        return false;
+    return at_plan_may_concern(q, row);
 }
 
 /* Every flow of the file, and then those that may be of use. */
@@ -333,7 +353,7 @@ enum at_status at_parts_settle(struct at_parts *p, const struct at_query *q,
     struct at_reader *rd = NULL;
     struct at_pick *pick = NULL;
     struct at_packet pkt;
-    const struct at_part *part;
+    const struct at_owned *owned;
     enum at_status st;
 
     if (t->target[number].outside)
@@ -347,9 +367,9 @@ enum at_status at_parts_settle(struct at_parts *p, const struct at_query *q,
         return st;
     st = at_owners_pick(owners, AT_WANT_DOUBTS, t, &rd, &pick, err);
     while (st == AT_OK && pick != NULL &&
-           (st = at_owners_next(owners, pick, &pkt, &part, err)) == AT_OK)
-        if (part != NULL)
-            p->flow[part->flow].matched = true;
+           (st = at_owners_next(owners, pick, &pkt, &owned, err)) == AT_OK)
+        if (owned != NULL)
+            p->flow[owned->number].matched = true;
     at_pick_close(pick);
     at_reader_close(rd);
     at_owners_close(owners);

@@ -59,11 +59,23 @@ enum at_status at_parts_reach(struct at_parts *p, const struct at_query *q,
 
 /*
  * Takes the rows of target 'number' that may have a matching packet, whatever
- * flow terms are true.
+ * flow terms are true.  Left out are those that tell all that must be known:
+ * of flows without other parts, if the target has an index.  Those are as many
+ * as there may be, and at_owners_pick() reads them again.
  */
 enum at_status at_parts_take(struct at_parts *p, const struct at_query *q,
                              const struct at_targets *t, size_t number,
                              struct at_error *err);
+
+/* Whether a packet of a row of the target matches, if the flow has no other
+ * parts; *vector is which flow terms are true then. */
+enum at_verdict at_judge_alone(const struct at_query *q,
+                               const struct at_targets *t, size_t number,
+                               struct at_flow_row *row, uint64_t *vector);
+
+/* Whether at_parts_take() leaves a row out that is judged so. */
+bool at_is_left_out(const struct at_query *q, const struct at_flow_row *row,
+                    enum at_verdict verdict);
 
 /*
  * Joins them and judges each by what is true of its flow; afterwards the parts
@@ -78,8 +90,26 @@ enum at_status at_parts_finds(const struct at_parts *p, struct at_finds *finds);
 
 /* ---- which flow a packet is of --------------------------------------- */
 
-/* The parts of one target, to be looked up by packets, on any thread. */
+/* The parts of one target, to be looked up by packets, on any thread.  Of an
+ * indexed one those that at_parts_take() left out are read again. */
 struct at_owners;
+
+enum { AT_OWNED_ALONE = UINT32_MAX };
+
+/* A part, for as long as its owners. */
+struct at_owned {
+    struct at_flow_key key;
+    int64_t start_ns, end_ns;
+    const struct at_flow_row *flow; /* all of the flow that it is of */
+    struct at_filter *filter;       /* that its packets must match */
+    uint32_t number;                /* of the flow, or AT_OWNED_ALONE */
+    uint32_t id;                    /* of the row; 0: it has none */
+    uint32_t next; /* number + 1 of the next in the same slot */
+    uint8_t marks, continues;
+    uint8_t verdict; /* enum at_verdict */
+    bool matched;    /* a packet of the flow matches */
+};
+
 enum at_status at_owners_open(struct at_owners **out, const struct at_query *q,
                               const struct at_parts *p, size_t target,
                               struct at_error *err);
@@ -93,18 +123,17 @@ enum at_wanted {
 };
 
 /*
- * Opens the packets of target 'number' that are wanted.  *pick and *rd are
+ * Opens the packets of the target that are wanted, once.  *pick and *rd are
  * NULL if none can be, as where they are gone.  'owners' must live as long.
  */
 enum at_status at_owners_pick(struct at_owners *owners, enum at_wanted wanted,
                               const struct at_targets *t, struct at_reader **rd,
                               struct at_pick **pick, struct at_error *err);
 
-/* The next of them; *part is that it is of, NULL if it is of none that was
- * taken. */
+/* The next of them; *owned is the part that it is of, NULL if it is of none. */
 enum at_status at_owners_next(struct at_owners *owners, struct at_pick *pick,
                               struct at_packet *pkt,
-                              const struct at_part **part,
+                              const struct at_owned **owned,
                               struct at_error *err);
 
 /*
