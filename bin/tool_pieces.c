@@ -264,11 +264,15 @@ static enum at_status find_flow(struct tool_pieces *p,
                                 const struct at_sight *sight, uint32_t *number,
                                 struct at_error *err)
 {
+    const struct at_datagram *first = NULL;
     enum at_status st;
 
-    if ((sight->flags & AT_DECODED_LATER) != 0 &&
-        at_datagrams_find(p->datagrams, sight, number))
+    if ((sight->flags & AT_DECODED_LATER) != 0)
+        first = at_datagrams_find(p->datagrams, sight);
+    if (first != NULL) {
+        *number = first->value;
         return AT_OK;
+    }
     st = find_key(p, key, number, err);
     if (st == AT_OK && (sight->flags & AT_DECODED_FRAGMENT) != 0 &&
         (sight->flags & AT_DECODED_LATER) == 0 &&

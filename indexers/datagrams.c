@@ -14,6 +14,7 @@
 #include "datagrams.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     LEAST = 1 << 8,
@@ -64,12 +65,14 @@ uint64_t at_datagrams_lost(const struct at_datagrams *d)
 }
 
 /* IPv6 has the protocol of what is behind the fragment header, where the first
- * fragment may have more headers. */
+ * fragment may have more headers.  Who talks to itself has one end by its
+ * address, and two only by its ports. */
 static uint64_t hash_of(const struct at_datagrams *d, struct at_flow_key key,
                         uint32_t link, bool from_hi)
 {
     uint64_t hash;
 
+    from_hi = from_hi && memcmp(key.lo, key.hi, sizeof(key.lo)) != 0;
     key.lo_port = (uint16_t)link;
     key.hi_port = (uint16_t)(link >> 16);
     key.proto = key.net == AT_NET_IPV6 ? 0 : key.proto;
@@ -179,8 +182,8 @@ void at_datagrams_renumber(struct at_datagrams *d, const uint32_t *to)
     renumber(&d->earlier, to);
 }
 
-bool at_datagrams_find(const struct at_datagrams *d, const struct at_sight *s,
-                       uint32_t *value)
+const struct at_datagram *at_datagrams_find(const struct at_datagrams *d,
+                                            const struct at_sight *s)
 {
     const uint64_t hash = hash_of(d, s->key, s->link, s->from_hi != 0);
     const struct entry *e = look_up(&d->here, hash);
@@ -190,9 +193,8 @@ bool at_datagrams_find(const struct at_datagrams *d, const struct at_sight *s,
     if (e == NULL || e->first.value == UINT32_MAX ||
         s->ts_ns - e->first.ts_ns > AT_DATAGRAM_NS ||
         e->first.ts_ns - s->ts_ns > AT_DATAGRAM_NS)
-        return false;
-    *value = e->first.value;
-    return true;
+        return NULL;
+    return &e->first;
 }
 
 /* ---- lists ----------------------------------------------------------- */

@@ -38,9 +38,10 @@ enum at_status at_datagrams_resume(struct at_datagrams *d,
                                    const struct at_flow_key *key,
                                    const struct at_datagram *first);
 
-/* False if the first fragment has not been seen, or too long ago. */
-bool at_datagrams_find(const struct at_datagrams *d, const struct at_sight *s,
-                       uint32_t *value);
+/* What was noted of the first fragment, good until the next call; NULL if it
+ * has not been seen, or too long ago. */
+const struct at_datagram *at_datagrams_find(const struct at_datagrams *d,
+                                            const struct at_sight *s);
 
 /* Those that are not too old at 'now_ns', by value, then number; the caller
  * frees the list.  Where they are too many, those that were resumed are left

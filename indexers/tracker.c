@@ -428,9 +428,9 @@ static void take_checksum(struct at_flow *f, const struct at_sight *s)
 }
 
 static void add_to_flow(const struct at_tracker *t, struct at_flow *f,
-                        const struct at_sight *s)
+                        const struct at_sight *s, bool from_hi)
 {
-    const unsigned dir = s->from_hi != f->source_is_hi;
+    const unsigned dir = from_hi != f->source_is_hi;
     struct at_flow_way *w = &f->way[dir];
     struct at_flow_past past;
 
@@ -468,13 +468,19 @@ static enum at_status see_block(struct at_tracker *t, uint32_t flow,
     return last != NO_BLOCK ? log_block(t, flow, last) : AT_OK;
 }
 
-/* The flow that a fragment without ports is of; false if that is not known. */
-static bool find_by_datagram(const struct at_tracker *t,
-                             const struct at_sight *s, uint32_t *flow)
+/* The first fragment of that without ports, whose flow and sender are known;
+ * NULL if there is none, or its flow is over. */
+static const struct at_datagram *find_first(const struct at_tracker *t,
+                                            const struct at_sight *s)
 {
-    return (s->flags & AT_DECODED_LATER) != 0 && !t->rules.conformance &&
-           at_datagrams_find(t->datagrams, s, flow) &&
-           !is_over(t, &t->flow[*flow], s->ts_ns);
+    const struct at_datagram *first;
+
+    if ((s->flags & AT_DECODED_LATER) == 0 || t->rules.conformance)
+        return NULL;
+    first = at_datagrams_find(t->datagrams, s);
+    return first != NULL && !is_over(t, &t->flow[first->value], s->ts_ns)
+               ? first
+               : NULL;
 }
 
 /* The flow that the packet is of, which may begin with it. */
@@ -498,19 +504,23 @@ static enum at_status find_flow(struct at_tracker *t, const struct at_sight *s,
 static enum at_status add_one(struct at_tracker *t, const struct at_sight *s,
                               uint32_t block)
 {
+    const struct at_datagram *first = find_first(t, s);
+    const bool from_hi = first != NULL ? first->from_hi : s->from_hi != 0;
     enum at_status st = AT_OK;
     uint32_t flow;
 
     if (s->ts_ns > t->now_ns)
         t->now_ns = s->ts_ns;
-    if (!find_by_datagram(t, s, &flow))
+    if (first != NULL)
+        flow = first->value;
+    else
         st = find_flow(t, s, block, &flow);
     if (st == AT_OK)
         st = see_block(t, flow, block);
     if (st != AT_OK)
         return st;
     t->latest = flow;
-    add_to_flow(t, &t->flow[flow], s);
+    add_to_flow(t, &t->flow[flow], s, from_hi);
     if ((s->flags & (AT_DECODED_FRAGMENT | AT_DECODED_LATER)) ==
         AT_DECODED_FRAGMENT)
         st = at_datagrams_put(t->datagrams, s, flow);

@@ -132,12 +132,13 @@ static enum at_status put_fragments(const struct at_query *q,
     enum at_status st = AT_OK;
 
     while (st == AT_OK && (st = at_pick_next(pick, &pkt, err)) == AT_OK) {
+        const struct at_datagram *first = NULL;
         uint32_t i;
 
         at_sight_take(&s, &quote, &pkt, &d->sighting);
-        if ((s.flags & AT_DECODED_LATER) == 0 ||
-            !at_datagrams_find(datagrams, &s, &i))
-            i = doubt_of(d, &s);
+        if ((s.flags & AT_DECODED_LATER) != 0)
+            first = at_datagrams_find(datagrams, &s);
+        i = first != NULL ? first->value : doubt_of(d, &s);
         if ((s.flags & AT_DECODED_FRAGMENT) != 0 &&
             (s.flags & AT_DECODED_LATER) == 0)
             st = at_datagrams_put(datagrams, &s, i);

@@ -219,11 +219,12 @@ static enum at_status find_datagram(struct at_owners *o, struct noted *noted,
                                     struct at_error *err)
 {
     const struct at_sight *s = &noted->sight;
-    uint32_t first;
 
     if (s->flags & AT_DECODED_LATER) {
-        if (at_datagrams_find(o->datagrams, s, &first))
-            noted->part = first;
+        const struct at_datagram *first = at_datagrams_find(o->datagrams, s);
+
+        if (first != NULL)
+            noted->part = first->value;
         return AT_OK;
     }
     return at_datagrams_put(o->datagrams, s, noted->part) == AT_OK

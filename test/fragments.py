@@ -6,8 +6,8 @@ usage: fragments.py make OUT       every kind of fragments, much interleaved
 
 What is made is pcap of Ethernet with fragments of UDP, TCP and ICMP in IPv4
 and IPv6, where one number is used by several datagrams: both ways, in another
-VLAN, and anew; where others come between the fragments, some come late, and
-some have no first one.
+VLAN, and anew; where others come between the fragments, some come late, some
+have no first one, and some are of a host that talks to itself.
 """
 import socket
 import struct
@@ -76,6 +76,10 @@ def packets():
         (21, ip4(A, B, UDP, 1, 4, 0)),
         (22, ip4(A, B, UDP, 3, 0, 1, udp(5001, 53))),
         (23, ip4(B, A, UDP, 3, 0, 1, udp(53, 5004))),
+        (24, ip4(A, A, UDP, 11, 0, 1, udp(5005, 7))),
+        (25, ip4(A, A, UDP, 11, 4, 0)),
+        (26, ip4(A, A, UDP, 12, 0, 1, udp(7, 5005))),
+        (27, ip4(A, A, UDP, 12, 4, 0)),
         (10000, ip4(A, B, UDP, 3, 4, 1)),
         (20000, ip4(C, A, UDP, 10, 0, 0, udp(123, 123))),
         (100000, ip4(B, A, UDP, 5, 0, 0, udp(53, 5004))),

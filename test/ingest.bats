@@ -192,7 +192,7 @@ END
     need python3 sqlite3
     python3 "$TOP/test/fragments.py" make whole.pcap
     at-ingest -q --flush --rotate 200 whole whole.pcap
-    for n in $(seq 2 3 29); do
+    for n in $(seq 2 3 33); do
         rm -rf one many
         python3 "$TOP/test/fragments.py" cut whole.pcap "$n" 1.pcap 2.pcap
         at-ingest -q -j4 --flush --rotate 200 one 1.pcap 2.pcap
