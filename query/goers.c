@@ -165,16 +165,16 @@ struct gathering {
     struct at_lane *lane;
     uint64_t *hash;
     size_t n, room;
-    int64_t *until_ns; /* by lane: when nothing goes on any more */
+    int64_t *until_ns; /* by lane: when nothing of the range goes on any more */
 };
 
 static enum at_status gather(struct gathering *all, struct look *look)
 {
-    const size_t lane = all->t->target[look->number].lane;
-    const size_t n = all->n + look->n;
+    const struct at_target *target = &all->t->target[look->number];
+    const size_t lane = target->lane, n = all->n + look->n;
 
     all->g->unknown[lane] |= look->unknown;
-    if (!look->unknown &&
+    if (!look->unknown && !target->outside &&
         look->last_ns + look->longest_ns > all->until_ns[lane])
         all->until_ns[lane] = look->last_ns + look->longest_ns;
     if (n > all->room) {
@@ -224,18 +224,21 @@ static enum at_status gather_inside(struct gathering *all)
     return st;
 }
 
-/* And those behind them, as long as something may go on there. */
-static enum at_status gather_behind(struct gathering *all, size_t lane)
+/* And others from the first of them on, as long as something may go on there.
+ */
+static enum at_status gather_outside(struct gathering *all, size_t lane)
 {
     const struct at_targets *t = all->t;
     enum at_status st = AT_OK;
-    size_t i = t->n;
+    size_t i = 0;
 
-    while (i > 0 && (t->target[i - 1].lane != lane || t->target[i - 1].outside))
-        i--;
+    while (i < t->n && (t->target[i].lane != lane || t->target[i].outside))
+        i++;
     for (; i < t->n && t->target[i].lane == lane && st == AT_OK; i++) {
         struct look look = {.t = t, .number = i};
 
+        if (!t->target[i].outside)
+            continue;
         look_at(NULL, &look);
         if (look.unknown || look.first_ns <= all->until_ns[lane])
             st = gather(all, &look);
@@ -269,7 +272,7 @@ static enum at_status gather_all(struct gathering *all)
     if (st == AT_OK)
         st = gather_inside(all);
     for (size_t i = 0; i < all->t->lanes && st == AT_OK; i++)
-        st = gather_behind(all, i);
+        st = gather_outside(all, i);
     return st == AT_OK ? set_bits(all->g, all) : st;
 }
 

@@ -160,17 +160,23 @@ static uint32_t find(const struct at_owners *o, const struct at_flow_key *key,
     return i;
 }
 
-/* The part of the packet that an ICMP error quotes, which may be over. */
+/* The part of the packet that an ICMP error quotes, which may be over: the one
+ * that began last. */
 static uint32_t find_quoted(const struct at_owners *o,
                             const struct at_flow_key *key, int64_t ts_ns)
 {
-    uint32_t i = o->slot[slot_of(o, key)];
+    uint32_t latest = 0;
 
-    for (; i != 0; i = o->owned[i - 1].next)
-        if (memcmp(&o->owned[i - 1].key, key, sizeof(*key)) == 0 &&
-            ts_ns >= o->owned[i - 1].start_ns)
-            break;
-    return i;
+    for (uint32_t i = o->slot[slot_of(o, key)]; i != 0;
+         i = o->owned[i - 1].next) {
+        const struct at_owned *owned = &o->owned[i - 1];
+
+        if (ts_ns >= owned->start_ns &&
+            (latest == 0 || owned->start_ns > o->owned[latest - 1].start_ns) &&
+            memcmp(&owned->key, key, sizeof(*key)) == 0)
+            latest = i;
+    }
+    return latest;
 }
 
 static bool is_matched(const struct at_owners *o, uint32_t i)
