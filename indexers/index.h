@@ -199,13 +199,12 @@ enum at_status at_index_app_flows(struct at_index *ix,
  * goes on are always there. */
 enum at_row_field {
     AT_ROW_TIMES = 1,
-    AT_ROW_ENDS = 2,    /* addresses */
-    AT_ROW_PORTS = 4,   /* and the ethertype of what is not IP */
-    AT_ROW_SUMS = 8,    /* packets and bytes */
-    AT_ROW_MARKS = 16,  /* and the application, its category and confidence */
-    AT_ROW_BLOCKS = 32, /* for at_index_flow_blocks() */
-    AT_ROW_REST = 64,
-    AT_ROW_ALL = 127,
+    AT_ROW_ENDS = 2,   /* addresses */
+    AT_ROW_PORTS = 4,  /* and the ethertype of what is not IP */
+    AT_ROW_SUMS = 8,   /* packets and bytes */
+    AT_ROW_MARKS = 16, /* and the application, its category and confidence */
+    AT_ROW_REST = 32,
+    AT_ROW_ALL = 63,
 };
 
 /*

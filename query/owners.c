@@ -339,7 +339,7 @@ static enum at_status add_blocks_of_kept(struct at_owners *o,
     for (size_t i = 0; i < o->n; i++)
         if (wants(o, &o->owned[i]))
             at_set_add(&ids, o->owned[i].id);
-    st = at_index_flows_with(ix, &ids, AT_ROW_BLOCKS, err);
+    st = at_index_flows_with(ix, &ids, 0, err);
     while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK)
         st = at_index_flow_blocks(ix, blocks, err);
     at_set_close(&ids);
@@ -375,8 +375,8 @@ static enum at_status add_all_alone(struct at_owners *o,
                                     struct at_set *blocks, struct at_error *err)
 {
     struct at_flow_row row;
-    enum at_status st = at_index_flows_with(
-        ix, flows, at_query_row_fields(o->q) | AT_ROW_BLOCKS, err);
+    enum at_status st = at_index_flows_with(ix, flows,
+                                            at_query_row_fields(o->q), err);
 
     while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK) {
         struct at_owned owned = {.number = AT_OWNED_ALONE};
@@ -428,7 +428,7 @@ static enum at_status add_others(struct at_owners *o, struct at_index *ix,
 {
     struct at_flow_row row;
     enum at_status st = at_index_flows_with(
-        ix, NULL, at_query_fields(o->q) | AT_ROW_MARKS | AT_ROW_BLOCKS, err);
+        ix, NULL, at_query_fields(o->q) | AT_ROW_MARKS, err);
 
     while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK)
         if (reads_row(o, &row))

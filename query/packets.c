@@ -56,8 +56,7 @@ static enum at_status wanted_blocks(const struct at_query *q,
                                     struct at_set *blocks, struct at_error *err)
 {
     struct at_flow_row row;
-    enum at_status st = at_index_flows_with(
-        ix, flows, at_query_fields(q) | AT_ROW_BLOCKS, err);
+    enum at_status st = at_index_flows_with(ix, flows, at_query_fields(q), err);
 
     while (st == AT_OK && (st = at_index_next_flow(ix, &row, err)) == AT_OK) {
         if (row.start_ns >= q->to_ns)

@@ -116,8 +116,7 @@ static enum at_status judge_rows(struct at_search *s,
 static enum at_status add_fragments(struct at_search *s, struct at_error *err)
 {
     struct at_flow_row row;
-    enum at_status st = at_index_flows_with(s->ix, NULL,
-                                            AT_ROW_MARKS | AT_ROW_BLOCKS, err);
+    enum at_status st = at_index_flows_with(s->ix, NULL, AT_ROW_MARKS, err);
 
     while (st == AT_OK && (st = at_index_next_flow(s->ix, &row, err)) == AT_OK)
         if ((row.marks & AT_DECODED_FRAGMENT) != 0)
