@@ -574,7 +574,8 @@ static int count_packets(struct ask *ask, struct source *source)
         else
             n++;
     }
-    printf("%" PRIu64 "\n", n);
+    if (!tool_stopped()) /* so far would look like all */
+        printf("%" PRIu64 "\n", n);
     return status;
 }
 

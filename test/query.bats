@@ -172,6 +172,25 @@ END
     [ ! -e out.pcap ]
 }
 
+@test "query: a count that was interrupted is not printed" {
+    need python3
+    run --separate-stderr python3 - "$DATA/http.pcap" <<'EOF'
+import signal, subprocess, sys, time
+p = subprocess.Popen(["at-query", "-q", "--count", "-w", "x", "-"],
+                     stdin=subprocess.PIPE)
+with open(sys.argv[1], "rb") as f:
+    p.stdin.write(f.read())
+p.stdin.flush()
+time.sleep(1)
+p.send_signal(signal.SIGINT)
+p.stdin.close()
+code = p.wait()
+sys.exit(code if code >= 0 else 128 - code)
+EOF
+    [ "$status" -eq 130 ]
+    [ -z "$output" ]
+}
+
 @test "query: -n stops after so many packets" {
     at-query -q -n 5 -w out.pcap "$DATA/http.pcap" tcp
     [ "$(records out.pcap | wc -l)" -eq 5 ]
