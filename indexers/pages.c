@@ -519,27 +519,37 @@ enum at_status at_cell_numbers(struct at_pages *p, const struct at_cell *cell,
                                                      : damaged_row(p, err);
 }
 
+/* False if the column is no blob, or not all of it is here. */
+static bool take_blob(const struct at_cell *cell, unsigned column,
+                      const uint8_t **blob, size_t *n)
+{
+    struct record r = open_record(cell);
+    uint64_t type = 0;
+
+    *blob = NULL;
+    *n = 0;
+    for (unsigned i = 0; i <= column && !r.types.bad; i++) {
+        type = take_varint(&r.types);
+        *n = (size_t)bytes_of(type);
+        *blob = at_take(&r.columns, *n);
+    }
+    return !r.types.bad && *blob != NULL &&
+           (type == 0 || (type >= FIRST_BLOB && type % 2 == 0));
+}
+
 enum at_status at_cell_blob(struct at_pages *p, const struct at_cell *cell,
                             unsigned column, const uint8_t **blob, size_t *n,
                             struct at_error *err)
 {
     struct at_cell all = *cell;
-    struct record r;
-    uint64_t type = 0;
-    enum at_status st = AT_OK;
+    enum at_status st;
 
-    if (all.here < all.bytes)
-        st = join_record(p, &all, err);
+    if (take_blob(cell, column, blob, n))
+        return AT_OK;
+    if (all.here == all.bytes)
+        return damaged_row(p, err);
+    st = join_record(p, &all, err);
     if (st != AT_OK)
         return st;
-    r = open_record(&all);
-    for (unsigned i = 0; i <= column; i++) {
-        type = take_varint(&r.types);
-        *n = (size_t)bytes_of(type);
-        *blob = at_take(&r.columns, *n);
-    }
-    if (r.types.bad || *blob == NULL ||
-        (type != 0 && (type < FIRST_BLOB || type % 2 != 0)))
-        return damaged_row(p, err);
-    return AT_OK;
+    return take_blob(&all, column, blob, n) ? AT_OK : damaged_row(p, err);
 }

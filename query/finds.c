@@ -32,8 +32,6 @@ static enum at_status make_room(struct at_finds *finds, size_t n)
 static enum at_status keep_chunks(struct at_finds *finds,
                                   struct at_found *const chunk[], size_t n)
 {
-    /* doubled whenever their number is a power of two would do; there are few
-     */
     struct at_found **p = realloc(finds->chunk, (finds->chunks + n) *
                                                     sizeof(struct at_found *));
 
