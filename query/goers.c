@@ -367,6 +367,18 @@ void at_goers_end(const struct at_goers *g, const struct at_targets *t,
     row->continued = AT_GOES_NOT;
 }
 
+enum at_status at_goers_whole_row(const struct at_query *q,
+                                  const struct at_targets *t, size_t number,
+                                  struct at_index *ix, struct at_flow_row *row,
+                                  struct at_error *err)
+{
+    const enum at_status st = at_index_whole_flow(ix, row, err);
+
+    if (st == AT_OK && q->goers != NULL)
+        at_goers_end(q->goers, t, number, row);
+    return st;
+}
+
 /* ---- whether to look ------------------------------------------------- */
 
 /* How many flows of a target the postings leave. */

@@ -33,4 +33,11 @@ enum { AT_GOERS_FIELDS = AT_ROW_ENDS | AT_ROW_PORTS | AT_ROW_TIMES };
 void at_goers_end(const struct at_goers *g, const struct at_targets *t,
                   size_t number, struct at_flow_row *row);
 
+/* Fills in all of the row of the target that 'ix' gave last; noted in it is
+ * what at_goers_end() notes. */
+enum at_status at_goers_whole_row(const struct at_query *q,
+                                  const struct at_targets *t, size_t number,
+                                  struct at_index *ix, struct at_flow_row *row,
+                                  struct at_error *err);
+
 #endif

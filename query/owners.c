@@ -352,10 +352,8 @@ static enum at_status add_alone(struct at_owners *o, const struct at_targets *t,
                                 uint64_t vector, struct at_owned *owned,
                                 struct at_set *blocks, struct at_error *err)
 {
-    enum at_status st = at_index_whole_flow(ix, row, err);
+    enum at_status st = at_goers_whole_row(o->q, t, o->target, ix, row, err);
 
-    if (o->q->goers != NULL)
-        at_goers_end(o->q->goers, t, o->target, row);
     if (st == AT_OK && at_finds_add(&o->alone, row, o->target) != AT_OK)
         return out_of_memory(err);
     if (st != AT_OK)
@@ -401,10 +399,8 @@ static enum at_status read_alone(struct at_owners *o,
                                  struct at_error *err)
 {
     struct at_set flows = {.n = 0};
-    enum at_status st = at_index_name_apps(ix, o->q->names, err);
+    enum at_status st = at_query_name_rows(o->q, ix, err);
 
-    if (st == AT_OK && o->q->tracking.names)
-        st = at_index_want_names(ix, o->q->asked, err);
     if (st == AT_OK)
         st = at_plan_flows(o->q, ix, &flows, err);
     if (st == AT_OK)

@@ -220,9 +220,7 @@ static enum at_status take_rows(struct at_parts *p, const struct at_query *q,
         v = at_judge_alone(q, t, number, &row, &vector);
         if (at_is_left_out(q, &row, v) || !at_plan_may_concern(q, &row))
             continue;
-        st = at_index_whole_flow(ix, &row, err);
-        if (st == AT_OK && q->goers != NULL)
-            at_goers_end(q->goers, t, number, &row);
+        st = at_goers_whole_row(q, t, number, ix, &row, err);
         if (st == AT_OK &&
             at_parts_add(p, t, number, &row, at_index_flow_id(ix)) != AT_OK)
             return out_of_memory(err);
@@ -242,9 +240,7 @@ static enum at_status take_by_index(struct at_parts *p,
 
     if (st != AT_OK)
         return st;
-    st = at_index_name_apps(ix, q->names, err);
-    if (st == AT_OK && q->tracking.names)
-        st = at_index_want_names(ix, q->asked, err);
+    st = at_query_name_rows(q, ix, err);
     if (st == AT_OK)
         st = at_plan_flows(q, ix, &flows, err);
     if (st == AT_OK)

@@ -169,6 +169,16 @@ unsigned at_query_row_fields(const struct at_query *q)
     return q->fields | (q->goers != NULL ? AT_GOERS_FIELDS : 0);
 }
 
+enum at_status at_query_name_rows(const struct at_query *q, struct at_index *ix,
+                                  struct at_error *err)
+{
+    const enum at_status st = at_index_name_apps(ix, q->names, err);
+
+    return st == AT_OK && q->tracking.names
+               ? at_index_want_names(ix, q->asked, err)
+               : st;
+}
+
 /* ---- flow terms ------------------------------------------------------ */
 
 bool at_query_has_terms(const struct at_query *q)

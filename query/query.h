@@ -75,6 +75,11 @@ void at_query_narrow(struct at_query *q, unsigned answer);
 /* What rows are read with: also what tells whether they have other parts. */
 unsigned at_query_row_fields(const struct at_query *q);
 
+/* From now on rows of the index come with the applications and names that the
+ * question asks for. */
+enum at_status at_query_name_rows(const struct at_query *q, struct at_index *ix,
+                                  struct at_error *err);
+
 /* ---- flow terms ------------------------------------------------------ */
 
 bool at_query_has_terms(const struct at_query *q);

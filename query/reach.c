@@ -186,9 +186,7 @@ static enum at_status reach_target(struct reach *r, size_t number,
     st = at_target_index(&ix, target, err);
     if (st != AT_OK)
         return st;
-    st = at_index_name_apps(ix, r->q->names, err);
-    if (st == AT_OK && r->q->tracking.names)
-        st = at_index_want_names(ix, r->q->asked, err);
+    st = at_query_name_rows(r->q, ix, err);
     if (st == AT_OK)
         st = take_rows(r, number, ix, err);
     drop_late(r, number, at_index_info(ix));

@@ -70,11 +70,10 @@ static enum at_status judge_row(struct at_search *s, struct at_flow_row *row,
 
     if (v == AT_NO)
         return AT_OK;
-    if (v == AT_MAYBE || !alone) {
-        if (at_index_whole_flow(s->ix, row, err) != AT_OK)
-            return err->status;
-        is_alone(s, row);
-    }
+    if (v == AT_MAYBE || !alone)
+        st = at_goers_whole_row(s->q, s->t, s->target, s->ix, row, err);
+    if (st != AT_OK)
+        return st;
     if (v == AT_MAYBE && terms)
         return keep_part(s, row, err);
     if (v == AT_MAYBE && at_index_flow_blocks(s->ix, &s->blocks, err) != AT_OK)
@@ -210,9 +209,7 @@ enum at_status at_search_open(struct at_search **out, const struct at_query *q,
     if (t->target[number].index != NULL && !t->target[number].outside) {
         st = at_target_index(&s->ix, &t->target[number], err);
         if (st == AT_OK)
-            st = at_index_name_apps(s->ix, q->names, err);
-        if (st == AT_OK && q->tracking.names)
-            st = at_index_want_names(s->ix, q->asked, err);
+            st = at_query_name_rows(q, s->ix, err);
     }
     if (st != AT_OK) {
         at_search_close(s);
