@@ -8,9 +8,10 @@
 #include "bytes.h"
 #include "errors.h"
 #include "flow_row.h"
+#include "pages_out.h"
 #include "pool.h"
 #include "schema.h"
-#include "sql_rows.h"
+#include "sql.h"
 
 struct writing {
     struct at_sql sql;
@@ -45,7 +46,7 @@ static const uint8_t *make_list(struct writing *w, const uint32_t *item,
     return w->blob;
 }
 
-static enum at_status put_list(struct writing *w, struct at_sql_row *row, int i,
+static enum at_status put_list(struct writing *w, struct at_row *row, int i,
                                const struct at_lists *l, size_t key,
                                struct at_error *err)
 {
@@ -55,7 +56,7 @@ static enum at_status put_list(struct writing *w, struct at_sql_row *row, int i,
 
     if (list == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    at_sql_put_blob(row, i, list, n);
+    at_row_put_blob(row, i, list, n);
     return AT_OK;
 }
 
@@ -214,15 +215,15 @@ static int64_t both(uint16_t low, uint16_t high)
     return (int64_t)high << 16 | low;
 }
 
-static void put_extras(struct at_sql_row *to, const struct at_flow_row *row)
+static void put_extras(struct at_row *to, const struct at_flow_row *row)
 {
-    at_sql_put(to, 17, (int64_t)row->payload[0]);
-    at_sql_put(to, 18, (int64_t)row->payload[1]);
+    at_row_put(to, 17, (int64_t)row->payload[0]);
+    at_row_put(to, 18, (int64_t)row->payload[1]);
     if (row->rtt_us >= 0)
-        at_sql_put(to, 19, row->rtt_us);
-    at_sql_put(to, 20, both(row->retransmitted[0], row->retransmitted[1]));
-    at_sql_put(to, 21, both(row->zero_windows[0], row->zero_windows[1]));
-    at_sql_put(to, 22, both(row->errors, row->bad_checksums));
+        at_row_put(to, 19, row->rtt_us);
+    at_row_put(to, 20, both(row->retransmitted[0], row->retransmitted[1]));
+    at_row_put(to, 21, both(row->zero_windows[0], row->zero_windows[1]));
+    at_row_put(to, 22, both(row->errors, row->bad_checksums));
 }
 
 /* Notes that the flow of the row to be written goes on from an earlier part. */
@@ -242,7 +243,7 @@ static enum at_status note_carried(struct at_sorted *s, uint32_t id,
     return AT_OK;
 }
 
-static enum at_status put_flow(struct writing *w, struct at_sql_row *to,
+static enum at_status put_flow(struct writing *w, struct at_row *to,
                                uint32_t id, uint32_t number,
                                struct at_error *err)
 {
@@ -260,31 +261,31 @@ static enum at_status put_flow(struct writing *w, struct at_sql_row *to,
     if (st != AT_OK)
         return st;
     at_flow_row_of(&row, &flow);
-    at_sql_put(to, 1, id);
-    at_sql_put(to, 2, row.start_ns - w->base_ns);
-    at_sql_put(to, 3, row.end_ns - row.start_ns);
+    at_row_put(to, 1, id);
+    at_row_put(to, 2, row.start_ns - w->base_ns);
+    at_row_put(to, 3, row.end_ns - row.start_ns);
     for (int end = 0; end < 2 && row.net != AT_NET_OTHER; end++)
-        at_sql_put(to, 4 + end, s->host_id[s->end[end][number]]);
-    at_sql_put(to, 6, row.ethertype != 0 ? row.ethertype : row.sport);
-    at_sql_put(to, 7, row.dport);
-    at_sql_put(to, 8, at_kind_of(row.net, row.proto));
-    at_sql_put(to, 9, (int64_t)row.packets[0]);
-    at_sql_put(to, 10, (int64_t)row.packets[1]);
-    at_sql_put(to, 11, (int64_t)row.bytes[0]);
-    at_sql_put(to, 12, (int64_t)row.bytes[1]);
-    at_sql_put(to, 13, row.tcp_flags[0] | row.tcp_flags[1] << 8);
-    at_sql_put(to, 14,
+        at_row_put(to, 4 + end, s->host_id[s->end[end][number]]);
+    at_row_put(to, 6, row.ethertype != 0 ? row.ethertype : row.sport);
+    at_row_put(to, 7, row.dport);
+    at_row_put(to, 8, at_kind_of(row.net, row.proto));
+    at_row_put(to, 9, (int64_t)row.packets[0]);
+    at_row_put(to, 10, (int64_t)row.packets[1]);
+    at_row_put(to, 11, (int64_t)row.bytes[0]);
+    at_row_put(to, 12, (int64_t)row.bytes[1]);
+    at_row_put(to, 13, row.tcp_flags[0] | row.tcp_flags[1] << 8);
+    at_row_put(to, 14,
                row.state | row.end << AT_INDEX_END_SHIFT |
                    (row.checksums == AT_CHECKSUM_OK) << AT_INDEX_SUMS_SHIFT |
                    (flow.carried != 0) << AT_INDEX_CONTINUES_SHIFT |
                    flow.continued << AT_INDEX_CONTINUED_SHIFT |
                    row.inner << AT_INDEX_INNER_SHIFT);
-    at_sql_put(to, 15, row.vlan | (int64_t)row.mpls << AT_INDEX_MPLS_SHIFT);
-    at_sql_put(to, 16,
+    at_row_put(to, 15, row.vlan | (int64_t)row.mpls << AT_INDEX_MPLS_SHIFT);
+    at_row_put(to, 16,
                row.marks | (int64_t)at_app_part_value(s->apps, number)
                                << AT_INDEX_APP_SHIFT);
     put_extras(to, &row);
-    at_sql_put_blob(to, 23, list, list_bytes);
+    at_row_put_blob(to, 23, list, list_bytes);
     return AT_OK;
 }
 
@@ -306,7 +307,7 @@ static void write_minutes(struct writing *w, struct at_builder *b)
     sqlite3_finalize(st);
 }
 
-static enum at_status next_flow(void *ctx, struct at_sql_row *row,
+static enum at_status next_flow(void *ctx, struct at_row *row,
                                 struct at_error *err)
 {
     struct writing *w = ctx;
@@ -317,7 +318,7 @@ static enum at_status next_flow(void *ctx, struct at_sql_row *row,
                : put_flow(w, row, (uint32_t)i + 1, w->s->order[i], err);
 }
 
-static enum at_status next_host(void *ctx, struct at_sql_row *row,
+static enum at_status next_host(void *ctx, struct at_row *row,
                                 struct at_error *err)
 {
     struct writing *w = ctx;
@@ -326,12 +327,12 @@ static enum at_status next_host(void *ctx, struct at_sql_row *row,
 
     if (i == w->s->hosts)
         return AT_END;
-    at_sql_put(row, 1, (int64_t)i + 1);
-    at_sql_put_blob(row, 2, h->addr, h->net == 6 ? 16 : 4);
+    at_row_put(row, 1, (int64_t)i + 1);
+    at_row_put_blob(row, 2, h->addr, h->net == 6 ? 16 : 4);
     return put_list(w, row, 3, &w->s->host_flows, i + 1, err);
 }
 
-static enum at_status next_port(void *ctx, struct at_sql_row *row,
+static enum at_status next_port(void *ctx, struct at_row *row,
                                 struct at_error *err)
 {
     struct writing *w = ctx;
@@ -342,15 +343,8 @@ static enum at_status next_port(void *ctx, struct at_sql_row *row,
         w->rows++;
     if (w->rows == AT_INDEX_PORT_LIMIT)
         return AT_END;
-    at_sql_put(row, 1, (int64_t)w->rows);
+    at_row_put(row, 1, (int64_t)w->rows);
     return put_list(w, row, 2, l, w->rows++, err);
-}
-
-static void fill(struct writing *w, struct at_pool *pool, const char *table,
-                 unsigned columns, at_sql_row_fn *next)
-{
-    w->rows = 0;
-    at_sql_fill(&w->sql, pool, table, columns, next, w);
 }
 
 static void write_access(struct writing *w, const struct at_index_about *about)
@@ -459,25 +453,81 @@ static void write_datagrams(struct writing *w, const struct at_builder *b)
 
 /* ---- all of it ------------------------------------------------------- */
 
-/* The lists, which are made meanwhile, come after what does not need them. */
-static enum at_status write_all(struct at_builder *b, struct writing *w,
-                                const struct at_index_about *about,
-                                const struct at_place *place,
-                                struct at_lane *lists)
+/* The tables that hold the most. */
+enum table { FLOW, HOST, PORT, TABLES };
+
+static const struct {
+    const char *name;
+    unsigned columns;
+    at_row_fn *next;
+} tables[TABLES] = {
+    [FLOW] = {"flow", 23, next_flow},
+    [HOST] = {"host", 3, next_host},
+    [PORT] = {"port", 2, next_port},
+};
+
+/* All tables, empty; 'root' becomes the first pages of those. */
+static enum at_status make_tables(const struct at_builder *b, const char *path,
+                                  uint32_t root[TABLES], struct at_error *err)
+{
+    struct at_sql sql;
+    enum at_status st = at_sql_open(&sql, path, AT_SQL_CREATE, err);
+
+    if (st != AT_OK)
+        return st;
+    at_sql_exec(&sql, "BEGIN");
+    at_sql_exec(&sql, AT_INDEX_TABLES);
+    at_sql_exec(&sql, b->rules.names ? AT_INDEX_VIEWS(AT_INDEX_NAME_OF_FLOW)
+                                     : AT_INDEX_VIEWS(AT_INDEX_NO_NAME));
+    for (int i = 0; i < TABLES; i++)
+        root[i] = at_sql_root(&sql, tables[i].name);
+    st = at_sql_exec(&sql, "COMMIT");
+    if (st != AT_OK)
+        at_error_copy(err, &sql.err);
+    at_sql_close(&sql);
+    return st;
+}
+
+static enum at_status fill(struct writing *w, struct at_pages_out *to,
+                           struct at_pool *pool, enum table i, uint32_t root,
+                           struct at_error *err)
+{
+    w->rows = 0;
+    return at_pages_out_fill(to, pool, root, tables[i].columns, tables[i].next,
+                             w, err);
+}
+
+/* The lists are made meanwhile, and only the flows need none. */
+static enum at_status fill_tables(struct writing *w, const char *path,
+                                  struct at_pool *pool,
+                                  const uint32_t root[TABLES],
+                                  struct at_lane *lists, struct at_error *err)
+{
+    struct at_pages_out *to;
+    struct at_error later;
+    enum at_status st = at_pages_out_open(&to, path, err), closed;
+
+    if (st == AT_OK)
+        st = fill(w, to, pool, FLOW, root[FLOW], err);
+    if (st == AT_OK && at_sorted_finish_lists(lists) != AT_OK)
+        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+    for (int i = HOST; i < TABLES && st == AT_OK; i++)
+        st = fill(w, to, pool, (enum table)i, root[i], err);
+    closed = at_pages_out_close(to, &later);
+    if (st == AT_OK && closed != AT_OK)
+        st = at_error_copy(err, &later);
+    return st;
+}
+
+static enum at_status write_rest(struct writing *w, struct at_builder *b,
+                                 const struct at_index_about *about,
+                                 const struct at_place *place)
 {
     at_sql_exec(&w->sql, "BEGIN");
-    at_sql_exec(&w->sql, AT_INDEX_TABLES);
-    at_sql_exec(&w->sql, b->rules.names ? AT_INDEX_VIEWS(AT_INDEX_NAME_OF_FLOW)
-                                        : AT_INDEX_VIEWS(AT_INDEX_NO_NAME));
     write_meta(w, about, &b->total);
     write_rules(w, b);
     write_blocks(w, b, place);
     write_minutes(w, b);
-    fill(w, b->pool, "flow", 23, next_flow);
-    if (at_sorted_finish_lists(lists) != AT_OK)
-        at_error_set(&w->sql.err, AT_ERR_MEMORY, "out of memory");
-    fill(w, b->pool, "host", 3, next_host);
-    fill(w, b->pool, "port", 2, next_port);
     at_app_part_write_apps(w->s->apps, &w->sql, w->s->order);
     at_app_part_write_openings(w->s->apps, &w->sql);
     if (w->s->names != NULL)
@@ -489,6 +539,28 @@ static enum at_status write_all(struct at_builder *b, struct writing *w,
     return at_sql_exec(&w->sql, "COMMIT");
 }
 
+static enum at_status write_all(struct writing *w, struct at_builder *b,
+                                const char *path,
+                                const struct at_index_about *about,
+                                const struct at_place *place,
+                                struct at_lane *lists, struct at_error *err)
+{
+    uint32_t root[TABLES];
+    enum at_status st = make_tables(b, path, root, err);
+
+    if (st == AT_OK)
+        st = fill_tables(w, path, b->pool, root, lists, err);
+    if (st == AT_OK)
+        st = at_sql_open(&w->sql, path, AT_SQL_CREATE, err);
+    if (st != AT_OK)
+        return st;
+    st = write_rest(w, b, about, place);
+    if (st != AT_OK)
+        at_error_copy(err, &w->sql.err);
+    at_sql_close(&w->sql);
+    return st;
+}
+
 enum at_status at_builder_write_sorted(struct at_builder *b,
                                        struct at_sorted *s, const char *path,
                                        const struct at_index_about *about,
@@ -496,19 +568,15 @@ enum at_status at_builder_write_sorted(struct at_builder *b,
                                        struct at_error *err)
 {
     struct at_lane *lists = at_sorted_begin_lists(s, b->pool);
-    struct writing w = {.s = s};
+    struct writing w = {
+        .s = s,
+        .base_ns = b->total.packets > 0 ? b->total.first_ns : 0,
+    };
     enum at_status st;
 
     if (lists == NULL)
         return at_error_set(err, AT_ERR_MEMORY, "out of memory");
-    st = at_sql_open(&w.sql, path, AT_SQL_CREATE, err);
-    if (st == AT_OK) {
-        w.base_ns = b->total.packets > 0 ? b->total.first_ns : 0;
-        st = write_all(b, &w, about, place, lists);
-        if (st != AT_OK)
-            at_error_copy(err, &w.sql.err);
-        at_sql_close(&w.sql);
-    }
+    st = write_all(&w, b, path, about, place, lists, err);
     at_lane_close(lists, NULL);
     free(w.blob);
     return st;

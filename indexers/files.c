@@ -246,6 +246,22 @@ int at_file_nameless(const char *folder)
     return fd;
 }
 
+bool at_file_write(int fd, const uint8_t *p, size_t n, uint64_t at)
+{
+    while (n > 0) {
+        const ssize_t r = pwrite(fd, p, n, (off_t)at);
+
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r < 0)
+            return false;
+        p += r;
+        n -= (size_t)r;
+        at += (uint64_t)r;
+    }
+    return true;
+}
+
 uint64_t at_file_bytes(const char *path)
 {
     struct stat st;

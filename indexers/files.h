@@ -45,6 +45,9 @@ enum at_status at_file_link(const char *from, const char *to,
  * errno if that cannot be. */
 int at_file_nameless(const char *folder);
 
+/* Writes all of 'n' bytes from 'at' on; false with errno if that cannot be. */
+bool at_file_write(int fd, const uint8_t *p, size_t n, uint64_t at);
+
 /* The size of a file; 0 if there is none. */
 uint64_t at_file_bytes(const char *path);
 

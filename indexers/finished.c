@@ -96,20 +96,12 @@ static enum at_status out_of_memory(struct at_error *err)
 
 static enum at_status flush(struct at_finished *f, struct at_error *err)
 {
-    size_t done = 0;
-
     if (f->fd < 0)
         f->fd = at_file_nameless(f->folder);
     if (f->fd < 0)
         return at_error_system(err, f->folder, "create a file in");
-    while (done < f->used) {
-        const ssize_t n = pwrite(f->fd, f->buffer + done, f->used - done,
-                                 (off_t)(f->written + done));
-
-        if (n < 0)
-            return at_error_system(err, f->folder, "write a file in");
-        done += (size_t)n;
-    }
+    if (!at_file_write(f->fd, f->buffer, f->used, f->written))
+        return at_error_system(err, f->folder, "write a file in");
     f->written += f->used;
     f->used = 0;
     return AT_OK;

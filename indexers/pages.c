@@ -1,14 +1,6 @@
 /*
  * pages.c - the rows of a table, straight from the pages of a database
  *
- *     page      type (1), free block (2), cells (2), ..., with an interior page
- *               at 8 the right-most child (4); then the cells' places (2 each)
- *     interior  child page (4), the largest rowid in it (varint)
- *     leaf      bytes of the record (varint), rowid (varint), the record up to
- *               what fits, the page on which it goes on (4)
- *     record    bytes of its head (varint), a type for each column (varint);
- *               then the columns
- *
  * Every page of a sound table is read once in a walk, so a walk that reads more
  * pages than there are goes in circles.
  */
@@ -19,14 +11,11 @@
 
 #include "bytes.h"
 #include "errors.h"
+#include "page_format.h"
 
 enum {
-    FILE_HEADER = 100, /* before the first page's */
-    DEEPEST = 20,      /* as SQLite has it */
-    INTERIOR = 5,
-    LEAF = 13,
-    MOST_VARINT = 9,
-    SLACK = 8, /* behind a page, so that any number is read at once */
+    DEEPEST = 20, /* as SQLite has it */
+    SLACK = 8,    /* behind a page, so that any number is read at once */
 };
 
 struct level {
@@ -78,12 +67,12 @@ static enum at_status read_bytes(const struct at_pages *p, uint32_t number,
 
 static const uint8_t *head_of(const struct level *l)
 {
-    return l->page + (l->number == 1 ? FILE_HEADER : 0);
+    return l->page + (l->number == 1 ? AT_DATABASE_HEADER : 0);
 }
 
 static size_t head_bytes(const struct level *l)
 {
-    return l->leaf ? 8 : 12;
+    return l->leaf ? AT_LEAF_HEADER : AT_INTERIOR_HEADER;
 }
 
 /* Goes a level down, to the first cell of a page. */
@@ -104,10 +93,10 @@ static enum at_status descend(struct at_pages *p, uint32_t number,
     l->number = st == AT_OK ? number : 0;
     if (st != AT_OK)
         return st;
-    l->leaf = head_of(l)[0] == LEAF;
+    l->leaf = head_of(l)[0] == AT_PAGE_LEAF;
     l->cell = 0;
     l->cells = at_load_be16(head_of(l) + 3);
-    if ((!l->leaf && head_of(l)[0] != INTERIOR) ||
+    if ((!l->leaf && head_of(l)[0] != AT_PAGE_INTERIOR) ||
         (size_t)(head_of(l) - l->page) + head_bytes(l) + 2 * l->cells >
             p->usable) {
         l->number = 0;
@@ -133,7 +122,7 @@ static uint64_t take_varint(struct at_cursor *c)
 {
     uint64_t v = 0;
 
-    for (int i = 1; i < MOST_VARINT; i++) {
+    for (int i = 1; i < AT_MOST_VARINT; i++) {
         const uint8_t b = at_take_u8(c);
 
         v = v << 7 | (b & 0x7f);
@@ -179,7 +168,7 @@ static int64_t rowid_at(const struct at_pages *p, const struct level *l,
 
 static enum at_status read_header(struct at_pages *p, struct at_error *err)
 {
-    uint8_t header[FILE_HEADER];
+    uint8_t header[AT_DATABASE_HEADER];
     sqlite3_int64 bytes = 0;
     int r = sqlite3_file_control(p->sql->db, "main", SQLITE_FCNTL_FILE_POINTER,
                                  &p->file);
@@ -204,14 +193,7 @@ static enum at_status read_header(struct at_pages *p, struct at_error *err)
 
 static enum at_status find_root(struct at_pages *p, struct at_error *err)
 {
-    sqlite3_stmt *st = at_sql_prepare(p->sql,
-                                      "SELECT rootpage FROM sqlite_master"
-                                      " WHERE type = 'table' AND name = ?");
-
-    at_sql_bind_text(st, 1, p->table);
-    if (at_sql_step(p->sql, st) == AT_OK)
-        p->root = (uint32_t)sqlite3_column_int64(st, 0);
-    sqlite3_finalize(st);
+    p->root = at_sql_root(p->sql, p->table);
     if (p->sql->err.status != AT_OK)
         return at_error_copy(err, &p->sql->err);
     return p->root != 0 ? AT_OK : damaged(p, 1, err);
@@ -314,17 +296,6 @@ static enum at_status next_leaf(struct at_pages *p, struct at_error *err)
     return AT_END;
 }
 
-/* How much of a record is in its cell. */
-static size_t local_bytes(const struct at_pages *p, uint64_t bytes)
-{
-    const size_t most = p->usable - 35;
-    const size_t least = (p->usable - 12) * 32 / 255 - 23;
-    const size_t local = least +
-                         (size_t)((bytes - least) % (uint64_t)(p->usable - 4));
-
-    return bytes <= most ? (size_t)bytes : local <= most ? local : least;
-}
-
 static enum at_status take_cell(struct at_pages *p, const struct level *l,
                                 struct at_cell *cell, struct at_error *err)
 {
@@ -332,7 +303,7 @@ static enum at_status take_cell(struct at_pages *p, const struct level *l,
 
     cell->bytes = take_varint(&c);
     cell->id = (int64_t)take_varint(&c);
-    cell->here = local_bytes(p, cell->bytes);
+    cell->here = at_local_bytes(p->usable, cell->bytes);
     cell->record = at_take(&c, cell->here);
     cell->overflow = cell->here < cell->bytes ? take_page(&c) : 0;
     if (c.bad || (p->any && cell->id <= p->last))
@@ -364,14 +335,10 @@ enum at_status at_pages_next(struct at_pages *p, struct at_cell *cell,
 
 /* ---- records --------------------------------------------------------- */
 
-enum { FIRST_BLOB = 12 };
-
-/* Bytes of a column, by the type that is no blob or text. */
-static const uint8_t number_bytes[FIRST_BLOB] = {0, 1, 2, 3, 4, 6, 8, 8, 0, 0};
-
 static uint64_t bytes_of(uint64_t type)
 {
-    return type < FIRST_BLOB ? number_bytes[type] : (type - FIRST_BLOB) / 2;
+    return type < AT_TYPE_BLOB ? at_type_bytes[type]
+                               : (type - AT_TYPE_BLOB) / 2;
 }
 
 /*
@@ -380,13 +347,13 @@ static uint64_t bytes_of(uint64_t type)
  */
 static bool take_number(uint64_t type, const uint8_t *p, int64_t *v)
 {
-    if (type == 8 || type == 9) {
-        *v = type == 9;
+    if (type == AT_TYPE_ZERO || type == AT_TYPE_ZERO + 1) {
+        *v = type != AT_TYPE_ZERO;
         return true;
     }
     if (type == 0 || type > 6)
         return false;
-    *v = (int64_t)at_load_be64(p) >> (64 - 8 * number_bytes[type]);
+    *v = (int64_t)at_load_be64(p) >> (64 - 8 * at_type_bytes[type]);
     return true;
 }
 
@@ -534,7 +501,7 @@ static bool take_blob(const struct at_cell *cell, unsigned column,
         *blob = at_take(&r.columns, *n);
     }
     return !r.types.bad && *blob != NULL &&
-           (type == 0 || (type >= FIRST_BLOB && type % 2 == 0));
+           (type == 0 || (type >= AT_TYPE_BLOB && type % 2 == 0));
 }
 
 enum at_status at_cell_blob(struct at_pages *p, const struct at_cell *cell,

@@ -3,9 +3,7 @@
  *
  * SQLite takes a third of a microsecond to hand out a row of a few numbers,
  * most of it in its virtual machine.  A sealed index never changes, so its
- * pages can be read as they are.  Source: "Database File Format",
- * https://www.sqlite.org/fileformat2.html, sections 1.3 to 2.1: tables with an
- * INTEGER PRIMARY KEY.
+ * pages can be read as they are; page_format.h says what they look like.
  */
 #ifndef AT_PAGES_H
 #define AT_PAGES_H

@@ -200,14 +200,21 @@ int64_t at_sql_number(struct at_sql *sql, const char *query)
     return v;
 }
 
+uint32_t at_sql_root(struct at_sql *sql, const char *table)
+{
+    sqlite3_stmt *st = at_sql_prepare(sql,
+                                      "SELECT rootpage FROM sqlite_master"
+                                      " WHERE type = 'table' AND name = ?");
+    uint32_t root = 0;
+
+    at_sql_bind_text(st, 1, table);
+    if (at_sql_step(sql, st) == AT_OK)
+        root = (uint32_t)sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    return root;
+}
+
 bool at_sql_has_table(struct at_sql *sql, const char *name)
 {
-    sqlite3_stmt *st = at_sql_prepare(
-        sql, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?");
-    bool has;
-
-    at_sql_bind_text(st, 1, name);
-    has = at_sql_step(sql, st) == AT_OK;
-    sqlite3_finalize(st);
-    return has;
+    return at_sql_root(sql, name) != 0;
 }

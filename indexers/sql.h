@@ -50,6 +50,9 @@ enum at_status at_sql_run(struct at_sql *sql, sqlite3_stmt *st);
 /* The first number of the first row; 0 if there is none, or after an error. */
 int64_t at_sql_number(struct at_sql *sql, const char *query);
 
+/* The first page of a table; 0 if there is none. */
+uint32_t at_sql_root(struct at_sql *sql, const char *table);
+
 bool at_sql_has_table(struct at_sql *sql, const char *name);
 
 /* Binds; index counts from 1.  Blobs and texts must live until the step. */

@@ -50,6 +50,18 @@ static inline void at_store_be16(uint8_t *p, uint16_t v)
     p[1] = (uint8_t)v;
 }
 
+static inline void at_store_be32(uint8_t *p, uint32_t v)
+{
+    at_store_be16(p, (uint16_t)(v >> 16));
+    at_store_be16(p + 2, (uint16_t)v);
+}
+
+static inline void at_store_be64(uint8_t *p, uint64_t v)
+{
+    at_store_be32(p, (uint32_t)(v >> 32));
+    at_store_be32(p + 4, (uint32_t)v);
+}
+
 static inline void at_store_le16(uint8_t *p, uint16_t v)
 {
     p[0] = (uint8_t)v;
