@@ -4,8 +4,8 @@
  * Flows lie in one array in the order they began; an open-addressing table of
  * 4-byte entries (a flow number, and bits of the hash above it, as many as
  * there is room for) finds them.  Both are fetched ahead of use, since at a
- * million flows each look-up misses the cache twice. Of the blocks of a flow
- * the last is kept with it, and those before in one log of (flow, block).
+ * million flows each look-up misses the cache twice.  Of the blocks of a flow
+ * the last is kept with it, those before are in seen.h.
  *
  * When the array is full it is swept: flows that are over are handed out, the
  * others move together.  If that leaves more than half, the array doubles, up
@@ -21,6 +21,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "seen.h"
+
 enum {
     ICMP = 1,
     TCP = 6,
@@ -32,22 +34,14 @@ enum {
     TABLE_LEAST = 1 << 12,
     AHEAD = 8, /* packets that are fetched before they are looked at */
     FLOWS_LEAST = 1 << 16,
-    SPAN = 1 << 16, /* flows whose blocks are sorted at once */
     BINS = 1 << 10,
 };
 
 /* The new number of a flow that leaves the table. */
-#define GONE UINT32_MAX
+#define GONE AT_SEEN_GONE
 
 /* The last block of a flow that has none yet. */
 #define NO_BLOCK UINT32_MAX
-
-/* 'flow' was seen in 'block', and in a later one: once for each pair, in the
- * order seen. */
-struct seen {
-    uint32_t flow;
-    uint32_t block;
-};
 
 struct at_tracker {
     struct at_tracking rules;
@@ -60,10 +54,9 @@ struct at_tracker {
     size_t used;
     struct at_flow *flow;
     size_t flows, flow_room;
-    uint32_t latest; /* flow of the latest packet */
-    uint32_t begun;  /* flows so far, where they are numbered */
-    struct seen *log;
-    size_t logged, log_room;
+    uint32_t latest;     /* flow of the latest packet */
+    uint32_t begun;      /* flows so far, where they are numbered */
+    struct at_seen seen; /* blocks, but the last of each flow */
     struct at_datagrams *datagrams;
     int64_t now_ns;    /* the latest packet so far */
     uint32_t *carried; /* numbers, by flow; NULL: no flow is from earlier */
@@ -144,7 +137,7 @@ void at_tracker_close(struct at_tracker *t)
         return;
     free(t->table);
     free(t->flow);
-    free(t->log);
+    at_seen_close(&t->seen);
     free(t->name);
     free(t->carried);
     free(t->past);
@@ -189,22 +182,6 @@ static void fetch_flow(const struct at_tracker *t, const struct at_sight *s)
 }
 
 /* ---- flows ----------------------------------------------------------- */
-
-static enum at_status log_block(struct at_tracker *t, uint32_t flow,
-                                uint32_t block)
-{
-    if (t->logged == t->log_room) {
-        const size_t room = t->log_room + t->log_room / 2 + 1024;
-        struct seen *log = realloc(t->log, room * sizeof(*log));
-
-        if (log == NULL)
-            return AT_ERR_MEMORY;
-        t->log = log;
-        t->log_room = room;
-    }
-    t->log[t->logged++] = (struct seen){flow, block};
-    return AT_OK;
-}
 
 static bool is_tcp(const struct at_flow_key *key)
 {
@@ -465,7 +442,7 @@ static enum at_status see_block(struct at_tracker *t, uint32_t flow,
     if (t->rules.numbered || last == block)
         return AT_OK;
     t->flow[flow].last_block = block;
-    return last != NO_BLOCK ? log_block(t, flow, last) : AT_OK;
+    return last != NO_BLOCK ? at_seen_add(&t->seen, flow, last) : AT_OK;
 }
 
 /* The first fragment of that without ports, whose flow and sender are known;
@@ -615,75 +592,6 @@ static void force(struct at_tracker *t, size_t n)
     }
 }
 
-/* The blocks of the flows from 'first' on that are over, sorted by flow: those
- * of flow first + i are item[at[i]] up to item[at[i + 1]]. */
-struct lists {
-    uint32_t *at;
-    uint32_t *item;
-    size_t room;
-    uint64_t over[SPAN / 64 + 1]; /* a bit each, as flows are far apart */
-};
-
-enum { LISTS = SPAN + 3 }; /* of 'at'; list SPAN is of what is in no other */
-
-static void mark_over(const struct at_tracker *t, size_t first, size_t n,
-                      struct lists *l)
-{
-    memset(l->over, 0, sizeof(l->over));
-    for (size_t i = 0; i < n; i++)
-        l->over[i / 64] |= (uint64_t)t->flow[first + i].over << i % 64;
-}
-
-/* The list of a flow, SPAN if it has none, without a branch, as nothing
- * tells which way that would go. */
-static size_t list_of(const struct lists *l, uint32_t flow, size_t first)
-{
-    const size_t ahead = flow - first; /* huge if it is before */
-    const size_t i = ahead < SPAN ? ahead : SPAN;
-    const bool over = l->over[i / 64] >> i % 64 & 1;
-
-    return over ? i : SPAN;
-}
-
-static bool has_block(const struct at_flow *f)
-{
-    return f->over && f->last_block != NO_BLOCK;
-}
-
-/* Counts the blocks of 'n' flows, and makes room for them. */
-static enum at_status make_lists(const struct at_tracker *t, size_t first,
-                                 size_t n, struct lists *l)
-{
-    memset(l->at, 0, LISTS * sizeof(l->at[0]));
-    for (size_t i = 0; i < t->logged; i++)
-        l->at[list_of(l, t->log[i].flow, first) + 2]++;
-    for (size_t i = 0; i < n; i++)
-        l->at[i + 2] += has_block(&t->flow[first + i]);
-    for (size_t i = 0; i < SPAN; i++)
-        l->at[i + 2] += l->at[i + 1];
-    if (l->at[SPAN + 1] >= l->room) {
-        free(l->item);
-        l->room = l->at[SPAN + 1] + 1;
-        l->item = malloc(l->room * sizeof(l->item[0]));
-    }
-    return l->item != NULL ? AT_OK : AT_ERR_MEMORY;
-}
-
-/* What is in no list goes where the last one ends, again and again. */
-static void fill_lists(const struct at_tracker *t, size_t first, size_t n,
-                       struct lists *l)
-{
-    for (size_t i = 0; i < t->logged; i++) {
-        const size_t list = list_of(l, t->log[i].flow, first);
-
-        l->item[l->at[list + 1]] = t->log[i].block;
-        l->at[list + 1] += list < SPAN;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (has_block(&t->flow[first + i]))
-            l->item[l->at[i + 1]++] = t->flow[first + i].last_block;
-}
-
 /* Gives back the memory of the first 'n' flows, as what takes them over needs
  * some. */
 static void forget(struct at_tracker *t, size_t n)
@@ -699,34 +607,41 @@ static void forget(struct at_tracker *t, size_t n)
         madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
+static enum at_status hand_out_one(struct at_tracker *t, size_t i,
+                                   const struct at_seen_lists *l)
+{
+    struct at_flow *f = &t->flow[i];
+    size_t n;
+    uint32_t *list = at_seen_list(l, i % AT_SEEN_SPAN, &n);
+
+    if (!f->over || !at_flow_is_here(f))
+        return AT_OK;
+    if (f->last_block != NO_BLOCK)
+        list[n++] = f->last_block;
+    f->carried = t->carried != NULL ? t->carried[i] : 0;
+    return t->over(t->ctx, f, list, n, t->names != NULL ? t->name[i] : 0);
+}
+
 /* Hands out the flows that are over, in the order they began; 'all': there
  * are no others, and it is for good. */
 static enum at_status hand_out(struct at_tracker *t, bool all)
 {
-    struct lists l = {.at = malloc(LISTS * sizeof(l.at[0]))};
-    enum at_status st = l.at != NULL ? AT_OK : AT_ERR_MEMORY;
+    struct at_seen_lists l = {.room = 0};
+    enum at_status st = AT_OK;
 
-    for (size_t first = 0; first < t->flows && st == AT_OK; first += SPAN) {
-        const size_t left = t->flows - first, n = left < SPAN ? left : SPAN;
+    for (size_t i = 0; i < t->flows && st == AT_OK; i++) {
+        const size_t span = i / AT_SEEN_SPAN;
 
-        mark_over(t, first, n, &l);
-        st = make_lists(t, first, n, &l);
-        if (st == AT_OK)
-            fill_lists(t, first, n, &l);
-        for (size_t i = 0; i < n && st == AT_OK; i++) {
-            struct at_flow *f = &t->flow[first + i];
-
-            if (!f->over || !at_flow_is_here(f))
-                continue;
-            f->carried = t->carried != NULL ? t->carried[first + i] : 0;
-            st = t->over(t->ctx, f, l.item + l.at[i], l.at[i + 1] - l.at[i],
-                         t->names != NULL ? t->name[first + i] : 0);
+        if (i % AT_SEEN_SPAN == 0)
+            st = at_seen_sort(&t->seen, span, &l);
+        if (i % AT_SEEN_SPAN == 0 && all) {
+            at_seen_drop(&t->seen, span);
+            forget(t, i);
         }
-        if (all)
-            forget(t, first + SPAN);
+        if (st == AT_OK)
+            st = hand_out_one(t, i, &l);
     }
-    free(l.at);
-    free(l.item);
+    at_seen_lists_close(&l);
     return st;
 }
 
@@ -734,7 +649,8 @@ static enum at_status hand_out(struct at_tracker *t, bool all)
 static enum at_status close_up(struct at_tracker *t)
 {
     uint32_t *to = malloc((t->flows + 1) * sizeof(*to));
-    size_t left = 0, logged = 0;
+    enum at_status st;
+    size_t left = 0;
 
     if (to == NULL)
         return AT_ERR_MEMORY;
@@ -750,17 +666,11 @@ static enum at_status close_up(struct at_tracker *t)
             t->name[left] = t->name[i];
         t->flow[left++] = t->flow[i];
     }
-    for (size_t i = 0; i < t->logged; i++) {
-        const struct seen *s = &t->log[i];
-
-        if (to[s->flow] != GONE)
-            t->log[logged++] = (struct seen){to[s->flow], s->block};
-    }
     t->flows = left;
-    t->logged = logged;
+    st = at_seen_renumber(&t->seen, to);
     at_datagrams_renumber(t->datagrams, to);
     free(to);
-    return AT_OK;
+    return st;
 }
 
 static enum at_status grow_numbers(uint32_t **numbers, size_t room)
@@ -830,7 +740,7 @@ static enum at_status end_trace(struct at_tracker *t, bool continued)
             t->flow[i].continued = continued;
         }
     st = hand_out(t, true);
-    t->flows = t->logged = 0;
+    t->flows = 0;
     return st;
 }
 
