@@ -16,6 +16,7 @@
 #include <zstd.h>
 
 #include "bytes.h"
+#include "errors.h"
 #include "schema.h"
 
 enum {
@@ -143,56 +144,79 @@ static const struct app_flow *flow_at(const struct at_app_part *part,
     return &part->flow[order != NULL ? order[i] : i];
 }
 
-/* The ids of the flows of an application, as a list; NULL if there is no
- * memory. */
-static uint8_t *make_list(const struct at_app_part *part, uint32_t app,
-                          const uint32_t *order, size_t *bytes)
-{
-    uint8_t *list = malloc((size_t)part->count[app] * 5 + 1), *p = list;
-    size_t last = 0;
+/* The flows of an application, as a list of ids. */
+struct list {
+    uint8_t *p, *end; /* NULL: it has none, being one of the frequent */
+    size_t last;
+};
 
-    if (list == NULL)
-        return NULL;
+static bool is_frequent(const struct at_app_part *part, uint32_t app)
+{
+    return part->count[app] > part->flows / AT_INDEX_FREQUENT;
+}
+
+static bool make_lists(const struct at_app_part *part, struct list *list,
+                       const uint32_t *order)
+{
+    for (size_t i = 0; i < part->used; i++) {
+        const uint32_t app = part->ranked[i];
+
+        if (is_frequent(part, app))
+            continue;
+        list[app].p = list[app].end = malloc((size_t)part->count[app] * 5);
+        if (list[app].p == NULL)
+            return false;
+    }
     for (size_t i = 0; i < part->flows; i++) {
         const struct app_flow *f = flow_at(part, order, i);
+        struct list *l = &list[f->app];
 
-        if (!f->named || f->app != app)
+        if (!f->named || l->p == NULL)
             continue;
-        p = at_put_varint(p, i + 1 - last);
-        last = i + 1;
+        l->end = at_put_varint(l->end, i + 1 - l->last);
+        l->last = i + 1;
     }
-    *bytes = (size_t)(p - list);
-    return list;
+    return true;
 }
 
 static void write_app(const struct at_app_part *part, struct at_sql *sql,
-                      sqlite3_stmt *st, uint32_t app, const uint32_t *order)
+                      sqlite3_stmt *st, uint32_t app, const struct list *list)
 {
-    const bool frequent = part->count[app] > part->flows / AT_INDEX_FREQUENT;
-    size_t bytes = 0;
-    uint8_t *list = frequent ? NULL : make_list(part, app, order, &bytes);
-
     at_sql_bind(st, 1, part->number[app]);
     at_sql_bind_text(st, 2, at_app_name(part->apps, app));
     at_sql_bind_text(st, 3, at_app_category(part->apps, app));
     at_sql_bind(st, 4, part->count[app]);
-    if (list != NULL)
-        at_sql_bind_blob(st, 5, list, bytes);
+    if (list->p != NULL)
+        at_sql_bind_blob(st, 5, list->p, (size_t)(list->end - list->p));
     else if (st != NULL)
         sqlite3_bind_null(st, 5);
     at_sql_run(sql, st);
-    free(list);
 }
 
-void at_app_part_write_apps(const struct at_app_part *part, struct at_sql *sql,
-                            const uint32_t *order)
+static void write_apps(const struct at_app_part *part, struct at_sql *sql,
+                       const struct list *list)
 {
     sqlite3_stmt *st = at_sql_prepare(sql,
                                       "INSERT INTO app VALUES(?, ?, ?, ?, ?)");
 
     for (size_t i = 0; i < part->used && sql->err.status == AT_OK; i++)
-        write_app(part, sql, st, part->ranked[i], order);
+        write_app(part, sql, st, part->ranked[i], &list[part->ranked[i]]);
     sqlite3_finalize(st);
+}
+
+void at_app_part_write_apps(const struct at_app_part *part, struct at_sql *sql,
+                            const uint32_t *order)
+{
+    const size_t apps = part->apps != NULL ? at_apps_count(part->apps) : 0;
+    struct list *list = calloc(apps + 1, sizeof(*list));
+
+    if (list != NULL && make_lists(part, list, order))
+        write_apps(part, sql, list);
+    else
+        at_error_set(&sql->err, AT_ERR_MEMORY, "out of memory");
+    for (size_t i = 0; list != NULL && i < apps; i++)
+        free(list[i].p);
+    free(list);
 }
 
 /* ---- table opening --------------------------------------------------- */

@@ -95,6 +95,7 @@ static bool turn_to(struct at_minutes *m, int64_t minute)
         return false;
     memset(m->now, 0, KINDS * sizeof(m->now[0]));
     m->minute = minute;
+    m->began_ns = (uint64_t)minute * (uint64_t)AT_MINUTE_NS;
     return true;
 }
 
@@ -105,14 +106,14 @@ static int64_t minute_of(int64_t ns)
 
 enum at_status at_minutes_add(struct at_minutes *m, const struct at_sight *s)
 {
-    const int64_t minute = minute_of(s->ts_ns);
+    const bool same = (uint64_t)s->ts_ns - m->began_ns < (uint64_t)AT_MINUTE_NS;
     const uint16_t kind = at_kind_of(s->key.net, s->key.proto);
     struct at_minute *row;
 
-    if ((m->now == NULL || minute != m->minute) && !turn_to(m, minute))
+    if ((m->now == NULL || !same) && !turn_to(m, minute_of(s->ts_ns)))
         return AT_ERR_MEMORY;
     if (m->now[kind] == 0)
-        m->now[kind] = row_of(m, minute, kind);
+        m->now[kind] = row_of(m, m->minute, kind);
     if (m->now[kind] == 0)
         return AT_ERR_MEMORY;
     row = &m->row[m->now[kind] - 1];

@@ -24,8 +24,9 @@ struct at_minutes {
     size_t n, room;
     uint32_t *slot; /* number + 1, by minute and kind; half full at most */
     size_t mask;
-    int64_t minute; /* of 'now' */
-    uint32_t *now;  /* the number + 1 of its rows, by kind */
+    int64_t minute;    /* of 'now' */
+    uint64_t began_ns; /* it did, since 1970 */
+    uint32_t *now;     /* the number + 1 of its rows, by kind */
 };
 
 /* The kind of a flow, or a packet, of these. */

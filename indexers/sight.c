@@ -24,17 +24,28 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
+/* From words of 4 bytes: a key is often one that was just written in pieces,
+ * which a processor is slow to read as a whole. */
+static uint64_t word_at(const uint8_t *p)
+{
+    return (uint64_t)at_load_le32(p + 4) << 32 | at_load_le32(p);
+}
+
 uint32_t at_flow_key_hash(const struct at_flow_key *key, uint64_t seed)
 {
-    uint64_t w[6];
+    const uint64_t ends = (uint64_t)key->lo_port | (uint64_t)key->hi_port << 16;
+    const uint64_t kind = (uint64_t)key->vlan | (uint64_t)key->net << 16 |
+                          (uint64_t)key->proto << 24;
+    const uint64_t word = ends | kind << 32;
+    const uint64_t last = key->mpls | (uint64_t)key->inner << 32;
 
-    _Static_assert(sizeof(w) == sizeof(*key), "a key is hashed as a whole");
-    memcpy(w, key, sizeof(w));
     seed ^= 0xa0761d6478bd642fu;
-    return (uint32_t)(mix(mix(w[0] ^ 0xe7037ed1a0b428dbu, w[1] ^ seed) ^
-                              mix(w[2] ^ 0x8ebc6af09c88c6e3u, w[3] ^ seed) ^
-                              mix(w[5] ^ 0x1d8e4e27c47d124fu, w[4] ^ ~seed),
-                          w[4] ^ 0x589965cc75374cc3u ^ seed) >>
+    return (uint32_t)(mix(mix(word_at(key->lo) ^ 0xe7037ed1a0b428dbu,
+                              word_at(key->lo + 8) ^ seed) ^
+                              mix(word_at(key->hi) ^ 0x8ebc6af09c88c6e3u,
+                                  word_at(key->hi + 8) ^ seed) ^
+                              mix(last ^ 0x1d8e4e27c47d124fu, word ^ ~seed),
+                          word ^ 0x589965cc75374cc3u ^ seed) >>
                       32);
 }
 
@@ -131,12 +142,25 @@ static void key_ports(const struct at_ends *e, uint16_t *src, uint16_t *dst)
     }
 }
 
+/* As memcmp() has them, of 4 or 16 bytes. */
+static inline int order_of(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    uint64_t x = n == 4 ? at_load_be32(a) : at_load_be64(a);
+    uint64_t y = n == 4 ? at_load_be32(b) : at_load_be64(b);
+
+    if (n == 16 && x == y) {
+        x = at_load_be64(a + 8);
+        y = at_load_be64(b + 8);
+    }
+    return (x > y) - (x < y);
+}
+
 /* Puts the ends in order; 'n' is a number that the compiler knows.  True if
  * the source is 'hi'. */
 static inline bool place_ends(struct at_flow_key *key, const struct at_ends *e,
                               size_t n, uint16_t src, uint16_t dst)
 {
-    const int order = memcmp(e->src, e->dst, n);
+    const int order = order_of(e->src, e->dst, n);
     const bool from_hi = order > 0 || (order == 0 && src > dst);
 
     memcpy(from_hi ? key->hi : key->lo, e->src, n);
@@ -245,19 +269,33 @@ static void take_sizes(struct at_sight *s, const struct at_headers *h,
         s->bytes = is_ip(h) ? h->ip_bytes : pkt->wire_bytes;
 }
 
+/* The first 'n' of 'left' bytes, at most 4, and zeros. */
+static void take_first(uint8_t first[4], const uint8_t *p, uint32_t n,
+                       uint32_t left)
+{
+    if (left >= 4) {
+        const uint32_t all = at_load_le32(p);
+
+        at_store_le32(first, n >= 4 ? all : all & ((UINT32_C(1) << 8 * n) - 1));
+        return;
+    }
+    memset(first, 0, 4);
+    if (n > 0)
+        memcpy(first, p, n);
+}
+
 /* What follows the payload in the frame is none of it. */
 static void take_payload(struct at_sight *s, const struct at_headers *h,
                          const struct at_packet *pkt)
 {
-    uint32_t n = h->payload_offset > 0 ? pkt->cap_bytes - h->payload_offset : 0;
+    const uint32_t left = h->payload_offset > 0
+                              ? pkt->cap_bytes - h->payload_offset
+                              : 0;
+    const uint32_t n = left < h->payload_bytes ? left : h->payload_bytes;
 
     s->payload_bytes = h->payload_bytes;
-    if (n > h->payload_bytes)
-        n = h->payload_bytes;
     s->first_bytes = (uint8_t)(n < sizeof(s->first) ? n : sizeof(s->first));
-    memset(s->first, 0, sizeof(s->first));
-    if (s->first_bytes > 0)
-        memcpy(s->first, pkt->data + h->payload_offset, s->first_bytes);
+    take_first(s->first, pkt->data + h->payload_offset, s->first_bytes, left);
 }
 
 static void take_tcp(struct at_sight *s, const struct at_headers *h,
@@ -310,7 +348,6 @@ bool at_sight_take(struct at_sight *s, struct at_quote *quote,
     take_payload(s, &h, pkt);
     take_tcp(s, &h, pkt);
     s->checksum = (uint8_t)at_checksum_overall(at_checksum_verify(pkt, &h));
-    /* last: a word that was just written in pieces is slow to read */
     s->hash = at_flow_key_hash(&s->key, how->seed);
     return (h.flags & AT_DECODED_FRAGMENT) == 0 && !how->conformance &&
            take_quote(quote, &h, pkt, how);

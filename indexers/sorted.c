@@ -90,15 +90,20 @@ struct host_table {
     uint64_t seed;
 };
 
-/* Its place, or the free one where it belongs. */
-static size_t host_slot(const struct host_table *t, const struct at_sorted *s,
-                        uint8_t net, const uint8_t *addr)
+static uint32_t hash_of(const struct host_table *t, uint8_t net,
+                        const uint8_t *addr)
 {
     struct at_flow_key key = {.net = net};
-    size_t at;
 
     memcpy(key.lo, addr, 16);
-    for (at = at_flow_key_hash(&key, t->seed);; at++) {
+    return at_flow_key_hash(&key, t->seed);
+}
+
+/* Its place, or the free one where it belongs. */
+static size_t host_slot(const struct host_table *t, const struct at_sorted *s,
+                        uint8_t net, const uint8_t *addr, uint32_t hash)
+{
+    for (size_t at = hash;; at++) {
         const uint32_t n = t->slot[at & t->mask];
 
         if (n == 0 || (s->host[n - 1].net == net &&
@@ -118,9 +123,12 @@ static enum at_status grow_table(struct host_table *t,
     free(t->slot);
     t->slot = slot;
     t->mask = size - 1;
-    for (size_t i = 0; i < s->hosts; i++)
-        slot[host_slot(t, s, s->host[i].net, s->host[i].addr)] = (uint32_t)i +
-                                                                 1;
+    for (size_t i = 0; i < s->hosts; i++) {
+        const struct at_sorted_host *h = &s->host[i];
+
+        slot[host_slot(t, s, h->net, h->addr,
+                       hash_of(t, h->net, h->addr))] = (uint32_t)i + 1;
+    }
     return AT_OK;
 }
 
@@ -138,7 +146,8 @@ static enum at_status grow_hosts(struct at_sorted *s)
 
 /* The number of a host, which it may get here. */
 static enum at_status intern(struct host_table *t, struct at_sorted *s,
-                             uint8_t net, const uint8_t *addr, uint32_t *number)
+                             uint8_t net, const uint8_t *addr, uint32_t hash,
+                             uint32_t *number)
 {
     size_t at;
 
@@ -146,7 +155,7 @@ static enum at_status intern(struct host_table *t, struct at_sorted *s,
         return AT_ERR_MEMORY;
     if (s->hosts == s->host_room && grow_hosts(s) != AT_OK)
         return AT_ERR_MEMORY;
-    at = host_slot(t, s, net, addr);
+    at = host_slot(t, s, net, addr, hash);
     if (t->slot[at] == 0) {
         struct at_sorted_host *h = &s->host[s->hosts++];
 
@@ -181,26 +190,6 @@ static void take_ports(uint16_t port[2], const struct at_flow_key *key)
         port[1] = key->hi_port;
 }
 
-static enum at_status take_flow(struct host_table *t, struct at_sorted *s,
-                                size_t i, const struct at_flow *f)
-{
-    const uint8_t net = f->key.net == AT_NET_IPV6 ? 6 : 4;
-    const uint8_t *src = f->source_is_hi ? f->key.hi : f->key.lo;
-    const uint8_t *dst = f->source_is_hi ? f->key.lo : f->key.hi;
-
-    take_ports(s->port[i], &f->key);
-    s->end[0][i] = s->end[1][i] = UINT32_MAX;
-    if (f->key.inner != 0)
-        at_set_add(&s->inner, i);
-    if (f->carried != 0 || f->continued)
-        at_set_add(&s->partial, i);
-    if (f->key.net == AT_NET_OTHER)
-        return AT_OK;
-    if (intern(t, s, net, src, &s->end[0][i]) != AT_OK)
-        return AT_ERR_MEMORY;
-    return intern(t, s, net, dst, &s->end[1][i]);
-}
-
 /* Flows whose applications another thread finds meanwhile. */
 enum { STRETCH = 256, STRETCHES = 4 };
 
@@ -208,6 +197,64 @@ struct stretch {
     size_t first, n;
     struct at_flow flow[STRETCH];
 };
+
+/* The ends of a flow, and their hashes. */
+struct two {
+    uint8_t net;
+    const uint8_t *addr[2];
+    uint32_t hash[2];
+};
+
+static struct two two_of(const struct host_table *t, const struct at_flow *f)
+{
+    struct two two = {
+        .net = f->key.net == AT_NET_IPV6 ? 6 : 4,
+        .addr = {f->source_is_hi ? f->key.hi : f->key.lo,
+                 f->source_is_hi ? f->key.lo : f->key.hi},
+    };
+
+    for (int end = 0; end < 2; end++)
+        two.hash[end] = hash_of(t, two.net, two.addr[end]);
+    return two;
+}
+
+static enum at_status take_flow(struct host_table *t, struct at_sorted *s,
+                                size_t i, const struct at_flow *f,
+                                const struct two *two)
+{
+    take_ports(s->port[i], &f->key);
+    s->end[0][i] = s->end[1][i] = UINT32_MAX;
+    if (f->key.inner != 0)
+        at_set_add(&s->inner, i);
+    if (f->carried != 0 || f->continued)
+        at_set_add(&s->partial, i);
+    for (int end = 0; end < 2 && f->key.net != AT_NET_OTHER; end++)
+        if (intern(t, s, two->net, two->addr[end], two->hash[end],
+                   &s->end[end][i]) != AT_OK)
+            return AT_ERR_MEMORY;
+    return AT_OK;
+}
+
+/* All of a stretch are hashed before any is looked up, so that what the table
+ * has of them is on its way by then. */
+static enum at_status take_hosts(struct host_table *t, struct at_sorted *s,
+                                 const struct stretch *of)
+{
+    enum at_status st = AT_OK;
+    struct two two[STRETCH];
+
+    for (size_t i = 0; i < of->n; i++) {
+        two[i] = two_of(t, &of->flow[i]);
+        for (int end = 0; end < 2 && t->mask > 0; end++)
+            __builtin_prefetch(&t->slot[two[i].hash[end] & t->mask]);
+    }
+    for (size_t i = 0; i < of->n && t->mask > 0; i++)
+        for (int end = 0; end < 2; end++)
+            __builtin_prefetch(&s->host[t->slot[two[i].hash[end] & t->mask]]);
+    for (size_t i = 0; i < of->n && st == AT_OK; i++)
+        st = take_flow(t, s, of->first + i, &of->flow[i], &two[i]);
+    return st;
+}
 
 static void find_apps(void *ctx, void *slot)
 {
@@ -230,15 +277,13 @@ static enum at_status take_stretch(struct host_table *t, struct at_sorted *s,
     size_t bytes;
 
     for (size_t i = 0; i < to->n && st == AT_OK; i++) {
-        const size_t number = to->first + i;
-
-        st = at_finished_get(s->flow, number, &to->flow[i], &list, &bytes,
-                             &name, err);
-        if (st == AT_OK && take_flow(t, s, number, &to->flow[i]) != AT_OK)
-            st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
+        st = at_finished_get(s->flow, to->first + i, &to->flow[i], &list,
+                             &bytes, &name, err);
         if (st == AT_OK && s->names != NULL)
-            at_name_part_take(s->names, number, name);
+            at_name_part_take(s->names, to->first + i, name);
     }
+    if (st == AT_OK && take_hosts(t, s, to) != AT_OK)
+        st = at_error_set(err, AT_ERR_MEMORY, "out of memory");
     return st;
 }
 
