@@ -150,34 +150,50 @@ static uint8_t *put_value(uint8_t *p, const struct at_value *v, uint64_t type)
     return p + n;
 }
 
-/* The rowid stands before the record, and is NULL in it. */
+/* The types of a row, whose rowid is NULL in the record; the bytes of its head,
+ * and with the columns after it. */
+struct plan {
+    uint64_t type[AT_ROW_COLUMNS];
+    size_t head, bytes;
+};
+
+static void make_plan(struct plan *plan, const struct at_row *row,
+                      unsigned columns)
+{
+    size_t head = 1, rest = 0;
+
+    for (unsigned i = 0; i < columns; i++) {
+        const uint64_t type = i > 0 ? type_of(&row->value[i]) : 0;
+
+        plan->type[i] = type;
+        head += varint_bytes(type);
+        rest += type < AT_TYPE_BLOB ? at_type_bytes[type] : row->value[i].bytes;
+    }
+    plan->head = head + varint_bytes(head) - 1;
+    plan->bytes = plan->head + rest;
+}
+
 static void put_row(struct batch *b, struct cell *cell,
                     const struct at_row *row, unsigned columns)
 {
-    uint64_t type[AT_ROW_COLUMNS] = {0};
-    size_t head = 1, bytes = 0;
-    uint8_t *p = b->p + b->used;
+    uint8_t *const begin = b->p + b->used, *p = begin;
+    struct plan plan;
 
-    for (unsigned i = 0; i < columns; i++) {
-        if (i > 0)
-            type[i] = type_of(&row->value[i]);
-        head += varint_bytes(type[i]);
-        bytes += type[i] < AT_TYPE_BLOB ? at_type_bytes[type[i]]
-                                        : row->value[i].bytes;
-    }
-    head += varint_bytes(head) - 1;
-    cell->at = b->used;
-    cell->id = row->value[0].number;
-    cell->bytes = (uint32_t)(head + bytes);
-    p = put_varint(p, cell->bytes);
-    p = put_varint(p, (uint64_t)cell->id);
-    cell->head = (uint32_t)(p - (b->p + b->used));
-    p = put_varint(p, head);
+    make_plan(&plan, row, columns);
+    p = put_varint(p, plan.bytes);
+    p = put_varint(p, (uint64_t)row->value[0].number);
+    *cell = (struct cell){
+        .at = b->used,
+        .head = (uint32_t)(p - begin),
+        .bytes = (uint32_t)plan.bytes,
+        .id = row->value[0].number,
+    };
+    p = put_varint(p, plan.head);
     for (unsigned i = 0; i < columns; i++)
-        p = put_varint(p, type[i]);
+        p = put_varint(p, plan.type[i]);
     for (unsigned i = 1; i < columns; i++)
-        p = put_value(p, &row->value[i], type[i]);
-    b->used = (size_t)(p - b->p);
+        p = put_value(p, &row->value[i], plan.type[i]);
+    b->used += (size_t)(p - begin);
 }
 
 /* ---- making rows ----------------------------------------------------- */
