@@ -277,7 +277,8 @@ $(B)/obj/query/sqlfun_extension.o: query/sqlfun.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) -DAT_SQL_EXTENSION=1 $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(EXTENSION): $(B)/obj/query/sqlfun_extension.o $(STATIC)
+$(EXTENSION): $(B)/obj/query/sqlfun_extension.o \
+    $(B)/obj/indexers/block_list.o $(STATIC)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -shared -o $@ $(filter %.o,$^) $(STATIC) \

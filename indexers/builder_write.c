@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block_list.h"
 #include "builder_inside.h"
 #include "bytes.h"
 #include "errors.h"
@@ -181,29 +182,37 @@ static void write_meta(struct writing *w, const struct at_index_about *about,
     put_meta(w, AT_META_HOLE_BYTES, (int64_t)about->salvaged.bytes);
 }
 
+static struct at_block_row block_of(const struct writing *w,
+                                    const struct at_block_stat *stat,
+                                    const struct at_place *place)
+{
+    return (struct at_block_row){
+        .place = *place,
+        .records = stat->records,
+        .packets = stat->packets,
+        .first_ns = stat->first_ns - w->base_ns,
+        .last_ns = stat->last_ns - w->base_ns,
+    };
+}
+
 static void write_blocks(struct writing *w, const struct at_builder *b,
                          const struct at_place *place)
 {
-    sqlite3_stmt *st = at_sql_prepare(
-        &w->sql, "INSERT INTO block VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    sqlite3_stmt *st = at_sql_prepare(&w->sql,
+                                      "INSERT INTO block VALUES(?, ?, ?)");
+    struct at_block_row row[AT_BLOCK_LIST];
+    uint8_t list[AT_BLOCK_LIST_BYTES];
 
-    for (size_t i = 0; i < b->blocks && w->sql.err.status == AT_OK; i++) {
-        const struct at_block_stat *stat = &b->block[i];
+    for (size_t i = 0; i < b->blocks && w->sql.err.status == AT_OK;
+         i += AT_BLOCK_LIST) {
+        const size_t left = b->blocks - i;
+        const size_t n = left < AT_BLOCK_LIST ? left : AT_BLOCK_LIST;
 
-        at_sql_bind(st, 1, (int64_t)i);
-        at_sql_bind(st, 2, (int64_t)place[i].file_offset);
-        at_sql_bind(st, 3, (int64_t)place[i].file_bytes);
-        at_sql_bind(st, 4, (int64_t)place[i].raw_offset);
-        at_sql_bind(st, 5, (int64_t)place[i].skip);
-        at_sql_bind(st, 6, (int64_t)place[i].bytes);
-        at_sql_bind(st, 7, stat->records);
-        if (stat->packets) {
-            at_sql_bind(st, 8, stat->first_ns - w->base_ns);
-            at_sql_bind(st, 9, stat->last_ns - w->base_ns);
-        } else if (st != NULL) {
-            sqlite3_bind_null(st, 8);
-            sqlite3_bind_null(st, 9);
-        }
+        for (size_t k = 0; k < n; k++)
+            row[k] = block_of(w, &b->block[i + k], &place[i + k]);
+        at_sql_bind(st, 1, (int64_t)(i / AT_BLOCK_LIST));
+        at_sql_bind(st, 2, (int64_t)n);
+        at_sql_bind_blob(st, 3, list, at_block_list_pack(list, row, n));
         at_sql_run(&w->sql, st);
     }
     sqlite3_finalize(st);

@@ -77,7 +77,8 @@ static const char tables[] =
     " name TEXT NOT NULL, records INT NOT NULL, complete INT NOT NULL,"
     " damaged INT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE intent(path TEXT PRIMARY KEY) WITHOUT ROWID;" SALVAGE GONE
-        PARTS AT_CATALOG_DATAGRAMS AT_CATALOG_CHANGED VERSION "COMMIT;";
+        PARTS AT_CATALOG_DATAGRAMS AT_CATALOG_CHANGED AT_CATALOG_SEGMENTS
+            VERSION "COMMIT;";
 
 /* One column a statement: SQLite adds no more. */
 static const char from_1
@@ -113,7 +114,9 @@ enum at_status at_catalog_version(struct at_sql *sql, int *version,
 bool at_catalog_is_older(struct at_sql *sql, int version)
 {
     return version < AT_CATALOG_VERSION ||
-           !at_sql_has_table(sql, "open_datagram");
+           at_sql_number(sql,
+                         "SELECT count(*) FROM sqlite_master"
+                         " WHERE name IN ('open_datagram', 'segments')") < 2;
 }
 
 enum at_status at_catalog_upgrade(struct at_sql *sql, int version)
@@ -121,6 +124,6 @@ enum at_status at_catalog_upgrade(struct at_sql *sql, int version)
     at_sql_exec(sql, "BEGIN IMMEDIATE");
     if (version == 1)
         at_sql_exec(sql, from_1);
-    at_sql_exec(sql, AT_CATALOG_DATAGRAMS);
+    at_sql_exec(sql, AT_CATALOG_DATAGRAMS AT_CATALOG_SEGMENTS);
     return at_sql_exec(sql, "COMMIT");
 }

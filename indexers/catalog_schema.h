@@ -27,6 +27,15 @@ enum {
     "CREATE TABLE IF NOT EXISTS open_datagram(id INTEGER PRIMARY KEY,"         \
     " data BLOB NOT NULL);"
 
+/* Nor this view, which is for people with sqlite3. */
+#define AT_CATALOG_SEGMENTS                                                    \
+    "CREATE VIEW IF NOT EXISTS segments AS SELECT t.name AS stream, path,"     \
+    " pending, start, end, first, last, packets, captured_bytes, wire_bytes,"  \
+    " flows, file_bytes, index_bytes, format, linktype,"                       \
+    " lower(hex(file_digest)) AS sha256,"                                      \
+    " lower(hex(index_digest)) AS index_sha256, gone"                          \
+    " FROM segment s JOIN stream t ON t.id = s.stream;"
+
 /* Makes the tables of this version in an empty database. */
 enum at_status at_catalog_make(struct at_sql *sql);
 

@@ -110,8 +110,7 @@ static enum at_status count_rows(struct at_index *ix, struct at_error *err)
 {
     const int64_t rows = at_sql_number(&ix->sql, "SELECT max(id) FROM flow");
     const int64_t hosts = at_sql_number(&ix->sql, "SELECT max(id) FROM host");
-    const int64_t blocks = at_sql_number(&ix->sql,
-                                         "SELECT max(id) + 1 FROM block");
+    const int64_t blocks = at_sql_number(&ix->sql, at_index_count_blocks(ix));
 
     if (ix->sql.err.status != AT_OK)
         return at_index_error(ix, err);
@@ -134,6 +133,7 @@ static enum at_status check_version(struct at_index *ix, struct at_error *err)
     if (id != AT_INDEX_APPLICATION_ID)
         return at_error_set(err, AT_ERR_FORMAT, "%s: not an index",
                             ix->sql.name);
+    ix->version = version;
     if (version < AT_INDEX_OLDEST || version > AT_INDEX_VERSION)
         return at_error_set(err, AT_ERR_FORMAT,
                             "%s: index version %lld; this program reads %d to "

@@ -18,6 +18,7 @@ struct at_host {
 
 struct at_index {
     struct at_sql sql;
+    int64_t version;
     struct at_index_info info;
     int64_t base_ns;
     sqlite3_stmt *host_by_id;
@@ -50,6 +51,9 @@ struct at_index {
 /* AT_ERR_CORRUPT: numbers contradict each other. */
 enum at_status at_index_corrupt(struct at_index *ix, const char *what,
                                 struct at_error *err);
+
+/* The query for how many blocks there are. */
+const char *at_index_count_blocks(const struct at_index *ix);
 
 /* Adds the numbers of a list, or of a column that is one; false if it is none.
  */

@@ -6,54 +6,118 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block_list.h"
 #include "errors.h"
+#include "schema.h"
 
 /* ---- blocks ---------------------------------------------------------- */
 
-static bool overlaps(const struct at_index *ix, sqlite3_stmt *st,
-                     int64_t from_ns, int64_t to_ns)
+/* The blocks of one row of the index, or, of an older one, as many rows. */
+struct few {
+    size_t number; /* of the row, + 1; 0: none */
+    size_t n;
+    struct at_block_row row[AT_BLOCK_LIST];
+};
+
+const char *at_index_count_blocks(const struct at_index *ix)
 {
-    if (sqlite3_column_type(st, 6) == SQLITE_NULL)
-        return false;
-    return ix->base_ns + sqlite3_column_int64(st, 6) < to_ns &&
-           ix->base_ns + sqlite3_column_int64(st, 7) >= from_ns;
+    return ix->version < AT_INDEX_LISTS_BLOCKS
+               ? "SELECT max(id) + 1 FROM block"
+               : "SELECT max(id * 64 + blocks) FROM block";
 }
 
-static void take_place(struct at_place *place, sqlite3_stmt *st)
+_Static_assert(AT_BLOCK_LIST == 64, "as the query above has it");
+
+static sqlite3_stmt *blocks_by_row(struct at_index *ix)
 {
-    *place = (struct at_place){
-        .file_offset = (uint64_t)sqlite3_column_int64(st, 1),
-        .file_bytes = (uint64_t)sqlite3_column_int64(st, 2),
-        .raw_offset = (uint64_t)sqlite3_column_int64(st, 3),
-        .skip = (uint64_t)sqlite3_column_int64(st, 4),
-        .bytes = (uint64_t)sqlite3_column_int64(st, 5),
+    return at_sql_prepare(
+        &ix->sql,
+        ix->version < AT_INDEX_LISTS_BLOCKS
+            ? "SELECT file_offset, file_bytes, raw_offset, skip, bytes,"
+              " records, first, last FROM block"
+              " WHERE id BETWEEN ?1 * 64 AND ?1 * 64 + 63 ORDER BY id"
+            : "SELECT blocks, data FROM block WHERE id = ?1");
+}
+
+static void take_row(struct at_block_row *row, sqlite3_stmt *st)
+{
+    *row = (struct at_block_row){
+        .place = {.file_offset = (uint64_t)sqlite3_column_int64(st, 0),
+                  .file_bytes = (uint64_t)sqlite3_column_int64(st, 1),
+                  .raw_offset = (uint64_t)sqlite3_column_int64(st, 2),
+                  .skip = (uint64_t)sqlite3_column_int64(st, 3),
+                  .bytes = (uint64_t)sqlite3_column_int64(st, 4)},
+        .records = (uint32_t)sqlite3_column_int64(st, 5),
+        .packets = sqlite3_column_type(st, 6) != SQLITE_NULL,
+        .first_ns = sqlite3_column_int64(st, 6),
+        .last_ns = sqlite3_column_int64(st, 7),
     };
 }
 
-/* Steps from member to member of the set, past what is not in it. */
+static bool take_list(struct few *few, sqlite3_stmt *st)
+{
+    const int64_t n = sqlite3_column_int64(st, 0);
+
+    few->n = n > 0 && n <= AT_BLOCK_LIST ? (size_t)n : 0;
+    return few->n > 0 &&
+           at_block_list_unpack(few->row, few->n, sqlite3_column_blob(st, 1),
+                                (size_t)sqlite3_column_bytes(st, 1));
+}
+
+static enum at_status read_few(struct at_index *ix, sqlite3_stmt *st,
+                               size_t number, struct few *few,
+                               struct at_error *err)
+{
+    bool good = true;
+
+    few->number = number + 1;
+    few->n = 0;
+    at_sql_bind(st, 1, (int64_t)number);
+    while (good && few->n < AT_BLOCK_LIST &&
+           at_sql_step(&ix->sql, st) == AT_OK) {
+        if (ix->version < AT_INDEX_LISTS_BLOCKS)
+            take_row(&few->row[few->n++], st);
+        else
+            good = take_list(few, st);
+    }
+    sqlite3_reset(st);
+    if (ix->sql.err.status != AT_OK)
+        return at_index_error(ix, err);
+    return good && few->n > 0
+               ? AT_OK
+               : at_index_corrupt(ix, "a list of blocks is none", err);
+}
+
+static bool overlaps(const struct at_index *ix, const struct at_block_row *row,
+                     int64_t from_ns, int64_t to_ns)
+{
+    const uint64_t base = (uint64_t)ix->base_ns;
+
+    return row->packets && (int64_t)(base + (uint64_t)row->first_ns) < to_ns &&
+           (int64_t)(base + (uint64_t)row->last_ns) >= from_ns;
+}
+
 static enum at_status take_places(struct at_index *ix, sqlite3_stmt *st,
                                   const struct at_set *blocks, int64_t from_ns,
                                   int64_t to_ns, struct at_place *place,
-                                  size_t *n)
+                                  size_t *n, struct at_error *err)
 {
-    size_t i = at_set_next(blocks, 0);
+    struct few few = {.number = 0};
 
     *n = 0;
-    while (i < blocks->n) {
-        at_sql_bind(st, 1, (int64_t)i);
-        while (at_sql_step(&ix->sql, st) == AT_OK) {
-            if ((size_t)sqlite3_column_int64(st, 0) != i)
-                break;
-            if (overlaps(ix, st, from_ns, to_ns))
-                take_place(&place[(*n)++], st);
-            i++;
-            if (!at_set_has(blocks, i))
-                break;
-        }
-        sqlite3_reset(st);
-        if (ix->sql.err.status != AT_OK)
-            return ix->sql.err.status;
-        i = at_set_next(blocks, at_set_has(blocks, i) ? i + 1 : i);
+    for (size_t i = at_set_next(blocks, 0); i < blocks->n;
+         i = at_set_next(blocks, i + 1)) {
+        const size_t number = i / AT_BLOCK_LIST, at = i % AT_BLOCK_LIST;
+        enum at_status r = AT_OK;
+
+        if (few.number != number + 1)
+            r = read_few(ix, st, number, &few, err);
+        if (r == AT_OK && at >= few.n)
+            r = at_index_corrupt(ix, "a block is missing", err);
+        if (r != AT_OK)
+            return r;
+        if (overlaps(ix, &few.row[at], from_ns, to_ns))
+            place[(*n)++] = few.row[at].place;
     }
     return AT_OK;
 }
@@ -63,21 +127,19 @@ enum at_status at_index_places(struct at_index *ix, const struct at_set *blocks,
                                struct at_place **place, size_t *n,
                                struct at_error *err)
 {
-    sqlite3_stmt *st = at_sql_prepare(
-        &ix->sql, "SELECT id, file_offset, file_bytes, raw_offset, skip,"
-                  " bytes, first, last FROM block WHERE id >= ? ORDER BY id");
+    sqlite3_stmt *st = blocks_by_row(ix);
+    enum at_status r;
 
     *place = calloc(at_set_count(blocks) + 1, sizeof(**place));
-    if (*place == NULL)
-        at_error_set(&ix->sql.err, AT_ERR_MEMORY, "out of memory");
-    else
-        take_places(ix, st, blocks, from_ns, to_ns, *place, n);
+    r = *place != NULL
+            ? take_places(ix, st, blocks, from_ns, to_ns, *place, n, err)
+            : at_error_set(err, AT_ERR_MEMORY, "out of memory");
     sqlite3_finalize(st);
-    if (ix->sql.err.status == AT_OK)
+    if (r == AT_OK)
         return AT_OK;
     free(*place);
     *place = NULL;
-    return at_index_error(ix, err);
+    return r;
 }
 
 /* ---- access points --------------------------------------------------- */

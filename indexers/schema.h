@@ -10,7 +10,8 @@
  * and the next.
  *
  *   meta   what the index is of: see the names below
- *   block  a run of whole records and where to find it (struct at_place)
+ *   block  runs of whole records and where to find them: row i has the blocks
+ *          from number i * AT_BLOCK_LIST on (block_list.h)
  *   flow   id is the rank by start, from 1; src and dst are host ids, NULL
  *          where there is no address; kind is the IP protocol of IPv4, 256 +
  *          that of IPv6, 512 of ARP, 768 with the ethertype in sport for frames
@@ -57,11 +58,12 @@
 
 enum {
     AT_INDEX_APPLICATION_ID = 0x61746978, /* "atix" */
-    AT_INDEX_VERSION = 4,     /* 3 knew nothing of parts and minutes, 2 had no
-                                 applications;
-                                 1 had no columns from payload_out to troubles */
-    AT_INDEX_OLDEST = 3,      /* that can be read */
-    AT_INDEX_KIND_IPV6 = 256, /* in the column kind; IPv4 is 0 */
+    AT_INDEX_VERSION = 5,      /* 4 had a row for each block, 3 knew nothing of
+                                  parts and minutes, 2 had no applications, 1 had
+                                  no columns from payload_out to troubles */
+    AT_INDEX_LISTS_BLOCKS = 5, /* since that version */
+    AT_INDEX_OLDEST = 3,       /* that can be read */
+    AT_INDEX_KIND_IPV6 = 256,  /* in the column kind; IPv4 is 0 */
     AT_INDEX_KIND_ARP = 512,
     AT_INDEX_KIND_OTHER = 768,
     AT_INDEX_END_SHIFT = 3, /* in the column state */
@@ -78,11 +80,9 @@ enum {
 };
 
 #define AT_INDEX_TABLES                                                        \
-    "PRAGMA application_id = 1635019128; PRAGMA user_version = 4;"             \
+    "PRAGMA application_id = 1635019128; PRAGMA user_version = 5;"             \
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"           \
-    "CREATE TABLE block(id INTEGER PRIMARY KEY, file_offset INT,"              \
-    " file_bytes INT, raw_offset INT, skip INT, bytes INT, records INT,"       \
-    " first INT, last INT);"                                                   \
+    "CREATE TABLE block(id INTEGER PRIMARY KEY, blocks INT, data BLOB);"       \
     "CREATE TABLE flow(id INTEGER PRIMARY KEY, start INT, duration INT,"       \
     " src INT, dst INT, sport INT, dport INT, kind INT, packets_out INT,"      \
     " packets_in INT, bytes_out INT, bytes_in INT, flags INT, state INT,"      \
@@ -121,6 +121,23 @@ enum {
 #define AT_INDEX_HOLES                                                         \
     "CREATE TABLE hole(id INTEGER PRIMARY KEY, offset INT, bytes INT,"         \
     " decoded INT, what TEXT);"
+
+/* For who has loaded the extension: lists as rows. */
+#define AT_INDEX_LISTED                                                        \
+    "CREATE VIEW hosts AS SELECT h.id AS id, h.addr AS addr,"                  \
+    " f.value AS flow FROM host h, json_each(at_list(h.flows)) f;"             \
+    "CREATE VIEW blocks AS SELECT b.id * 64 + j.key AS id,"                    \
+    " json_extract(j.value, '$[0]') AS file_offset,"                           \
+    " json_extract(j.value, '$[1]') AS file_bytes,"                            \
+    " json_extract(j.value, '$[2]') AS raw_offset,"                            \
+    " json_extract(j.value, '$[3]') AS skip,"                                  \
+    " json_extract(j.value, '$[4]') AS bytes,"                                 \
+    " json_extract(j.value, '$[5]') AS records,"                               \
+    " json_extract(j.value, '$[6]')"                                           \
+    " + (SELECT value FROM meta WHERE name = 'base_ns') AS first,"             \
+    " json_extract(j.value, '$[7]')"                                           \
+    " + (SELECT value FROM meta WHERE name = 'base_ns') AS last"               \
+    " FROM block b, json_each(at_blocks(b.blocks, b.data)) j;"
 
 /* For people with sqlite3: the columns of the command line, ns since 1970. */
 #define AT_INDEX_VIEWS(name)                                                   \
@@ -161,7 +178,7 @@ enum {
     " f.state >> 7 & 1 AS continues, f.state >> 8 & 1 AS continued,"           \
     " f.vlan >> 16 AS mpls, f.state >> 9 & 1 AS \"inner\"," name " AS name"    \
     " FROM flow f JOIN host a ON a.id = f.src JOIN host b ON b.id = f.dst"     \
-    " WHERE f.kind < 512;"
+    " WHERE f.kind < 512;" AT_INDEX_LISTED
 
 /* Names in 'meta'. */
 #define AT_META_FILE_BYTES "file_bytes" /* of the trace file */

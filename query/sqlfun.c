@@ -8,6 +8,11 @@
  *                              NULL if either is none
  *     at_time(INT)             nanoseconds since 1970 as ISO 8601, UTC
  *     at_time(TEXT)            and back; also "@SECONDS", "-2h" and "now"
+ *     at_list(BLOB)            a list of numbers as a JSON array; NULL if it is
+ *                              none
+ *     at_blocks(INT, BLOB)     blocks and data of a row of table block as a
+ * JSON array of arrays: file_offset, file_bytes, raw_offset, skip, bytes,
+ * records, first, last
  *
  * Built once as a part of at-query and once as an extension that any SQLite
  * loads, which has no library but its host's SQLite and ours.
@@ -24,6 +29,8 @@ SQLITE_EXTENSION_INIT1
 #include <string.h>
 
 #include "archive_trace.h"
+#include "block_list.h"
+#include "bytes.h"
 #include "sqlfun.h"
 
 struct address {
@@ -135,22 +142,101 @@ static void at_time(sqlite3_context *ctx, int n, sqlite3_value **v)
     }
 }
 
+/* ---- lists ----------------------------------------------------------- */
+
+/* Gives the text away; without memory that is an error. */
+static void result_text(sqlite3_context *ctx, sqlite3_str *text)
+{
+    char *all = sqlite3_str_finish(text);
+
+    if (all != NULL)
+        sqlite3_result_text64(ctx, all, strlen(all), sqlite3_free, SQLITE_UTF8);
+    else
+        sqlite3_result_error_nomem(ctx);
+}
+
+/* LEB128, each number less the one before. */
+static void at_list(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    struct at_cursor c = {.p = sqlite3_value_blob(v[0]),
+                          .left = (size_t)sqlite3_value_bytes(v[0])};
+    sqlite3_str *text;
+    uint64_t number = 0;
+
+    (void)n;
+    if (sqlite3_value_type(v[0]) != SQLITE_BLOB)
+        return;
+    text = sqlite3_str_new(NULL);
+    sqlite3_str_appendchar(text, 1, '[');
+    for (const char *comma = ""; c.left > 0 && !c.bad; comma = ",") {
+        number += at_take_varint(&c);
+        sqlite3_str_appendf(text, "%s%lld", comma, (sqlite3_int64)number);
+    }
+    sqlite3_str_appendchar(text, 1, ']');
+    if (c.bad)
+        sqlite3_free(sqlite3_str_finish(text));
+    else
+        result_text(ctx, text);
+}
+
+static void append_block(sqlite3_str *text, const struct at_block_row *row)
+{
+    const struct at_place *p = &row->place;
+
+    sqlite3_str_appendf(
+        text, "[%lld,%lld,%lld,%lld,%lld,%u", (sqlite3_int64)p->file_offset,
+        (sqlite3_int64)p->file_bytes, (sqlite3_int64)p->raw_offset,
+        (sqlite3_int64)p->skip, (sqlite3_int64)p->bytes, row->records);
+    if (row->packets)
+        sqlite3_str_appendf(text, ",%lld,%lld]", (sqlite3_int64)row->first_ns,
+                            (sqlite3_int64)row->last_ns);
+    else
+        sqlite3_str_appendall(text, ",null,null]");
+}
+
+static void at_blocks(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    const int64_t blocks = sqlite3_value_int64(v[0]);
+    struct at_block_row row[AT_BLOCK_LIST];
+    sqlite3_str *text;
+
+    (void)n;
+    if (blocks < 1 || blocks > AT_BLOCK_LIST ||
+        !at_block_list_unpack(row, (size_t)blocks, sqlite3_value_blob(v[1]),
+                              (size_t)sqlite3_value_bytes(v[1])))
+        return;
+    text = sqlite3_str_new(NULL);
+    for (size_t i = 0; i < (size_t)blocks; i++) {
+        sqlite3_str_appendchar(text, 1, i == 0 ? '[' : ',');
+        append_block(text, &row[i]);
+    }
+    sqlite3_str_appendchar(text, 1, ']');
+    result_text(ctx, text);
+}
+
 int at_sql_functions(sqlite3 *db)
 {
-    /* at_time() of "now" and "-2h" is another one each time. */
-    const int pure = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
-    int r = sqlite3_create_function(db, "ip", 1, pure, NULL, ip, NULL, NULL);
+    enum { VARIES = SQLITE_UTF8 | SQLITE_INNOCUOUS };
+    static const struct {
+        const char *name;
+        int arguments, flags;
+        void (*fn)(sqlite3_context *, int, sqlite3_value **);
+    } functions[] = {
+        {"ip", 1, VARIES | SQLITE_DETERMINISTIC, ip},
+        {"ip_text", 1, VARIES | SQLITE_DETERMINISTIC, ip_text},
+        {"in_net", 2, VARIES | SQLITE_DETERMINISTIC, in_net},
+        {"at_list", 1, VARIES | SQLITE_DETERMINISTIC, at_list},
+        {"at_blocks", 2, VARIES | SQLITE_DETERMINISTIC, at_blocks},
+        /* "now" and "-2h" are others each time */
+        {"at_time", 1, VARIES, at_time},
+    };
+    int r = SQLITE_OK;
 
-    if (r == SQLITE_OK)
-        r = sqlite3_create_function(db, "ip_text", 1, pure, NULL, ip_text, NULL,
-                                    NULL);
-    if (r == SQLITE_OK)
-        r = sqlite3_create_function(db, "in_net", 2, pure, NULL, in_net, NULL,
-                                    NULL);
-    if (r == SQLITE_OK)
-        r = sqlite3_create_function(db, "at_time", 1,
-                                    SQLITE_UTF8 | SQLITE_INNOCUOUS, NULL,
-                                    at_time, NULL, NULL);
+    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+        if (r == SQLITE_OK)
+            r = sqlite3_create_function(
+                db, functions[i].name, functions[i].arguments,
+                functions[i].flags, NULL, functions[i].fn, NULL, NULL);
     return r;
 }
 

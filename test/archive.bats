@@ -46,7 +46,8 @@ same_contents() { # archive archive
 
 # An archive as it was before there were digests
 make_old() { # archive
-    sqlite3 "$1/catalog.sqlite" 'ALTER TABLE segment DROP COLUMN file_digest;
+    sqlite3 "$1/catalog.sqlite" 'DROP VIEW segments;
+        ALTER TABLE segment DROP COLUMN file_digest;
         ALTER TABLE segment DROP COLUMN index_digest;
         ALTER TABLE segment DROP COLUMN gone; DROP TABLE gone;
         DROP TABLE open_flow; DROP TABLE open_datagram;
@@ -77,6 +78,19 @@ make_old() { # archive
     [[ "$output" == *'2 of the segments are pending'* ]]
 }
 
+@test "archive: the view of segments says what list does" {
+    need sqlite3 jq
+    sqlite3 -json -readonly a/catalog.sqlite 'SELECT stream, path, packets,
+        captured_bytes, flows, file_bytes, format FROM segments
+        ORDER BY path' | jq -c '.[]' >view
+    at-archive list --json a | jq -c '{stream, path, packets, captured_bytes,
+        flows, file_bytes, format}' | sort | diff - <(sort view)
+    path=$(paths a | head -n 1)
+    [ "$(sqlite3 -readonly a/catalog.sqlite \
+        "SELECT sha256 FROM segments WHERE path = '$path'")" = \
+        "$(sha256sum <"a/$path" | cut -d' ' -f1)" ]
+}
+
 @test "archive: show tells of a segment by its path or name" {
     need jq
     path=$(paths a | head -n 1)
@@ -87,7 +101,7 @@ make_old() { # archive
     [ "$(jq -r .index_sha256 one)" = \
         "$(sha256sum <"a/$path.idx" | cut -d' ' -f1)" ]
     [ "$(jq .blocks one)" -eq \
-        "$(sqlite3 "a/$path.idx" 'SELECT count(*) FROM block')" ]
+        "$(sqlite3 "a/$path.idx" 'SELECT sum(blocks) FROM block')" ]
     run at-archive show a "$path"
     [ "$status" -eq 0 ]
     [ "${lines[0]}" = "$path" ]
@@ -523,10 +537,10 @@ make_old() { # archive
 }
 
 @test "archive: an index of an older version is not held against the packets" {
-    need sqlite3 jq
+    need sqlite3 jq python3
     make_old a
     path=$(paths a | head -n 1)
-    sqlite3 "a/$path.idx" 'DROP TABLE minute; PRAGMA user_version = 3'
+    python3 "$TOP/test/old_index.py" 3 "a/$path.idx"
     sqlite3 a/catalog.sqlite "UPDATE segment SET index_bytes =
         $(stat -c %s "a/$path.idx") WHERE path = '$path'"
     run --separate-stderr at-archive verify --deep a

@@ -778,6 +778,20 @@ END
         ip_text('no'), at_time('never') IS NULL, in_net(NULL, '::/0') IS NULL,
         in_net('ff::', '::/0')")" = \
         '1|1|1|0|1|1772359200500000000|127.0.0.1||1|1|1' ]
+    [ "$(ask "SELECT at_list(x'0503ff01'), at_list(x''), at_list(x'80') IS NULL,
+        at_list('x') IS NULL, at_blocks(1, x'00') IS NULL,
+        at_blocks(65, x'') IS NULL")" = '[5,8,263]|[]|1|1|1|1' ]
+    for host in 10.1.0.11 10.1.0.99; do
+        [ "$(ask "SELECT count(*) FROM hosts h JOIN flow f ON f.id = h.flow
+            WHERE h.addr = ip('$host')")" -eq \
+            "$(at-query --count "$INDEXED/http.pcap" "host $host")" ]
+    done
+    [ "$(ask 'SELECT sum(records), sum(bytes), at_time(min(first)),
+        count(*) = max(id) + 1, max(file_offset + file_bytes) FROM blocks')" = \
+        "$(ask "SELECT (SELECT value FROM meta WHERE name = 'packets'),
+            (SELECT value FROM meta WHERE name = 'file_bytes') - 24,
+            at_time((SELECT value FROM meta WHERE name = 'first_ns')), 1,
+            (SELECT value FROM meta WHERE name = 'file_bytes')")" ]
     need /usr/bin/python3
     /usr/bin/python3 - "$extension" "$index" <<'END'
 import sqlite3, sys
