@@ -258,13 +258,18 @@ static enum at_status write_at(const struct at_pages_out *o, const uint8_t *p,
                : at_error_system(err, o->path, "write");
 }
 
+/* The disk begins to write meanwhile, as the file will be synced in the end. */
 static enum at_status flush(struct at_pages_out *o, struct at_error *err)
 {
     const uint64_t end = (uint64_t)o->pages * o->page_bytes;
     const size_t n = o->buffered;
+    const enum at_status st = write_at(o, o->buffer, n, end - n, err);
 
     o->buffered = 0;
-    return write_at(o, o->buffer, n, end - n, err);
+    if (n > 0)
+        (void)sync_file_range(o->fd, (off_t)(end - n), (off_t)n,
+                              SYNC_FILE_RANGE_WRITE);
+    return st;
 }
 
 /* A new page, all zero, which is good until the next is wanted; NULL after an
