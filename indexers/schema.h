@@ -122,11 +122,13 @@ enum {
     "CREATE TABLE hole(id INTEGER PRIMARY KEY, offset INT, bytes INT,"         \
     " decoded INT, what TEXT);"
 
-/* For who has loaded the extension: lists as rows. */
+/* For who has loaded the extension, which makes these views: in the file they
+ * would be of no use to others, and take time whenever it is opened. */
 #define AT_INDEX_LISTED                                                        \
-    "CREATE VIEW hosts AS SELECT h.id AS id, h.addr AS addr,"                  \
+    "CREATE TEMP VIEW IF NOT EXISTS hosts AS SELECT h.id AS id, h.addr AS "    \
+    "addr,"                                                                    \
     " f.value AS flow FROM host h, json_each(at_list(h.flows)) f;"             \
-    "CREATE VIEW blocks AS SELECT b.id * 64 + j.key AS id,"                    \
+    "CREATE TEMP VIEW IF NOT EXISTS blocks AS SELECT b.id * 64 + j.key AS id," \
     " json_extract(j.value, '$[0]') AS file_offset,"                           \
     " json_extract(j.value, '$[1]') AS file_bytes,"                            \
     " json_extract(j.value, '$[2]') AS raw_offset,"                            \
@@ -178,7 +180,7 @@ enum {
     " f.state >> 7 & 1 AS continues, f.state >> 8 & 1 AS continued,"           \
     " f.vlan >> 16 AS mpls, f.state >> 9 & 1 AS \"inner\"," name " AS name"    \
     " FROM flow f JOIN host a ON a.id = f.src JOIN host b ON b.id = f.dst"     \
-    " WHERE f.kind < 512;" AT_INDEX_LISTED
+    " WHERE f.kind < 512;"
 
 /* Names in 'meta'. */
 #define AT_META_FILE_BYTES "file_bytes" /* of the trace file */

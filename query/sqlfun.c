@@ -15,7 +15,8 @@
  * records, first, last
  *
  * Built once as a part of at-query and once as an extension that any SQLite
- * loads, which has no library but its host's SQLite and ours.
+ * loads, which has no library but its host's SQLite and ours.  Loaded into an
+ * index, the extension adds the views hosts and blocks for as long.
  */
 #ifdef AT_SQL_EXTENSION
 #include <sqlite3ext.h>
@@ -31,6 +32,7 @@ SQLITE_EXTENSION_INIT1
 #include "archive_trace.h"
 #include "block_list.h"
 #include "bytes.h"
+#include "schema.h"
 #include "sqlfun.h"
 
 struct address {
@@ -245,11 +247,33 @@ int at_sql_functions(sqlite3 *db)
 AT_API int sqlite3_archivetracesql_init(sqlite3 *db, char **err,
                                         const sqlite3_api_routines *api);
 
+/* Whether the database is an index whose blocks stand in lists. */
+static bool has_lists(sqlite3 *db)
+{
+    sqlite3_stmt *st = NULL;
+    bool has = sqlite3_prepare_v2(
+                   db,
+                   "SELECT application_id, user_version"
+                   " FROM pragma_application_id, pragma_user_version",
+                   -1, &st, NULL) == SQLITE_OK &&
+               sqlite3_step(st) == SQLITE_ROW;
+
+    has = has && sqlite3_column_int64(st, 0) == AT_INDEX_APPLICATION_ID &&
+          sqlite3_column_int64(st, 1) >= AT_INDEX_LISTS_BLOCKS;
+    sqlite3_finalize(st);
+    return has;
+}
+
 int sqlite3_archivetracesql_init(sqlite3 *db, char **err,
                                  const sqlite3_api_routines *api)
 {
+    int r;
+
     (void)err;
     SQLITE_EXTENSION_INIT2(api);
-    return at_sql_functions(db);
+    r = at_sql_functions(db);
+    if (r == SQLITE_OK && has_lists(db))
+        r = sqlite3_exec(db, AT_INDEX_LISTED, NULL, NULL, NULL);
+    return r;
 }
 #endif

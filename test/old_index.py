@@ -63,7 +63,7 @@ def change(path, version):
         assert len(few) == n
         rows += [(id_ * 64 + i, *row) for i, row in enumerate(few)]
     db.executescript("""
-        DROP VIEW blocks; DROP VIEW hosts; DROP TABLE block;
+        DROP TABLE block;
         CREATE TABLE block(id INTEGER PRIMARY KEY, file_offset INT,
             file_bytes INT, raw_offset INT, skip INT, bytes INT, records INT,
             first INT, last INT);""")
