@@ -21,6 +21,7 @@
 
 enum {
     BUFFER = 1 << 19, /* bytes of pages that are written at once */
+    LOCK_BYTE = 1 << 30,
     PLACE_PAGE_BYTES = 16,
     PLACE_RESERVED = 20,
     PLACE_PAGES = 28,
@@ -272,22 +273,32 @@ static enum at_status flush(struct at_pages_out *o, struct at_error *err)
     return st;
 }
 
+/* The number that the next page gets.  The one where SQLite locks a file is
+ * never used (section 1.4). */
+static uint32_t next_page(const struct at_pages_out *o)
+{
+    return o->pages + (o->pages == LOCK_BYTE / o->page_bytes ? 2 : 1);
+}
+
 /* A new page, all zero, which is good until the next is wanted; NULL after an
  * error. */
 static uint8_t *new_page(struct at_pages_out *o, struct at_error *err)
 {
+    const uint32_t number = next_page(o);
+    const bool apart = number != o->pages + 1;
     uint8_t *page;
 
-    if (o->pages == UINT32_MAX - 1) {
+    if (o->pages >= UINT32_MAX - 2) {
         at_error_set(err, AT_ERR_SYSTEM, "%s: too large", o->path);
         return NULL;
     }
-    if (o->buffered + o->page_bytes > BUFFER && flush(o, err) != AT_OK)
+    if ((apart || o->buffered + o->page_bytes > BUFFER) &&
+        flush(o, err) != AT_OK)
         return NULL;
     page = o->buffer + o->buffered;
     memset(page, 0, o->page_bytes);
     o->buffered += o->page_bytes;
-    o->pages++;
+    o->pages = number;
     return page;
 }
 
@@ -348,7 +359,7 @@ static enum at_status put_rest(struct at_pages_out *o, const uint8_t *p,
         if (page == NULL)
             return err->status;
         if (part < n)
-            at_store_be32(page, o->pages + 1);
+            at_store_be32(page, next_page(o));
         memcpy(page + 4, p, part);
         p += part;
         n -= part;
@@ -378,7 +389,7 @@ static enum at_status put_cell(struct at_pages_out *o, const struct batch *b,
 
     if (AT_LEAF_HEADER + 2 * ((size_t)o->cells + 1) + n > o->begin)
         st = end_leaf(o, err);
-    first = o->pages + 1;
+    first = next_page(o);
     if (st == AT_OK)
         st = put_rest(o, p + here, rest, err);
     if (st != AT_OK)

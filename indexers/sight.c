@@ -39,6 +39,7 @@ uint32_t at_flow_key_hash(const struct at_flow_key *key, uint64_t seed)
     const uint64_t word = ends | kind << 32;
     const uint64_t last = key->mpls | (uint64_t)key->inner << 32;
 
+    _Static_assert(sizeof(*key) == 48, "a key is hashed as a whole");
     seed ^= 0xa0761d6478bd642fu;
     return (uint32_t)(mix(mix(word_at(key->lo) ^ 0xe7037ed1a0b428dbu,
                               word_at(key->lo + 8) ^ seed) ^

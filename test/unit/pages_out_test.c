@@ -204,6 +204,48 @@ static void every_number_of_rows_does(void **state)
         fill_both(512, 1, n, 120 - n);
 }
 
+/* As if 'pages' pages were there already. */
+static void pretend(uint32_t pages, unsigned page_bytes)
+{
+    const uint8_t number[] = {(uint8_t)(pages >> 24), (uint8_t)(pages >> 16),
+                              (uint8_t)(pages >> 8), (uint8_t)pages};
+    FILE *f = fopen(path, "r+");
+
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 28, SEEK_SET), 0);
+    assert_int_equal(fwrite(number, 1, 4, f), 4);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(truncate(path, (off_t)pages * page_bytes), 0);
+}
+
+/* Whatever comes there: a leaf, a page on which a record goes on, an interior
+ * page, in the buffer with others or as its first. */
+static void the_page_of_the_lock_is_left_out(void **state)
+{
+    enum { PAGE_BYTES = 32768, LOCK_PAGE = (1 << 30) / PAGE_BYTES + 1 };
+    struct at_pages_out *o;
+    struct at_pool *pool;
+    struct at_error err;
+    struct at_sql sql;
+    uint32_t root[2];
+
+    (void)state;
+    assert_int_equal(at_pool_open(&pool, 2, &err), AT_OK);
+    for (uint32_t before = 1; before < 25; before++) {
+        make_tables(PAGE_BYTES, root);
+        pretend(LOCK_PAGE - before, PAGE_BYTES);
+        assert_int_equal(at_pages_out_open(&o, path, &err), AT_OK);
+        assert_int_equal(fill(o, pool, root[0], 3000, UINT32_MAX, &err), AT_OK);
+        assert_int_equal(at_pages_out_close(o, &err), AT_OK);
+        assert_int_equal(at_sql_open(&sql, path, AT_SQL_SHARED, &err), AT_OK);
+        check_rows(&sql, "SELECT * FROM t ORDER BY id", 3000);
+        assert_true(at_sql_number(&sql, "PRAGMA page_count") > LOCK_PAGE);
+        at_sql_close(&sql);
+    }
+    unlink(path);
+    at_pool_close(pool);
+}
+
 /* In the first batch, at the end of one, and far behind. */
 static void errors_end_it(void **state)
 {
@@ -279,6 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sqlite_reads_all_rows),
         cmocka_unit_test(every_number_of_rows_does),
+        cmocka_unit_test(the_page_of_the_lock_is_left_out),
         cmocka_unit_test(errors_end_it),
         cmocka_unit_test(a_full_disk_is_an_error),
         cmocka_unit_test(what_is_no_database_is_an_error),
