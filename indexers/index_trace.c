@@ -23,7 +23,7 @@ const char *at_index_count_blocks(const struct at_index *ix)
 {
     return ix->version < AT_INDEX_LISTS_BLOCKS
                ? "SELECT max(id) + 1 FROM block"
-               : "SELECT max(id * 64 + blocks) FROM block";
+               : "SELECT id * 64 + blocks FROM block ORDER BY id DESC LIMIT 1";
 }
 
 _Static_assert(AT_BLOCK_LIST == 64, "as the query above has it");

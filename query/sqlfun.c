@@ -10,9 +10,9 @@
  *     at_time(TEXT)            and back; also "@SECONDS", "-2h" and "now"
  *     at_list(BLOB)            a list of numbers as a JSON array; NULL if it is
  *                              none
- *     at_blocks(INT, BLOB)     blocks and data of a row of table block as a
- * JSON array of arrays: file_offset, file_bytes, raw_offset, skip, bytes,
- * records, first, last
+ *     at_blocks(INT, BLOB)     columns blocks and data of table block as JSON,
+ *                              an array of arrays: file_offset, file_bytes,
+ *                              raw_offset, skip, bytes, records, first, last
  *
  * Built once as a part of at-query and once as an extension that any SQLite
  * loads, which has no library but its host's SQLite and ours.  Loaded into an
