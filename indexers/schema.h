@@ -125,10 +125,11 @@ enum {
 /* For who has loaded the extension, which makes these views: in the file they
  * would be of no use to others, and take time whenever it is opened. */
 #define AT_INDEX_LISTED                                                        \
-    "CREATE TEMP VIEW IF NOT EXISTS hosts AS SELECT h.id AS id, h.addr AS "    \
-    "addr,"                                                                    \
-    " f.value AS flow FROM host h, json_each(at_list(h.flows)) f;"             \
-    "CREATE TEMP VIEW IF NOT EXISTS blocks AS SELECT b.id * 64 + j.key AS id," \
+    "CREATE TEMP VIEW IF NOT EXISTS hosts AS"                                  \
+    " SELECT h.id AS id, h.addr AS addr, f.value AS flow"                      \
+    " FROM host h, json_each(at_list(h.flows)) f;"                             \
+    "CREATE TEMP VIEW IF NOT EXISTS blocks AS"                                 \
+    " SELECT b.id * 64 + j.key AS id,"                                         \
     " json_extract(j.value, '$[0]') AS file_offset,"                           \
     " json_extract(j.value, '$[1]') AS file_bytes,"                            \
     " json_extract(j.value, '$[2]') AS raw_offset,"                            \

@@ -235,6 +235,20 @@ static enum at_status take_flow(struct host_table *t, struct at_sorted *s,
     return AT_OK;
 }
 
+static void fetch_slot(const struct host_table *t, uint32_t hash)
+{
+    __builtin_prefetch(&t->slot[hash & t->mask]);
+}
+
+static void fetch_host(const struct host_table *t, const struct at_sorted *s,
+                       uint32_t hash)
+{
+    const uint32_t n = t->slot[hash & t->mask];
+
+    if (n != 0)
+        __builtin_prefetch(&s->host[n - 1]);
+}
+
 /* All of a stretch are hashed before any is looked up, so that what the table
  * has of them is on its way by then. */
 static enum at_status take_hosts(struct host_table *t, struct at_sorted *s,
@@ -246,11 +260,11 @@ static enum at_status take_hosts(struct host_table *t, struct at_sorted *s,
     for (size_t i = 0; i < of->n; i++) {
         two[i] = two_of(t, &of->flow[i]);
         for (int end = 0; end < 2 && t->mask > 0; end++)
-            __builtin_prefetch(&t->slot[two[i].hash[end] & t->mask]);
+            fetch_slot(t, two[i].hash[end]);
     }
     for (size_t i = 0; i < of->n && t->mask > 0; i++)
         for (int end = 0; end < 2; end++)
-            __builtin_prefetch(&s->host[t->slot[two[i].hash[end] & t->mask]]);
+            fetch_host(t, s, two[i].hash[end]);
     for (size_t i = 0; i < of->n && st == AT_OK; i++)
         st = take_flow(t, s, of->first + i, &of->flow[i], &two[i]);
     return st;
